@@ -1,0 +1,140 @@
+import type { ClientPolicy } from '../policy/client-policy.ts';
+
+/**
+ * The control protocol between monitor and proxy: one JSON object a line over the standard streams of
+ * `docker exec -i <proxy> msi-proxy control`. The monitor opens with `hello`; the proxy answers `welcome`; then a
+ * `snapshot` and `delta`s bring the callers, each acknowledged by revision. Both ends send `heartbeat`s, because an
+ * engine that hangs keeps the stream open and silent. The newest session wins.
+ */
+export const CONTROL_PROTOCOL = 1;
+
+/** Lines longer than this end the session: 2,000 callers with long policies stay below it. */
+export const MAX_CONTROL_LINE_BYTES = 4 * 1024 * 1024;
+
+/** Both ends send one this often… */
+export const HEARTBEAT_INTERVAL_MILLIS = 2_000;
+/** …and an end that has heard nothing for this long counts the session as lost. Survives an engine that hangs 5 s. */
+export const HEARTBEAT_TIMEOUT_MILLIS = 10_000;
+
+/** Who is behind a source address, and what is granted to it. */
+export interface Caller {
+  readonly address: string;
+  readonly containerId: string;
+  readonly name: string;
+  /** With the id, tells one run of a container from the next. As in Docker's `State.StartedAt`. */
+  readonly startedAt: string;
+  readonly grant: Grant;
+}
+
+export type Grant =
+  | { readonly kind: 'client'; readonly policy: ClientPolicy }
+  /** Labelled, but not served: malformed labels, an address that two containers claim, … */
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** Not labelled: answered like a VM without an identity. */
+  | { readonly kind: 'unlabelled' };
+
+export interface Hello {
+  readonly type: 'hello';
+  readonly protocol: number;
+  readonly sessionId: string;
+  readonly monitorVersion: string;
+}
+
+/** Replaces the whole table of callers. */
+export interface Snapshot {
+  readonly type: 'snapshot';
+  readonly revision: number;
+  readonly callers: readonly Caller[];
+}
+
+/** Changes the table. `removed` goes first, so that an address can change hands in one message. */
+export interface Delta {
+  readonly type: 'delta';
+  readonly revision: number;
+  readonly removed: readonly string[];
+  readonly upserted: readonly Caller[];
+}
+
+/** Answer to {@link Confirm}. */
+export interface Confirmed {
+  readonly type: 'confirmed';
+  readonly requestId: number;
+  readonly address: string;
+  readonly result:
+    /** Inspected just now: this container, in this run, has the address. */
+    | { readonly kind: 'caller'; readonly caller: Caller }
+    /** No running container has the address. */
+    | { readonly kind: 'nobody' }
+    /** The engine does not answer at all, so nothing can have changed hands; what was confirmed before still holds. */
+    | { readonly kind: 'engine-unresponsive' };
+}
+
+/** Makes the proxy serve as the current one, or drain and stand by. For its log and its status only. */
+export interface Role {
+  readonly type: 'role';
+  readonly role: 'serving' | 'standby';
+}
+
+/**
+ * Moves the proxy's route to IMDS to the network on which it has `address`, whose gateway is `gateway`. Carried out by
+ * the `control` process, which exec starts as root; the server has dropped its rights.
+ */
+export interface SetRoute {
+  readonly type: 'set-route';
+  readonly requestId: number;
+  readonly address: string;
+  readonly gateway: string;
+}
+
+export interface Heartbeat {
+  readonly type: 'heartbeat';
+  readonly sessionId: string;
+}
+
+export interface Welcome {
+  readonly type: 'welcome';
+  readonly protocol: number;
+  readonly sessionId: string;
+  readonly proxyVersion: string;
+  /** New at each start of the server; the ready path answers it in a header. */
+  readonly instanceId: string;
+  /** TCP port that the server listens on, in the proxy's network namespace. */
+  readonly port: number;
+}
+
+export interface Ack {
+  readonly type: 'ack';
+  readonly revision: number;
+}
+
+/** The proxy asks whether the container at this address is still the one it knows, before it serves it. */
+export interface Confirm {
+  readonly type: 'confirm';
+  readonly requestId: number;
+  readonly address: string;
+}
+
+export interface RouteSet {
+  readonly type: 'route-set';
+  readonly requestId: number;
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+/** Sent every few seconds when something changed: what the proxy saw. Counts are since its start. */
+export interface Report {
+  readonly type: 'report';
+  readonly upstream: { readonly state: 'unknown' | 'answering' | 'failing'; readonly lastError?: string };
+  readonly draining: boolean;
+  readonly callers: readonly CallerReport[];
+}
+
+export interface CallerReport {
+  readonly containerId: string;
+  readonly requests: number;
+  readonly refusals: number;
+  readonly lastRefusal?: string;
+}
+
+export type MonitorMessage = Hello | Snapshot | Delta | Confirmed | Role | SetRoute | Heartbeat;
+export type ProxyMessage = Welcome | Ack | Confirm | RouteSet | Report | Heartbeat;

@@ -1,0 +1,130 @@
+export { systemClock, type Clock, type Timer } from './clock.ts';
+export {
+  MessageDecoder,
+  encodeMessage,
+  MONITOR_MESSAGE_TYPES,
+  PROXY_MESSAGE_TYPES,
+} from './control/line-codec.ts';
+export {
+  CONTROL_PROTOCOL,
+  HEARTBEAT_INTERVAL_MILLIS,
+  HEARTBEAT_TIMEOUT_MILLIS,
+  MAX_CONTROL_LINE_BYTES,
+  type Ack,
+  type Caller,
+  type CallerReport,
+  type Confirm,
+  type Confirmed,
+  type Delta,
+  type Grant,
+  type Heartbeat,
+  type Hello,
+  type MonitorMessage,
+  type ProxyMessage,
+  type Report,
+  type Role,
+  type RouteSet,
+  type SetRoute,
+  type Snapshot,
+  type Welcome,
+} from './control/messages.ts';
+export { ERROR_CODES, type ErrorCode } from './errors/codes.ts';
+export { EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './errors/exit-codes.ts';
+export { codeOf, messageOf, MsiProxyError, type ErrorContext } from './errors/msi-proxy-error.ts';
+export {
+  IMDS_ADDRESS,
+  IMDS_PORT,
+  INSTANCE_HEADER,
+  READY_PATH,
+  TOKEN_PATH,
+  WIRESERVER_ADDRESS,
+  WIRESERVER_TCP_PORTS,
+} from './imds.ts';
+export {
+  CLIENT_LABEL,
+  ENDPOINTS_LABEL,
+  hasClientLabel,
+  hasProxyLabel,
+  IDENTITIES_LABEL,
+  IDENTITY_LABEL,
+  POLICY_LABEL_PREFIX,
+  POLICY_LABELS,
+  PROXY_LABEL,
+  RESOURCES_LABEL,
+  type Labels,
+  type PolicyLabel,
+} from './labels.ts';
+export {
+  createLogger,
+  LOG_LEVELS,
+  silentLogger,
+  type LogFields,
+  type Logger,
+  type LoggerOptions,
+  type LogLevel,
+} from './logging/logger.ts';
+export { redactText, redactValue } from './logging/redact.ts';
+export {
+  parseClientPolicy,
+  type ClientPolicy,
+  type PolicyOptions,
+  type PolicyResult,
+} from './policy/client-policy.ts';
+export {
+  DEFAULT_ENDPOINT_GROUPS,
+  ENDPOINT_GROUPS,
+  isEndpointGroup,
+  type EndpointGroup,
+} from './policy/endpoints.ts';
+export {
+  formatIdentity,
+  isGuid,
+  isIdentityResourceId,
+  parseIdentity,
+  sameIdentity,
+  type IdentityRef,
+} from './policy/identity.ts';
+export { intersectPolicies } from './policy/intersect.ts';
+export { formatLabelProblem, printable, type LabelProblem } from './policy/problem.ts';
+export {
+  canonicalResource,
+  formatResourcePattern,
+  matchesResource,
+  parseResourcePattern,
+  type ResourcePattern,
+} from './policy/resources.ts';
+export { summarizePolicy } from './policy/summary.ts';
+export {
+  effectiveSettings,
+  readSettings,
+  SettingsError,
+  settingsHelp,
+  settingsMarkdown,
+  unknownSettings,
+  type Environment,
+  type SettingProblem,
+  type SettingsOf,
+  type SettingsTable,
+} from './settings/read-settings.ts';
+export {
+  booleanSetting,
+  choiceSetting,
+  hostPortSetting,
+  integerSetting,
+  parseHostPort,
+  textSetting,
+  type HostPort,
+  type Setting,
+} from './settings/setting.ts';
+export type {
+  ClientState,
+  ClientStatus,
+  EngineStatus,
+  GuardStatus,
+  MonitorStatus,
+  PolicySummary,
+  ProxyState,
+  ProxyStatus,
+  StatusEvent,
+  WiringMethodName,
+} from './status/status.ts';

@@ -1,0 +1,106 @@
+/**
+ * One setting: its environment variable, how its text is read, and what holds when it is not set. A program's settings
+ * are one table of these; parsing, `--help`, the docs and the start-up log line all come from it.
+ */
+export interface Setting<T> {
+  readonly env: string;
+  readonly description: string;
+  /** Said in messages and in the docs: `expected <expectation>`. */
+  readonly expectation: string;
+  readonly defaultValue: T;
+  /** The value, or `undefined` when the text is not as expected. */
+  readonly parse: (text: string) => T | undefined;
+  readonly format: (value: T) => string;
+}
+
+interface Described<T> {
+  readonly env: string;
+  readonly description: string;
+  readonly defaultValue: T;
+}
+
+export function integerSetting(
+  options: Described<number> & { readonly min: number; readonly max: number; readonly unit?: string },
+): Setting<number> {
+  const { env, description, defaultValue, min, max, unit } = options;
+  return {
+    env,
+    description,
+    defaultValue,
+    expectation: `a whole number${unit === undefined ? '' : ` of ${unit}`} from ${min} to ${max}`,
+    parse: text => {
+      if (!/^-?\d{1,15}$/.test(text)) return undefined;
+      const value = Number(text);
+      return value >= min && value <= max ? value : undefined;
+    },
+    format: String,
+  };
+}
+
+export function booleanSetting({ env, description, defaultValue }: Described<boolean>): Setting<boolean> {
+  const words: Record<string, boolean> = {
+    true: true,
+    on: true,
+    '1': true,
+    false: false,
+    off: false,
+    '0': false,
+  };
+  return {
+    env,
+    description,
+    defaultValue,
+    expectation: '"true" or "false"',
+    parse: text => words[text.toLowerCase()],
+    format: String,
+  };
+}
+
+export function choiceSetting<const T extends string>(
+  options: Described<NoInfer<T>> & { readonly choices: readonly T[] },
+): Setting<T> {
+  const { env, description, defaultValue, choices } = options;
+  return {
+    env,
+    description,
+    defaultValue,
+    expectation: `one of ${choices.map(choice => `"${choice}"`).join(', ')}`,
+    parse: text => choices.find(choice => choice === text.toLowerCase()),
+    format: value => value,
+  };
+}
+
+/** Text in a form of its own. `parse` returns `undefined` for what is not in that form. */
+export function textSetting<T = string>(
+  options: Described<T> & {
+    readonly expectation: string;
+    readonly parse: (text: string) => T | undefined;
+    readonly format?: (value: T) => string;
+  },
+): Setting<T> {
+  return { format: String, ...options };
+}
+
+/** A TCP listening address. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export function hostPortSetting({ env, description, defaultValue }: Described<HostPort>): Setting<HostPort> {
+  return {
+    env,
+    description,
+    defaultValue,
+    expectation: 'host:port, such as "127.0.0.1:9180" or "[::1]:9180"',
+    parse: parseHostPort,
+    format: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
+  };
+}
+
+export function parseHostPort(text: string): HostPort | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host === undefined || port > 65_535 ? undefined : { host, port };
+}

@@ -1,0 +1,94 @@
+import type { EndpointGroup } from '../policy/endpoints.ts';
+
+/** What `GET /api/status` of the monitor answers and `msi-monitor status --json` prints. Times are ISO 8601, UTC. */
+export interface MonitorStatus {
+  readonly version: string;
+  readonly startedAt: string;
+  readonly engine: EngineStatus;
+  readonly guard: GuardStatus;
+  readonly proxies: readonly ProxyStatus[];
+  readonly clients: readonly ClientStatus[];
+  /** Newest last; bounded. */
+  readonly events: readonly StatusEvent[];
+}
+
+export interface EngineStatus {
+  /** `unresponsive`: it accepts connections but does not answer; wiring stays as it is. */
+  readonly state: 'connected' | 'connecting' | 'unresponsive';
+  readonly since: string;
+  readonly version?: string;
+  readonly apiVersion?: string;
+  readonly lastError?: string;
+  readonly lastSyncAt?: string;
+}
+
+export interface GuardStatus {
+  readonly mode: 'enforce' | 'audit' | 'off';
+  readonly state: 'in-place' | 'not-in-place' | 'off';
+  readonly reason?: string;
+}
+
+export type ProxyState =
+  /** All clients are sent to this one. */
+  | 'serving'
+  /** Ready, and takes over when the serving one goes away. */
+  | 'standby'
+  /** Seen, but no control session or not on the proxy network yet. */
+  | 'starting'
+  /** Runs, but cannot serve; `reason` says why. */
+  | 'unhealthy';
+
+export interface ProxyStatus {
+  readonly containerId: string;
+  readonly name: string;
+  readonly state: ProxyState;
+  readonly since: string;
+  readonly reason?: string;
+  readonly address?: string;
+  readonly version?: string;
+  readonly instanceId?: string;
+}
+
+export type ClientState =
+  /** Verified: requests of this container reach the serving proxy, which knows its policy. */
+  | 'wired'
+  /** Work is under way or waits for something named in `reason`, usually a proxy. */
+  | 'pending'
+  /** Will not be wired; `reason` says why and what would change it. */
+  | 'refused'
+  /** Should be wired, but the last attempt failed; tried again by itself. */
+  | 'failed';
+
+export type WiringMethodName = 'host' | 'nat' | 'attach' | 'portproxy';
+
+export interface ClientStatus {
+  readonly containerId: string;
+  readonly name: string;
+  readonly image: string;
+  readonly startedAt: string;
+  readonly state: ClientState;
+  readonly since: string;
+  readonly reason?: string;
+  readonly method?: WiringMethodName;
+  readonly addresses: readonly string[];
+  /** From the container's start to verified wiring; absent for containers that ran before the monitor. */
+  readonly wiredAfterMillis?: number;
+  readonly policy?: PolicySummary;
+  readonly requests?: number;
+  readonly refusals?: number;
+  readonly lastRefusal?: string;
+}
+
+/** A policy in the words of the labels. */
+export interface PolicySummary {
+  readonly identity?: string;
+  readonly identities: readonly string[];
+  readonly resources: readonly string[];
+  readonly endpoints: readonly EndpointGroup[];
+}
+
+export interface StatusEvent {
+  readonly at: string;
+  readonly message: string;
+  readonly containerId?: string;
+}
