@@ -66,8 +66,6 @@ export const silentLogger: Logger = {
 };
 
 function streamTransport(stream: NodeJS.WritableStream): winston.transport {
-  // The lint rule sees the type of winston's CommonJS export, not its class.
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- see above
   return new winston.transports.Stream({ stream });
 }
 

@@ -1,0 +1,6 @@
+/** An answer that the proxy gives itself, without IMDS. */
+export interface LocalAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}

@@ -1,0 +1,30 @@
+import type { EndpointGroup } from '@msi-proxy/shared';
+
+/** IMDS has two shapes of error bodies: `{error, error_description}` below /metadata/identity, `{error}` elsewhere. */
+export type ErrorShape = 'identity' | 'instance';
+
+/** What a path means. `versions` is open to every client; `ready` is answered by the proxy itself. */
+export interface Endpoint {
+  readonly group: EndpointGroup | 'versions' | 'ready';
+  readonly errorShape: ErrorShape;
+}
+
+/** A query parameter as it was sent and as it reads decoded. */
+export interface QueryParameter {
+  readonly rawName: string;
+  readonly rawValue: string;
+  readonly name: string;
+  readonly value: string;
+}
+
+/** A request that the gate let through: canonical, of a known endpoint, with the headers that IMDS demands. */
+export interface GatedRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  /** Path and query exactly as received. */
+  readonly target: string;
+  readonly path: string;
+  readonly query: readonly QueryParameter[];
+  readonly endpoint: Endpoint;
+  /** Of a POST; 0 otherwise. */
+  readonly contentLength: number;
+}
