@@ -10,6 +10,7 @@ export {
   HEARTBEAT_INTERVAL_MILLIS,
   HEARTBEAT_TIMEOUT_MILLIS,
   MAX_CONTROL_LINE_BYTES,
+  SILENCE_MILLIS,
   type Ack,
   type Caller,
   type CallerReport,

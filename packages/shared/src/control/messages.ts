@@ -11,10 +11,20 @@ export const CONTROL_PROTOCOL = 1;
 /** Lines longer than this end the session: 2,000 callers with long policies stay below it. */
 export const MAX_CONTROL_LINE_BYTES = 4 * 1024 * 1024;
 
-/** Both ends send one this often… */
-export const HEARTBEAT_INTERVAL_MILLIS = 2_000;
-/** …and an end that has heard nothing for this long counts the session as lost. Survives an engine that hangs 5 s. */
-export const HEARTBEAT_TIMEOUT_MILLIS = 10_000;
+/** Both ends send a heartbeat this often. */
+export const HEARTBEAT_INTERVAL_MILLIS = 1_000;
+
+/**
+ * An end that has heard nothing for this long takes the session for silent. The stream runs through the Docker engine:
+ * when the engine hangs, it stays open and silent; when the monitor dies, it ends. A hung engine can hand no address
+ * to another container, so in silence the proxy goes on serving what was confirmed recently (the first message after
+ * it ends that, and each entry needs a confirmation again); when the session has ended, it holds requests until a
+ * monitor is back. The monitor pings the engine to tell a hung engine (wait) from a hung proxy (take another one).
+ */
+export const SILENCE_MILLIS = 3_500;
+
+/** After this much silence both ends give the session up. */
+export const HEARTBEAT_TIMEOUT_MILLIS = 90_000;
 
 /** Who is behind a source address, and what is granted to it. */
 export interface Caller {
@@ -40,7 +50,7 @@ export interface Hello {
   readonly monitorVersion: string;
 }
 
-/** Replaces the whole table of callers. */
+/** Replaces the whole table of callers, and confirms each. Sent at the start of a session and at each resync. */
 export interface Snapshot {
   readonly type: 'snapshot';
   readonly revision: number;
