@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Daemon } from './daemon.ts';
+import { Engine } from './engine.ts';
+import { ImdsSide } from './imds-side.ts';
+import { saveRecord, type LabRecord } from './lab-record.ts';
+import { createNetwork, inNamespace } from './network.ts';
+import { identify } from './processes.ts';
+import { removeAbandonedLabs, removeLab } from './remove-lab.ts';
+import { mustRun, runCommand, type Argv, type CommandOptions, type CommandOutput } from './run-command.ts';
+
+export interface SimulatedVmOptions {
+  /** Data folder of a stopped engine: the images that the VM's engine begins with. */
+  readonly preparedData?: string;
+  readonly liveRestore?: boolean;
+  /** Without the emulator, for what only needs an engine. */
+  readonly imds?: boolean;
+}
+
+/** Owned by this process and not removed yet; a signal that ends the process removes them. */
+const live = new Set<SimulatedVm>();
+
+/**
+ * An Azure VM as far as this product can see: a network namespace with a private Docker engine, whose way to
+ * 169.254.169.254 ends at the emulator. Remove it with {@link remove} or `await using`.
+ */
+export class SimulatedVm implements AsyncDisposable {
+  readonly engine: Engine;
+  readonly #record: LabRecord;
+  #imds: ImdsSide | undefined;
+  #removal: Promise<void> | undefined;
+
+  private constructor(record: LabRecord, options: SimulatedVmOptions) {
+    this.#record = record;
+    this.engine = new Engine({
+      directory: record.directory,
+      namespace: record.vmNamespace,
+      cgroupParent: record.cgroupParent,
+      ...options,
+    });
+  }
+
+  static async start(options: SimulatedVmOptions = {}): Promise<SimulatedVm> {
+    await removeAbandonedLabs();
+    const record = newRecord();
+    saveRecord(record);
+    const vm = new SimulatedVm(record, options);
+    live.add(vm);
+    endOrderlyOnSignals();
+    try {
+      await mkdir(record.directory, { mode: 0o711 });
+      await createNetwork(record.vmNamespace, record.imdsNamespace);
+      await Promise.all([vm.engine.start(), options.imds === false ? undefined : vm.#startImds()]);
+    } catch (error) {
+      await vm.remove();
+      throw error;
+    }
+    return vm;
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+
+  get directory(): string {
+    return this.#record.directory;
+  }
+
+  /** Name of the VM's network namespace. */
+  get namespace(): string {
+    return this.#record.vmNamespace;
+  }
+
+  get imds(): ImdsSide {
+    if (this.#imds === undefined) throw new Error('this VM was started without IMDS');
+    return this.#imds;
+  }
+
+  /** Runs the Docker client, which has to succeed, and gives back what it printed. */
+  async docker(...args: string[]): Promise<string> {
+    return await this.engine.docker(args);
+  }
+
+  /** Runs a program in the VM's network namespace; its exit code is the caller's business. */
+  async run(argv: Argv, options?: CommandOptions): Promise<CommandOutput> {
+    return await runCommand(inNamespace(this.namespace, argv), options);
+  }
+
+  /** Runs a program in the VM's network namespace, which has to succeed. */
+  async exec(argv: Argv, options?: CommandOptions): Promise<string> {
+    return await mustRun(inNamespace(this.namespace, argv), options);
+  }
+
+  /** Starts a program in the VM's network namespace, which ends with the VM at the latest. */
+  async startDaemon(name: string, argv: Argv, env?: NodeJS.ProcessEnv): Promise<Daemon> {
+    return await Daemon.start({
+      argv: inNamespace(this.namespace, argv),
+      logFile: join(this.directory, `${name}.log`),
+      ...(env !== undefined && { env }),
+    });
+  }
+
+  /** Leaves the VM running when this process ends; `npm run lab:clean` removes it. */
+  keep(): void {
+    saveRecord({ ...this.#record, kept: true });
+    live.delete(this);
+  }
+
+  /** Removes the VM with everything in it. Idempotent. */
+  async remove(): Promise<void> {
+    this.#removal ??= removeLab(this.#record).then(() => void live.delete(this));
+    await this.#removal;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.remove();
+  }
+
+  async #startImds(): Promise<void> {
+    this.#imds = await ImdsSide.start(this.#record.imdsNamespace, this.#record.directory);
+  }
+}
+
+function newRecord(): LabRecord {
+  const id = randomBytes(3).toString('hex');
+  return {
+    id,
+    owner: identify(process.pid)!,
+    kept: false,
+    // Not /run, which is memory on most machines: the images of an engine take half a gigabyte.
+    directory: `/var/tmp/msi-lab-${id}`,
+    vmNamespace: `msi-vm-${id}`,
+    imdsNamespace: `msi-imds-${id}`,
+    cgroupParent: `/msi-lab-${id}`,
+  };
+}
+
+let listening = false;
+
+function endOrderlyOnSignals(): void {
+  if (listening) return;
+  listening = true;
+  for (const [name, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+    ['SIGHUP', 1],
+  ] as const) {
+    process.on(name, () => {
+      void Promise.allSettled([...live].map(vm => vm.remove())).then(() => process.exit(128 + number));
+    });
+  }
+}
