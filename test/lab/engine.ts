@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Daemon } from './daemon.ts';
+import { copyEngineData } from './engine-data.ts';
 import { inNamespace } from './network.ts';
 import { mustRun, runCommand, type CommandOptions, type CommandOutput } from './run-command.ts';
 import { unixRequest } from './unix-request.ts';
@@ -52,7 +53,7 @@ export class Engine {
     const { directory, namespace, preparedData } = this.#options;
     await mkdir(join(directory, 'run'), { recursive: true });
     if (preparedData !== undefined && !existsSync(this.dataDirectory)) {
-      await copyTree(preparedData, this.dataDirectory);
+      await copyEngineData(preparedData, this.dataDirectory);
     }
     this.#containerd ??= await this.#startContainerd();
     // A killed engine leaves its pid file, whose id may be in use again.
@@ -114,7 +115,7 @@ export class Engine {
 
   /** Copies the data folder of the engine, which must be shut down, for {@link EngineOptions.preparedData}. */
   async copyData(destination: string): Promise<void> {
-    await copyTree(this.dataDirectory, destination);
+    await copyEngineData(this.dataDirectory, destination);
   }
 
   async #startContainerd(): Promise<Daemon> {
@@ -171,9 +172,4 @@ function containerdConfig(directory: string): string {
     `address = "${directory}/containerd.sock"`,
     '',
   ].join('\n');
-}
-
-/** With owners, device files and extended attributes, which the engine's layers have. */
-async function copyTree(source: string, destination: string): Promise<void> {
-  await mustRun(['cp', '-a', '--reflink=auto', source, destination]);
 }

@@ -6,3 +6,4 @@ export { removeAbandonedLabs } from './remove-lab.ts';
 export { CommandFailed, mustRun, runCommand, type Argv, type CommandOutput } from './run-command.ts';
 export { SimulatedVm, type SimulatedVmOptions } from './simulated-vm.ts';
 export { waitUntil } from './wait-until.ts';
+export { BARE_IMAGE, BASE_IMAGE, preparedEngineData, PYTHON_IMAGE } from './lab-images.ts';

@@ -1,0 +1,83 @@
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { mustRun } from '../../test/lab/index.ts';
+
+/** The Debian packages that the lab is made of, by a command of theirs that it needs. */
+const PACKAGE_OF_COMMAND: Readonly<Record<string, string>> = {
+  dockerd: 'docker.io',
+  docker: 'docker.io',
+  containerd: 'containerd',
+  nft: 'nftables',
+  iptables: 'iptables',
+  conntrack: 'conntrack',
+  ip: 'iproute2',
+  nsenter: 'util-linux',
+  debootstrap: 'debootstrap',
+  ps: 'procps',
+  curl: 'curl',
+  tar: 'tar',
+};
+
+const CA_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+
+/** Why the lab cannot run on this machine; `undefined` when it can. */
+export function labObstacle(): string | undefined {
+  if (process.platform !== 'linux') return `it needs Linux, and this is ${process.platform}`;
+  if (process.getuid?.() !== 0)
+    return 'it needs root, to make network namespaces and run a private Docker engine';
+  if (missingPackages().length > 0 && !isDebian()) {
+    return `it needs ${missingCommands().join(', ')}, which it can install by itself only on Debian`;
+  }
+  return undefined;
+}
+
+/** Installs what the lab needs and this machine lacks. Check {@link labObstacle} first. */
+export async function installLabPackages(progress: (text: string) => void): Promise<void> {
+  const packages = missingPackages();
+  if (packages.length === 0) return;
+  progress(`Installing Debian packages: ${packages.join(' ')}`);
+  const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeoutMillis: 10 * 60_000 };
+  // The lists of a fresh machine are empty or old.
+  await mustRun(['apt-get', 'update'], options);
+  await withoutStartingServices(() =>
+    mustRun(['apt-get', 'install', '--yes', '--no-install-recommends', ...packages], options),
+  );
+  const stillMissing = missingCommands();
+  if (stillMissing.length > 0)
+    throw new Error(`installed ${packages.join(' ')}, but ${stillMissing.join(', ')} is still missing`);
+}
+
+function missingPackages(): string[] {
+  const packages = missingCommands().map(command => PACKAGE_OF_COMMAND[command]!);
+  if (!existsSync(CA_CERTIFICATES)) packages.push('ca-certificates');
+  return [...new Set(packages)];
+}
+
+function missingCommands(): string[] {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return Object.keys(PACKAGE_OF_COMMAND).filter(
+    command => !folders.some(folder => existsSync(join(folder, command))),
+  );
+}
+
+function isDebian(): boolean {
+  return existsSync('/etc/debian_version') && existsSync('/usr/bin/apt-get');
+}
+
+/**
+ * Keeps packages from starting their services while the action runs (Debian Policy 9.11.3): an engine in the machine's
+ * own network namespace would change the machine's packet rules.
+ */
+async function withoutStartingServices(action: () => Promise<unknown>): Promise<void> {
+  const policy = '/usr/sbin/policy-rc.d';
+  if (existsSync(policy)) {
+    await action();
+    return;
+  }
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    await action();
+  } finally {
+    rmSync(policy);
+  }
+}
