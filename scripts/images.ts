@@ -1,0 +1,35 @@
+// npm run images [-- --base-image X] [--tag Y] [--only name,…]: builds the images with the engine of DOCKER_HOST.
+import { parseArgs } from 'node:util';
+import { dockerClient } from './lib/docker-client.ts';
+import { buildImages, IMAGE_NAMES, type ImageName } from './lib/image-builder.ts';
+import { formatBytes, printTable } from './lib/terminal.ts';
+
+const { values } = parseArgs({
+  options: {
+    'base-image': { type: 'string' },
+    tag: { type: 'string', default: 'latest' },
+    only: { type: 'string' },
+  },
+});
+
+const names = values.only === undefined ? IMAGE_NAMES : values.only.split(',').map(readName);
+const images = await buildImages({
+  docker: await dockerClient(),
+  names,
+  tag: values.tag,
+  ...(values['base-image'] !== undefined && { baseImage: values['base-image'] }),
+});
+printTable(
+  ['image', 'size', 'of which ours'],
+  images.map(({ reference, sizeBytes, contentBytes }) => [
+    reference,
+    formatBytes(sizeBytes),
+    formatBytes(contentBytes),
+  ]),
+);
+
+function readName(text: string): ImageName {
+  const name = IMAGE_NAMES.find(known => known === text);
+  if (name === undefined) throw new Error(`--only is "${text}": expected ${IMAGE_NAMES.join(', ')}`);
+  return name;
+}

@@ -1,0 +1,66 @@
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as esbuild from 'esbuild';
+import { repositoryRoot } from './repository.ts';
+
+/** The programs of this repository, by the name of their command. */
+export const PROGRAMS = {
+  'msi-proxy': 'packages/proxy/src/main.ts',
+  'msi-monitor': 'packages/monitor/src/main.ts',
+  'imds-emulator': 'packages/imds-emulator/src/main.ts',
+} as const;
+
+export type ProgramName = keyof typeof PROGRAMS;
+
+/** Parts of dependencies that the programs never reach and that would make half of a bundle. */
+const LEFT_OUT: Readonly<Record<string, string>> = {
+  ssh2: 'engines at ssh:// are not supported',
+  '@grpc/grpc-js': 'BuildKit sessions are not supported',
+  '@grpc/proto-loader': 'BuildKit sessions are not supported',
+};
+
+/** Makes one executable file of a program and all that it imports. */
+export async function bundleProgram(name: ProgramName, outfile: string): Promise<void> {
+  await bundle(join(repositoryRoot, PROGRAMS[name]), outfile);
+}
+
+/** Makes one executable ES module of an entry file and all that it imports. */
+export async function bundle(entryFile: string, outfile: string): Promise<void> {
+  await esbuild.build({
+    entryPoints: [entryFile],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    conditions: ['@msi-proxy/source'],
+    // CommonJS dependencies call require, which ES modules do not have.
+    banner: {
+      js: [
+        '#!/usr/bin/env node',
+        "import { createRequire as __createRequire } from 'node:module';",
+        'const require = __createRequire(import.meta.url);',
+      ].join('\n'),
+    },
+    plugins: [leaveOut(LEFT_OUT)],
+    legalComments: 'none',
+    logLevel: 'warning',
+  });
+  await chmod(outfile, 0o755);
+}
+
+/** Replaces modules by ones whose functions throw when called. */
+function leaveOut(reasons: Readonly<Record<string, string>>): esbuild.Plugin {
+  return {
+    name: 'leave-out',
+    setup(build) {
+      build.onResolve({ filter: /^[@a-z]/ }, ({ path }) =>
+        Object.hasOwn(reasons, path) ? { path, namespace: 'left-out' } : undefined,
+      );
+      build.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
+        contents: `const refuse = function () { throw new Error(${JSON.stringify(reasons[path])}); };
+          module.exports = new Proxy({}, { get: () => refuse });`,
+      }));
+    },
+  };
+}

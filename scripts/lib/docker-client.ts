@@ -1,0 +1,27 @@
+import { mustRun, runCommand } from '../../test/lab/index.ts';
+
+export type DockerClient = (args: readonly string[]) => Promise<string>;
+
+const BUILD_TIMEOUT_MILLIS = 15 * 60_000;
+
+/** The Docker client with the engine of DOCKER_HOST (or the client's own default). */
+export async function dockerClient(): Promise<DockerClient> {
+  // Without its plug-in, BuildKit is an error where DOCKER_BUILDKIT=1 is set; the builder in the engine will do.
+  const buildx = await runCommand(['docker', 'buildx', 'version']);
+  const env = buildx.exitCode === 0 ? process.env : { ...process.env, DOCKER_BUILDKIT: '0' };
+  return args => mustRun(['docker', ...args], { env, timeoutMillis: BUILD_TIMEOUT_MILLIS });
+}
+
+/** Whether an engine answers at DOCKER_HOST; not where that is not set, so that nothing is done to an engine by chance. */
+export async function engineAnswers(): Promise<boolean> {
+  if ((process.env['DOCKER_HOST'] ?? '') === '') return false;
+  try {
+    const probe = await runCommand(['docker', 'version', '--format', '{{.Server.Os}}'], {
+      timeoutMillis: 10_000,
+    });
+    return probe.exitCode === 0;
+  } catch {
+    // No Docker client on this machine.
+    return false;
+  }
+}
