@@ -1,0 +1,60 @@
+import {
+  choiceSetting,
+  hostPortSetting,
+  integerSetting,
+  textSetting,
+  type SettingsOf,
+} from '@msi-proxy/shared';
+
+export const EMULATOR_PREFIX = 'IMDS_EMULATOR_';
+
+export const EMULATOR_SETTINGS = {
+  listen: hostPortSetting({
+    env: 'IMDS_EMULATOR_LISTEN',
+    description: 'Address of the emulated IMDS.',
+    defaultValue: { host: '127.0.0.1', port: 8169 },
+  }),
+  controlListen: hostPortSetting({
+    env: 'IMDS_EMULATOR_CONTROL_LISTEN',
+    description: 'Address of the control API: recorded requests, faults, the VM.',
+    defaultValue: { host: '127.0.0.1', port: 8170 },
+  }),
+  configFile: textSetting({
+    env: 'IMDS_EMULATOR_CONFIG',
+    description: 'JSON file that describes the VM. Without it, a VM with three identities is emulated.',
+    defaultValue: '',
+    expectation: 'the path of a JSON file',
+    parse: path => path,
+  }),
+  rateLimits: choiceSetting({
+    env: 'IMDS_EMULATOR_RATE_LIMITS',
+    description:
+      "Whether Azure's limits apply: 5 requests a second; for identities 20 a second and 5 at a time.",
+    defaultValue: 'off',
+    choices: ['on', 'off'],
+  }),
+  tokenLifetimeSeconds: integerSetting({
+    env: 'IMDS_EMULATOR_TOKEN_LIFETIME_SECONDS',
+    description: "Lifetime of a new token. Azure's is 24 hours; a short one shows how a program renews.",
+    defaultValue: 86_400,
+    min: 1,
+    max: 86_400,
+    unit: 'seconds',
+  }),
+  scheduledEventsEnableMillis: integerSetting({
+    env: 'IMDS_EMULATOR_SCHEDULED_EVENTS_ENABLE_MILLIS',
+    description: 'How long the first request for scheduled events takes; in Azure up to two minutes.',
+    defaultValue: 0,
+    min: 0,
+    max: 150_000,
+    unit: 'milliseconds',
+  }),
+  logLevel: choiceSetting({
+    env: 'IMDS_EMULATOR_LOG_LEVEL',
+    description: 'Lowest level that is logged. Requests are logged at "info", without their query.',
+    defaultValue: 'info',
+    choices: ['error', 'warn', 'info', 'debug'],
+  }),
+} as const;
+
+export type EmulatorSettings = SettingsOf<typeof EMULATOR_SETTINGS>;

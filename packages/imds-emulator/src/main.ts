@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+import { EXIT_FAILURE } from '@msi-proxy/shared';
+import { runCli } from './cli.ts';
+
+const stopping = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    if (stopping.signal.aborted) process.exit(EXIT_FAILURE);
+    stopping.abort();
+  });
+}
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  environment: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: stopping.signal,
+});

@@ -1,0 +1,46 @@
+import type { Reply } from '../http/reply.ts';
+
+/** Parts of IMDS, as faults and recorded requests name them. */
+export const CATEGORIES = [
+  'versions',
+  'instance',
+  'attested',
+  'identity-info',
+  'token',
+  'credential',
+  'scheduledevents',
+  'loadbalancer',
+  'reprovisiondata',
+  'unknown',
+] as const;
+
+export type Category = (typeof CATEGORIES)[number];
+
+/** IMDS has two shapes of error bodies: `{error, error_description}` below /metadata/identity, `{error}` elsewhere. */
+export type ErrorShape = 'identity' | 'instance';
+
+/** A request that passed the checks which all endpoints share. */
+export interface MetadataRequest {
+  readonly method: string;
+  /** What follows the endpoint's own path. */
+  readonly rest: readonly string[];
+  readonly query: ReadonlyMap<string, string>;
+  /** Empty for endpoints without versions. */
+  readonly apiVersion: string;
+  readonly readBody: () => Promise<string>;
+}
+
+export interface Endpoint {
+  readonly category: Category;
+  readonly errorShape: ErrorShape;
+  readonly methods: readonly string[];
+  /** Absent for endpoints that take no `api-version`. */
+  readonly versions?: {
+    readonly supported: readonly string[];
+    /** First version that has the endpoint. */
+    readonly since: string;
+  };
+  /** Whether paths below the endpoint's own are its parts. */
+  readonly hasParts?: boolean;
+  readonly handle: (request: MetadataRequest) => Reply | Promise<Reply>;
+}
