@@ -36,12 +36,9 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
   const { timeoutMillis = DEFAULT_TIMEOUT_MILLIS, stdin = '', onStderr } = options;
   const [file, ...args] = argv;
   return await new Promise((resolve, reject) => {
-    const child = spawn(file, args, {
-      cwd: options.cwd,
-      env: options.env ?? process.env,
-      timeout: timeoutMillis,
-      killSignal: 'SIGKILL',
-    });
+    const child = spawn(file, args, { cwd: options.cwd, env: options.env ?? process.env });
+    // Not spawn's own time-out, which goes on after a program that could not be started.
+    const timeout = setTimeout(() => child.kill('SIGKILL'), timeoutMillis);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
@@ -53,9 +50,11 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
     child.stdin.on('error', () => {});
     child.stdin.end(stdin);
     child.once('error', error => {
+      clearTimeout(timeout);
       reject(new Error(`cannot run ${file}: ${error.message}`, { cause: error }));
     });
     child.once('close', (code, signal) => {
+      clearTimeout(timeout);
       resolve({ exitCode: code ?? (signal === 'SIGKILL' ? 137 : 143), stdout, stderr });
     });
   });

@@ -1,0 +1,58 @@
+// npm test [-- --only lint,unit] [-- --grep text]: runs the steps and ends with one line of counts.
+import { type ChildProcess } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { styled } from './lib/terminal.ts';
+import { runInherited, STEPS, type Counts } from './lib/test-steps.ts';
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, grep: { type: 'string' } } });
+const names = STEPS.map(({ name }) => name);
+const wanted = values.only?.split(',') ?? names;
+const unknown = wanted.filter(name => !names.includes(name));
+if (unknown.length > 0) {
+  console.error(`--only is "${unknown.join(',')}": expected some of ${names.join(', ')}`);
+  process.exit(64);
+}
+
+let current: ChildProcess | undefined;
+const interruption = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    interruption.abort();
+    current?.kill(signal);
+  });
+}
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failedSteps: string[] = [];
+for (const step of STEPS.filter(({ name }) => wanted.includes(name))) {
+  if (interruption.signal.aborted) break;
+  const start = performance.now();
+  console.log(styled('bold', `\n▶ ${step.title}`));
+  const counts = await runStep(step);
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skipped += counts.skipped;
+  if (counts.failed > 0) failedSteps.push(step.name);
+  const seconds = ((performance.now() - start) / 1_000).toFixed(1);
+  console.log(
+    `${counts.failed === 0 ? styled('green', '✓') : styled('red', '✗')} ${step.name} (${seconds} s)`,
+  );
+}
+
+if (interruption.signal.aborted) console.log('interrupted');
+else if (failedSteps.length > 0) console.log(`\nfailed: ${failedSteps.join(', ')}`);
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = interruption.signal.aborted ? 130 : total.failed > 0 ? 1 : 0;
+
+async function runStep(step: (typeof STEPS)[number]): Promise<Counts> {
+  try {
+    return await step.run({
+      progress: text => console.log(`  ${text}`),
+      run: argv => runInherited(argv, child => (current = child)),
+      grep: values.grep,
+    });
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
