@@ -1,7 +1,7 @@
 // npm run images [-- --base-image X] [--tag Y] [--only name,…]: builds the images with the engine of DOCKER_HOST.
 import { parseArgs } from 'node:util';
 import { dockerClient } from './lib/docker-client.ts';
-import { buildImages, IMAGE_NAMES, type ImageName } from './lib/image-builder.ts';
+import { buildImage, IMAGE_NAMES, IMAGES, type BuiltImage, type ImageName } from './lib/image-builder.ts';
 import { formatBytes, printTable } from './lib/terminal.ts';
 
 const { values } = parseArgs({
@@ -13,12 +13,13 @@ const { values } = parseArgs({
 });
 
 const names = values.only === undefined ? IMAGE_NAMES : values.only.split(',').map(readName);
-const images = await buildImages({
-  docker: await dockerClient(),
-  names,
-  tag: values.tag,
-  ...(values['base-image'] !== undefined && { baseImage: values['base-image'] }),
-});
+const docker = await dockerClient();
+const images: BuiltImage[] = [];
+for (const name of names) {
+  const { 'base-image': baseImage, tag } = values;
+  console.log(`Building msi-proxy/${name}:${tag}`);
+  images.push(await buildImage(IMAGES[name], { docker, tag, ...(baseImage !== undefined && { baseImage }) }));
+}
 printTable(
   ['image', 'size', 'of which ours'],
   images.map(({ reference, sizeBytes, contentBytes }) => [

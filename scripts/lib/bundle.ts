@@ -37,7 +37,6 @@ export async function bundle(entryFile: string, outfile: string): Promise<void> 
     // CommonJS dependencies call require, which ES modules do not have.
     banner: {
       js: [
-        '#!/usr/bin/env node',
         "import { createRequire as __createRequire } from 'node:module';",
         'const require = __createRequire(import.meta.url);',
       ].join('\n'),

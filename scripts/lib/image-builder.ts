@@ -1,81 +1,94 @@
-import { copyFile, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { bundleProgram, type ProgramName } from './bundle.ts';
+import { basename, join } from 'node:path';
+import { bundle, PROGRAMS } from './bundle.ts';
+import { type DockerClient } from './docker-client.ts';
 import { productVersion, repositoryRoot } from './repository.ts';
 
-/** What goes into the build context of an image besides its Dockerfile. */
-type Content = { readonly program: ProgramName } | { readonly file: string };
+/** An image: a folder with a Dockerfile, and the one file that the image carries. */
+export interface ImageSource {
+  readonly repository: string;
+  /** Relative to the root of this repository. */
+  readonly folder: string;
+  /** Bundled to `as`, or copied as it is. */
+  readonly content: { readonly entry: string; readonly as: string } | { readonly file: string };
+}
 
-/** The product's images, by name. */
+/** The product's images. */
 export const IMAGES = {
-  proxy: { program: 'msi-proxy' },
-  monitor: { program: 'msi-monitor' },
-  client: { file: 'startup.sh' },
-  'imds-emulator': { program: 'imds-emulator' },
-} as const satisfies Record<string, Content>;
+  proxy: productImage('proxy', { entry: PROGRAMS['msi-proxy'], as: 'msi-proxy' }),
+  monitor: productImage('monitor', { entry: PROGRAMS['msi-monitor'], as: 'msi-monitor' }),
+  client: productImage('client', { file: 'images/client/startup.sh' }),
+  'imds-emulator': productImage('imds-emulator', { entry: PROGRAMS['imds-emulator'], as: 'imds-emulator' }),
+} as const satisfies Record<string, ImageSource>;
 
 export type ImageName = keyof typeof IMAGES;
 export const IMAGE_NAMES = Object.keys(IMAGES) as readonly ImageName[];
 
+/** A client with the Azure SDK for JavaScript, for the demo and the tests. */
+export const NODE_CLIENT_IMAGE: ImageSource = {
+  repository: 'msi-proxy-lab/node-client',
+  folder: 'test/clients/node',
+  content: { entry: 'test/clients/node/token-client.ts', as: 'token-client.mjs' },
+};
+
+/** A client with Debian's Azure SDK for Python, for the tests. */
+export const PYTHON_CLIENT_IMAGE: ImageSource = {
+  repository: 'msi-proxy-lab/python-client',
+  folder: 'test/clients/python',
+  content: { file: 'test/clients/python/token_client.py' },
+};
+
 export interface ImageBuildOptions {
-  /** Runs the Docker client with these arguments; it has to succeed. Gives back what it printed. */
-  readonly docker: (args: readonly string[]) => Promise<string>;
-  readonly names?: readonly ImageName[];
+  readonly docker: DockerClient;
+  /** Instead of the one that the Dockerfile names. */
   readonly baseImage?: string;
   readonly tag?: string;
 }
 
 export interface BuiltImage {
-  readonly name: ImageName;
   readonly reference: string;
   readonly sizeBytes: number;
   /** The bundled program or script that the image carries. */
   readonly contentBytes: number;
 }
 
-/** Builds images with an engine, each from a folder with nothing but its Dockerfile and its one file. */
-export async function buildImages(options: ImageBuildOptions): Promise<BuiltImage[]> {
-  const { names = IMAGE_NAMES } = options;
-  const contexts = await mkdtemp(join(tmpdir(), 'msi-proxy-images-'));
+/** Builds an image with an engine, from a temporary folder with nothing but its one file. */
+export async function buildImage(source: ImageSource, options: ImageBuildOptions): Promise<BuiltImage> {
+  const { docker, baseImage, tag = 'latest' } = options;
+  const context = await mkdtemp(join(tmpdir(), 'msi-proxy-image-'));
   try {
-    return await Promise.all(names.map(name => buildImage(name, join(contexts, name), options)));
+    const contentFile = await placeContent(source, context);
+    const reference = `${source.repository}:${tag}`;
+    await docker([
+      'build',
+      '--file',
+      join(repositoryRoot, source.folder, 'Dockerfile'),
+      ...(baseImage === undefined ? [] : ['--build-arg', `BASE_IMAGE=${baseImage}`]),
+      '--build-arg',
+      `VERSION=${productVersion()}`,
+      '--tag',
+      reference,
+      context,
+    ]);
+    const sizeBytes = Number(await docker(['image', 'inspect', '--format', '{{.Size}}', reference]));
+    return { reference, sizeBytes, contentBytes: (await stat(contentFile)).size };
   } finally {
-    await rm(contexts, { recursive: true, force: true });
+    await rm(context, { recursive: true, force: true });
   }
 }
 
-async function buildImage(
-  name: ImageName,
-  context: string,
-  { docker, baseImage, tag = 'latest' }: ImageBuildOptions,
-): Promise<BuiltImage> {
-  const folder = join(repositoryRoot, 'images', name);
-  await mkdir(context);
-  const contentFile = await placeContent(IMAGES[name], folder, context);
-  const reference = `msi-proxy/${name}:${tag}`;
-  await docker([
-    'build',
-    '--file',
-    join(folder, 'Dockerfile'),
-    ...(baseImage === undefined ? [] : ['--build-arg', `BASE_IMAGE=${baseImage}`]),
-    '--build-arg',
-    `VERSION=${productVersion()}`,
-    '--tag',
-    reference,
-    context,
-  ]);
-  const sizeBytes = Number(await docker(['image', 'inspect', '--format', '{{.Size}}', reference]));
-  return { name, reference, sizeBytes, contentBytes: (await stat(contentFile)).size };
-}
-
-async function placeContent(content: Content, folder: string, context: string): Promise<string> {
-  if ('program' in content) {
-    const outfile = join(context, content.program);
-    await bundleProgram(content.program, outfile);
+async function placeContent({ content }: ImageSource, context: string): Promise<string> {
+  if ('entry' in content) {
+    const outfile = join(context, content.as);
+    await bundle(join(repositoryRoot, content.entry), outfile);
     return outfile;
   }
-  const file = join(context, content.file);
-  await copyFile(join(folder, content.file), file);
+  const file = join(context, basename(content.file));
+  await copyFile(join(repositoryRoot, content.file), file);
   return file;
+}
+
+function productImage(name: string, content: ImageSource['content']): ImageSource {
+  return { repository: `msi-proxy/${name}`, folder: `images/${name}`, content };
 }

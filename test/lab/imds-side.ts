@@ -50,8 +50,7 @@ export class ImdsSide {
     });
     const side = new ImdsSide(socketPath, emulator);
     await host.untilReady(async () => (await side.arrivals()).connections.length === 0);
-    // Any answer of the control port will do: below 502 it is the emulator's own.
-    await emulator.untilReady(async () => (await side.control('GET', '/')).status < 502);
+    await emulator.untilReady(async () => (await side.control('GET', '/healthz')).status === 200);
     return side;
   }
 
