@@ -1,0 +1,147 @@
+import { MsiProxyError, type Logger } from '@msi-proxy/shared';
+import type { CommandRunner } from '../command-runner.ts';
+import { forgetFlows } from '../conntrack.ts';
+import { Nft } from '../nft/nft.ts';
+import { deleteTable, replaceElements } from '../nft/table-definition.ts';
+import { TableKeeper } from '../nft/table-keeper.ts';
+import type { ApplyResult } from '../wiring/wiring-method.ts';
+import { DockerUserRule } from './docker-user-rule.ts';
+import type { VmRules, VmRulesWanted } from './vm-rules.ts';
+import { TARGET_MAP, targetAddresses, targetElements, VM_TABLE, vmElements, vmTable } from './vm-table.ts';
+
+export interface VmRulesDependencies {
+  /** Runs programs in the VM's network namespace. */
+  readonly runner: CommandRunner;
+  readonly logger: Logger;
+}
+
+/** Packet rules by `nft`, with one rule by `iptables` where Docker filters with that. Calls wait for each other. */
+export function createVmRules({ runner, logger }: VmRulesDependencies): VmRules {
+  return new NftVmRules({ runner, logger });
+}
+
+class NftVmRules implements VmRules {
+  readonly #runner: CommandRunner;
+  readonly #logger: Logger;
+  readonly #nft: Nft;
+  readonly #keeper = new TableKeeper();
+  readonly #dockerUserRule: DockerUserRule;
+  #ensured: VmRulesWanted | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor({ runner, logger }: VmRulesDependencies) {
+    this.#runner = runner;
+    this.#logger = logger;
+    this.#nft = new Nft(runner);
+    this.#dockerUserRule = new DockerUserRule({ runner, logger });
+  }
+
+  async ensure(wanted: VmRulesWanted): Promise<ApplyResult> {
+    return await this.#inTurn(async () => {
+      // The guard first: what goes wrong after it leaves nobody with a direct way.
+      const table = await this.#ensureTable(wanted);
+      const chain = await this.#ensureDockerUserRule(wanted);
+      this.#ensured = wanted;
+      return worseOf(table, chain);
+    });
+  }
+
+  async switchTarget(
+    target: VmRulesWanted['target'],
+    { flushFlows }: { readonly flushFlows: boolean },
+  ): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#ensured === undefined) {
+        throw new MsiProxyError('MSI_INTERNAL', 'The target was switched before there were rules');
+      }
+      const previous = this.#ensured;
+      if (previous.redirect && previous.proxyBridge !== undefined) {
+        await this.#nft.load(replaceElements(VM_TABLE, TARGET_MAP, targetElements(target)));
+      }
+      this.#ensured = withTarget(previous, target);
+      if (flushFlows && previous.target !== undefined) await this.#forgetFlowsTo(previous.target.address);
+    });
+  }
+
+  async drift(): Promise<readonly string[]> {
+    return await this.#inTurn(async () => {
+      const wanted = this.#ensured;
+      if (wanted === undefined) return ['no rules were ensured yet'];
+      return [...(await this.#tableDifferences(wanted)), ...(await this.#dockerUserDifferences(wanted))];
+    });
+  }
+
+  async remove(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#ensured = undefined;
+      await this.#removeTable();
+      await this.#dockerUserRule.remove();
+    });
+  }
+
+  async #ensureTable(wanted: VmRulesWanted): Promise<ApplyResult> {
+    const table = vmTable(wanted);
+    if (table === undefined) return (await this.#removeTable()) ? 'applied' : 'unchanged';
+
+    const elements = vmElements(wanted);
+    const { result, previousElements } = await this.#keeper.ensure(this.#nft, table, elements);
+    // A target that changed while no monitor ran: nobody has seen to the connections to the old one.
+    const stale = targetAddresses(previousElements.get(TARGET_MAP) ?? []);
+    for (const address of stale) {
+      if (address !== wanted.target?.address) await this.#forgetFlowsTo(address);
+    }
+    return result;
+  }
+
+  async #ensureDockerUserRule({ redirect }: VmRulesWanted): Promise<ApplyResult> {
+    if (redirect) return await this.#dockerUserRule.ensure();
+    return (await this.#dockerUserRule.remove()) ? 'applied' : 'unchanged';
+  }
+
+  async #tableDifferences(wanted: VmRulesWanted): Promise<string[]> {
+    const table = vmTable(wanted);
+    if (table !== undefined) {
+      return await this.#keeper.differences(this.#nft, table, vmElements(wanted));
+    }
+    const actual = await this.#nft.read(VM_TABLE);
+    return actual === undefined ? [] : [`the table ip ${VM_TABLE} is there, but not wanted`];
+  }
+
+  async #dockerUserDifferences({ redirect }: VmRulesWanted): Promise<string[]> {
+    return redirect ? await this.#dockerUserRule.differences() : [];
+  }
+
+  async #removeTable(): Promise<boolean> {
+    if ((await this.#nft.read(VM_TABLE)) === undefined) return false;
+    await this.#nft.load(deleteTable(VM_TABLE));
+    return true;
+  }
+
+  async #forgetFlowsTo(address: string): Promise<void> {
+    await forgetFlows({ runner: this.#runner, logger: this.#logger, sentTo: address });
+  }
+
+  /** One at a time: between reading and changing, nothing of ours changes. */
+  async #inTurn<Result>(operation: () => Promise<Result>): Promise<Result> {
+    const turn = this.#last.then(operation);
+    this.#last = turn.catch(() => undefined);
+    return await turn;
+  }
+}
+
+function withTarget(
+  { guard, redirect, proxyBridge }: VmRulesWanted,
+  target: VmRulesWanted['target'],
+): VmRulesWanted {
+  return {
+    guard,
+    redirect,
+    ...(proxyBridge !== undefined && { proxyBridge }),
+    ...(target !== undefined && { target }),
+  };
+}
+
+function worseOf(...results: readonly ApplyResult[]): ApplyResult {
+  if (results.includes('repaired')) return 'repaired';
+  return results.includes('applied') ? 'applied' : 'unchanged';
+}

@@ -1,0 +1,162 @@
+import { isIPv4 } from 'node:net';
+import {
+  IMDS_ADDRESS,
+  IMDS_PORT,
+  MsiProxyError,
+  WIRESERVER_ADDRESS,
+  WIRESERVER_TCP_PORTS,
+} from '@msi-proxy/shared';
+import type {
+  ChainDefinition,
+  MapElements,
+  RuleDefinition,
+  TableDefinition,
+} from '../nft/table-definition.ts';
+import type { ProxyBridge, VmRulesWanted } from './vm-rules.ts';
+
+export const VM_TABLE = 'msi_proxy';
+export const TARGET_MAP = 'target';
+
+/** Requests that were sent to the proxy, in both directions: known by where they first went. */
+const REDIRECTED = `ct status dnat ct original ip daddr ${IMDS_ADDRESS}`;
+
+/**
+ * At once, since SDKs burn seconds on silence. A reset is for packets that no rule has translated: of one that went
+ * through `dnat` it is lost when bridged frames pass these rules (`bridge-nf-call-iptables`, which Docker sets).
+ */
+const TCP_REFUSAL = 'reject with tcp reset';
+const REFUSAL = 'reject with icmp port-unreachable';
+
+/**
+ * The table that a VM should have.
+ *
+ * @returns undefined when it should have none
+ * @throws {MsiProxyError} `MSI_SETTINGS_INVALID` for a bridge name that no rule can hold
+ */
+export function vmTable({ guard, redirect, proxyBridge }: VmRulesWanted): TableDefinition | undefined {
+  const bridge = proxyBridge === undefined ? undefined : quoteInterface(proxyBridge);
+  const redirecting = redirect && bridge !== undefined;
+  const chains = [
+    ...(redirecting ? redirectChains(bridge) : []),
+    ...(guard === 'off' ? [] : [guardChain(guard, bridge)]),
+  ];
+  if (chains.length === 0) return undefined;
+  return {
+    name: VM_TABLE,
+    maps: redirecting
+      ? [
+          {
+            name: TARGET_MAP,
+            type: 'inet_service : ipv4_addr . inet_service',
+            comment: 'The serving proxy. Empty: requests wait, see chain guard',
+          },
+        ]
+      : [],
+    chains,
+  };
+}
+
+/** What the maps of {@link vmTable} should hold. */
+export function vmElements({ redirect, proxyBridge, target }: VmRulesWanted): MapElements {
+  return redirect && proxyBridge !== undefined ? { [TARGET_MAP]: targetElements(target) } : {};
+}
+
+/** @throws {MsiProxyError} `MSI_INTERNAL` for a target that is none */
+export function targetElements(target: VmRulesWanted['target']): string[] {
+  if (target === undefined) return [];
+  const { address, port } = target;
+  if (!isIPv4(address) || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new MsiProxyError('MSI_INTERNAL', `A proxy cannot be reached at ${address}:${port}`);
+  }
+  return [`${IMDS_PORT} : ${address} . ${port}`];
+}
+
+/** The addresses in elements of the target map. */
+export function targetAddresses(elements: readonly string[]): string[] {
+  return elements.flatMap(element => /: (\S+) \./.exec(element)?.[1] ?? []);
+}
+
+function redirectChains(bridge: string): ChainDefinition[] {
+  return [
+    {
+      name: 'to_proxy',
+      // Before Docker's own destination NAT. An empty map does not match.
+      hook: 'type nat hook prerouting priority dstnat - 1',
+      comment: 'Sends requests of containers to the proxy; the proxy itself reaches IMDS',
+      rules: [
+        {
+          match: `iifname != ${bridge} ip daddr ${IMDS_ADDRESS}`,
+          verdict: `dnat ip addr . port to tcp dport map @${TARGET_MAP}`,
+          comment: 'to the proxy',
+        },
+      ],
+    },
+    {
+      name: 'keep_source',
+      hook: 'type nat hook postrouting priority srcnat - 1',
+      comment: "Keeps Docker's masquerade from hiding who asks: the proxy knows callers by address",
+      rules: [{ match: REDIRECTED, verdict: 'snat to ip saddr', comment: 'own address' }],
+    },
+  ];
+}
+
+function guardChain(mode: 'enforce' | 'audit', bridge: string | undefined): ChainDefinition {
+  const notFromProxy = bridge === undefined ? '' : `iifname != ${bridge} `;
+  const toImds = `${notFromProxy}ip daddr ${IMDS_ADDRESS}`;
+  const refuse = (match: string, verdict: string, comment: string): RuleDefinition => ({
+    match,
+    verdict: mode === 'enforce' ? `counter ${verdict}` : AUDIT_VERDICT,
+    comment,
+  });
+  return {
+    name: 'guard',
+    hook: 'type filter hook forward priority filter - 1',
+    comment:
+      "Closes the direct way to IMDS and WireServer for containers. The VM's own traffic is not forwarded",
+    rules: [
+      { match: REDIRECTED, verdict: 'accept', comment: 'redirected requests' },
+      refuse(
+        // Dropped, not refused: a SYN is sent again after a second, and a proxy may serve it by then.
+        `${toImds} tcp dport ${IMDS_PORT} tcp flags & (fin | syn | rst | ack) == syn`,
+        'drop',
+        'no proxy: wait',
+      ),
+      // Not by ICMP, of which Linux sends a container about one a second. Also ends connections from before these rules.
+      refuse(`${toImds} meta l4proto tcp`, TCP_REFUSAL, 'other TCP at IMDS'),
+      refuse(toImds, REFUSAL, 'anything else at IMDS'),
+      refuse(
+        // DNS and DHCP live at the same address and stay open.
+        `ip daddr ${WIRESERVER_ADDRESS} tcp dport { ${WIRESERVER_TCP_PORTS.join(', ')} }`,
+        TCP_REFUSAL,
+        'WireServer',
+      ),
+      ...(bridge === undefined ? [] : proxyAddressRules(bridge, refuse)),
+    ],
+  };
+}
+
+/** The proxy's own address is for the redirect only; ports that its operator publishes are the operator's decision. */
+function proxyAddressRules(
+  bridge: string,
+  refuse: (match: string, verdict: string, comment: string) => RuleDefinition,
+): RuleDefinition[] {
+  const fromElsewhere = `iifname != ${bridge} oifname ${bridge} ct state new`;
+  return [
+    { match: `oifname ${bridge} ct status dnat`, verdict: 'accept', comment: 'published ports of the proxy' },
+    refuse(`${fromElsewhere} meta l4proto tcp`, TCP_REFUSAL, "TCP to the proxy's own address"),
+    refuse(fromElsewhere, REFUSAL, "anything else to the proxy's own address"),
+  ];
+}
+
+/** The kernel's log is small and shared: enough lines to see who, and the counter for how many. */
+const AUDIT_VERDICT = 'counter limit rate 10/minute log prefix "msi-proxy guard: "';
+
+/** In nft a name that ends in `*` stands for many. Linux allows 15 characters. */
+function quoteInterface({ interfaceName }: ProxyBridge): string {
+  if (/^[\w.@:-]{1,15}$/.test(interfaceName)) return `"${interfaceName}"`;
+  throw new MsiProxyError(
+    'MSI_SETTINGS_INVALID',
+    `The bridge of the proxy network has the name ${JSON.stringify(interfaceName)}; ` +
+      'expected at most 15 letters, digits, ".", "_", "-", "@" or ":" (com.docker.network.bridge.name)',
+  );
+}

@@ -1,0 +1,35 @@
+import { commandFailure } from '../command-failure.ts';
+import type { CommandRunner } from '../command-runner.ts';
+import { parseTable, type TableReading } from './table-reading.ts';
+
+/** The `nft` program in one network namespace, the one that its commands are run in. */
+export class Nft {
+  readonly #runner: CommandRunner;
+
+  constructor(runner: CommandRunner) {
+    this.#runner = runner;
+  }
+
+  /**
+   * Reads the table `ip <name>`.
+   *
+   * @returns undefined when there is none
+   * @throws {MsiProxyError} `MSI_WIRING_NO_CAPABILITY`, `MSI_WIRING_COMMAND`
+   */
+  async read(name: string): Promise<TableReading | undefined> {
+    const result = await this.#runner.run('nft', ['-j', 'list', 'table', 'ip', name]);
+    if (result.exitCode === 0) return parseTable(result.stdout);
+    if (result.stderr.includes('No such file or directory')) return undefined;
+    throw commandFailure('nft', result, `read the table ip ${name}`);
+  }
+
+  /**
+   * Carries out a batch of commands in one transaction: all of them or none.
+   *
+   * @throws {MsiProxyError} `MSI_WIRING_NO_CAPABILITY`, `MSI_WIRING_COMMAND`
+   */
+  async load(batch: string): Promise<void> {
+    const result = await this.#runner.run('nft', ['-f', '-'], { stdin: batch });
+    if (result.exitCode !== 0) throw commandFailure('nft', result, 'change packet rules');
+  }
+}

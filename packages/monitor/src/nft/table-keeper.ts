@@ -1,0 +1,122 @@
+import { MsiProxyError } from '@msi-proxy/shared';
+import type { ApplyResult } from '../wiring/wiring-method.ts';
+import type { Nft } from './nft.ts';
+import { replaceElements, replaceTable, type MapElements, type TableDefinition } from './table-definition.ts';
+import { describeDifferences, type TableReading } from './table-reading.ts';
+
+export interface EnsureOutcome {
+  readonly result: ApplyResult;
+  /** What the maps held when it began, by the map's name. */
+  readonly previousElements: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Definitions differ by proxy address only; proxies that were replaced are not asked for again. */
+const MAX_LEARNED = 16;
+
+/**
+ * Keeps tables as they are defined, in any number of network namespaces.
+ *
+ * How nft prints a rule depends on its version, so what a definition should read like is learned: it is loaded once,
+ * which is a transaction that no packet notices, and read back. From then on a table that reads the same is left alone.
+ */
+export class TableKeeper {
+  /** By the definition's batch without elements; the least recently learned first. */
+  readonly #learned = new Map<string, TableReading>();
+
+  /**
+   * Makes the table as defined.
+   *
+   * @throws {MsiProxyError} `MSI_WIRING_NO_CAPABILITY`, `MSI_WIRING_COMMAND`; `MSI_WIRING_NOT_EFFECTIVE` when what was
+   *   loaded is not what is read back
+   */
+  async ensure(nft: Nft, table: TableDefinition, elements: MapElements = {}): Promise<EnsureOutcome> {
+    const before = await nft.read(table.name);
+    const result = await this.#mend(nft, table, elements, before);
+    return { result, previousElements: before?.elements ?? new Map() };
+  }
+
+  /** In words, how the table differs from its definition; empty when it does not. */
+  async differences(nft: Nft, table: TableDefinition, elements: MapElements = {}): Promise<string[]> {
+    const actual = await nft.read(table.name);
+    if (actual === undefined) return [`the table ip ${table.name} is missing`];
+    const expected = this.#expected(table);
+    if (expected === undefined) return [`the table ip ${table.name} was not checked yet`];
+    return [
+      ...describeDifferences(expected, actual),
+      ...differingElements(actual, elements).map(([map, wanted]) => {
+        const has = actual.elements.get(map)?.join(', ') ?? '';
+        return `the map ${map} has "${has}" instead of "${wanted.join(', ')}"`;
+      }),
+    ];
+  }
+
+  async #mend(
+    nft: Nft,
+    table: TableDefinition,
+    elements: MapElements,
+    before: TableReading | undefined,
+  ): Promise<ApplyResult> {
+    const expected = this.#expected(table);
+    if (before !== undefined && expected !== undefined && sameStructure(expected, before)) {
+      return await mendElements(nft, table, before, elements);
+    }
+
+    await nft.load(replaceTable(table, elements));
+    const after = await nft.read(table.name);
+    if (after === undefined || !isComplete(table, after)) {
+      throw new MsiProxyError(
+        'MSI_WIRING_NOT_EFFECTIVE',
+        `The table ip ${table.name} was loaded, but is not what is read back: another program changes it`,
+      );
+    }
+    this.#learn(table, after);
+    if (before === undefined) return 'applied';
+    const same = sameStructure(after, before) && differingElements(before, elements).length === 0;
+    return same ? 'unchanged' : 'repaired';
+  }
+
+  #expected(table: TableDefinition): TableReading | undefined {
+    return this.#learned.get(replaceTable(table, {}));
+  }
+
+  #learn(table: TableDefinition, reading: TableReading): void {
+    const key = replaceTable(table, {});
+    this.#learned.delete(key);
+    this.#learned.set(key, reading);
+    const [oldest] = this.#learned.keys();
+    if (this.#learned.size > MAX_LEARNED && oldest !== undefined) this.#learned.delete(oldest);
+  }
+}
+
+async function mendElements(
+  nft: Nft,
+  table: TableDefinition,
+  actual: TableReading,
+  elements: MapElements,
+): Promise<ApplyResult> {
+  const differing = differingElements(actual, elements);
+  if (differing.length === 0) return 'unchanged';
+  await nft.load(differing.map(([map, wanted]) => replaceElements(table.name, map, wanted)).join(''));
+  return 'repaired';
+}
+
+function sameStructure(expected: TableReading, actual: TableReading): boolean {
+  return describeDifferences(expected, actual).length === 0;
+}
+
+function differingElements(
+  actual: TableReading,
+  elements: MapElements,
+): [map: string, wanted: readonly string[]][] {
+  return Object.entries(elements).filter(
+    ([map, wanted]) => actual.elements.get(map)?.join() !== wanted.toSorted().join(),
+  );
+}
+
+/** What can be compared without knowing how nft prints an expression: that each rule is there, in its place. */
+function isComplete(table: TableDefinition, reading: TableReading): boolean {
+  return table.chains.every(({ name, rules }) => {
+    const comments = reading.rules.get(name)?.map(rule => rule.comment) ?? [];
+    return comments.join('\n') === rules.map(rule => rule.comment).join('\n');
+  });
+}

@@ -1,0 +1,380 @@
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { IMDS_ADDRESS, silentLogger, WIRESERVER_ADDRESS } from '@msi-proxy/shared';
+import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
+import type { VmRules, VmRulesWanted } from '../../../src/guard/vm-rules.ts';
+import {
+  DEFAULT_NETWORK,
+  end,
+  INTERNAL_NETWORK,
+  MiniVm,
+  Namespace,
+  PROXY_NETWORK,
+  USER_NETWORK,
+} from './lab/mini-vm.ts';
+import { skipUnlessNamespaces } from './lab/requirements.ts';
+
+const PROXY_A = { address: '172.31.250.2', port: 8080 };
+const PROXY_B = { address: '172.31.250.3', port: 80 };
+const PROXY_BRIDGE = { interfaceName: 'br-msi', gateway: '172.31.250.1' };
+const ENFORCED = { guard: 'enforce', redirect: true, proxyBridge: PROXY_BRIDGE } as const;
+const SERVED: VmRulesWanted = { ...ENFORCED, target: PROXY_A };
+
+const DOCKER_USER_RULE =
+  '-A DOCKER-USER -m conntrack --ctstate DNAT --ctorigdst 169.254.169.254 -m comment --comment msi-proxy -j ACCEPT';
+
+describe('The packet rules of a VM', function () {
+  this.timeout(60_000);
+
+  let mini: MiniVm | undefined;
+  let vm: Namespace;
+  let client: Namespace;
+  let userClient: Namespace;
+  let internalClient: Namespace;
+  let proxyA: Namespace;
+  let proxyB: Namespace;
+  let proxyAProcess: ChildProcess;
+  let rules: VmRules;
+  let untouched: string;
+
+  before(async function () {
+    await skipUnlessNamespaces(this);
+    mini = await MiniVm.create();
+    ({ vm } = mini);
+    client = await mini.addContainer(DEFAULT_NETWORK, 2);
+    userClient = await mini.addContainer(USER_NETWORK, 2);
+    internalClient = await mini.addContainer(INTERNAL_NETWORK, 2);
+    proxyA = await mini.addContainer(PROXY_NETWORK, 2);
+    proxyB = await mini.addContainer(PROXY_NETWORK, 3);
+    await mini.imds.respond(
+      'imds',
+      `${IMDS_ADDRESS}:80`,
+      `${IMDS_ADDRESS}:8080`,
+      `udp:${IMDS_ADDRESS}:5000`,
+      `${WIRESERVER_ADDRESS}:80`,
+      `${WIRESERVER_ADDRESS}:32526`,
+      `${WIRESERVER_ADDRESS}:8080`,
+      `udp:${WIRESERVER_ADDRESS}:53`,
+    );
+    proxyAProcess = await proxyA.respond('a', `0.0.0.0:${PROXY_A.port}`);
+    await proxyB.respond('b', `0.0.0.0:${PROXY_B.port}`);
+    untouched = await vm.fingerprint();
+  });
+
+  after(async () => await mini?.remove());
+
+  beforeEach(() => {
+    rules = createVmRules({ runner: vm.runner, logger: silentLogger });
+  });
+
+  afterEach(async () => {
+    await rules.remove();
+    assert.equal(await vm.fingerprint(), untouched, 'something was left behind');
+  });
+
+  it('are needed: without them a container reaches IMDS itself', async () => {
+    const answer = await client.ask(IMDS_ADDRESS);
+
+    assert.deepEqual(answer, { from: 'imds', peer: '10.0.0.4' });
+    assert.equal(await client.ping(IMDS_ADDRESS), 'answer');
+  });
+
+  for (const bridgeNetfilter of [true, false]) {
+    describe(`with bridge-nf-call-iptables ${bridgeNetfilter ? 1 : 0}`, () => {
+      before(async function () {
+        await mini!.setBridgeNetfilter(bridgeNetfilter).catch((error: unknown) => {
+          console.log(`      skipped: ${String(error)}`);
+          this.skip();
+        });
+      });
+
+      it('bring containers of every kind of network to the proxy with their own addresses', async () => {
+        await rules.ensure(SERVED);
+
+        assert.deepEqual(await client.ask(IMDS_ADDRESS), { from: 'a', peer: '172.17.0.2' });
+        assert.deepEqual(await userClient.ask(IMDS_ADDRESS), { from: 'a', peer: '172.18.0.2' });
+        assert.deepEqual(await internalClient.ask(IMDS_ADDRESS), { from: 'a', peer: '172.19.0.2' });
+      });
+
+      it('refuse containers everything else at IMDS, at once', async () => {
+        await rules.ensure(SERVED);
+
+        const tcp = await client.ask(IMDS_ADDRESS, { port: 8080 });
+        const udp = await client.ask(IMDS_ADDRESS, { port: 5000, transport: 'udp' });
+
+        assert.deepEqual(tcp, { failure: 'ECONNREFUSED' });
+        assert.deepEqual(udp, { failure: 'ECONNREFUSED' });
+        assert.equal(await client.ping(IMDS_ADDRESS), 'refused');
+      });
+
+      it("refuse containers the proxy's own address", async () => {
+        await rules.ensure(SERVED);
+
+        assert.deepEqual(await client.ask(PROXY_A.address, { port: PROXY_A.port }), {
+          failure: 'ECONNREFUSED',
+        });
+      });
+
+      it('drop requests while no proxy serves, and let the waiting one through when one does', async () => {
+        await rules.ensure(ENFORCED);
+        assert.deepEqual(await client.ask(IMDS_ADDRESS, { timeoutMillis: 500 }), { failure: 'timeout' });
+
+        const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
+        await untilCounted(vm, 'no proxy: wait', 2);
+        await rules.switchTarget(PROXY_B, { flushFlows: false });
+
+        assert.deepEqual(await waiting, { from: 'b', peer: '172.17.0.2' });
+      });
+
+      it('refuse containers WireServer, and leave them its DNS', async () => {
+        await rules.ensure(SERVED);
+
+        for (const port of [80, 32526]) {
+          assert.deepEqual(await client.ask(WIRESERVER_ADDRESS, { port }), { failure: 'ECONNREFUSED' });
+        }
+        const dns = await client.ask(WIRESERVER_ADDRESS, { port: 53, transport: 'udp' });
+        assert.deepEqual(dns, { from: 'imds', peer: '10.0.0.4' });
+      });
+    });
+  }
+
+  it('leave the VM itself and the proxy their way to IMDS, and the VM its WireServer', async () => {
+    await rules.ensure(SERVED);
+
+    assert.deepEqual(await vm.ask(IMDS_ADDRESS), { from: 'imds', peer: '10.0.0.4' });
+    assert.deepEqual(await vm.ask(WIRESERVER_ADDRESS), { from: 'imds', peer: '10.0.0.4' });
+    assert.deepEqual(await proxyA.ask(IMDS_ADDRESS), { from: 'imds', peer: '10.0.0.4' });
+    assert.deepEqual(await proxyA.ask(WIRESERVER_ADDRESS), { failure: 'ECONNREFUSED' });
+  });
+
+  it('send new connections to another proxy after a switch', async () => {
+    await rules.ensure(SERVED);
+
+    await rules.switchTarget(PROXY_B, { flushFlows: false });
+
+    assert.equal((await client.ask(IMDS_ADDRESS)).from, 'b');
+    assert.deepEqual(await rules.drift(), []);
+  });
+
+  it('bring a SYN that waits on a dead proxy to the next one, when its flows are forgotten', async () => {
+    await rules.ensure({ ...ENFORCED, target: { address: '172.31.250.99', port: 80 } });
+    const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
+    await untilTracked(vm, '172.31.250.99');
+
+    await rules.switchTarget(PROXY_B, { flushFlows: true });
+
+    assert.deepEqual(await waiting, { from: 'b', peer: '172.17.0.2' });
+  });
+
+  it('forget the flows to a proxy that was replaced while no monitor ran', async () => {
+    await rules.ensure({ ...ENFORCED, target: { address: '172.31.250.99', port: 80 } });
+    const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
+    await untilTracked(vm, '172.31.250.99');
+
+    const nextMonitor = createVmRules({ runner: vm.runner, logger: silentLogger });
+    await nextMonitor.ensure({ ...ENFORCED, target: PROXY_B });
+
+    assert.deepEqual(await waiting, { from: 'b', peer: '172.17.0.2' });
+  });
+
+  it('send requests to a stand-in on the VM itself', async () => {
+    const standIn = await vm.respond('stand-in', `${PROXY_BRIDGE.gateway}:16925`);
+    try {
+      await rules.ensure({ ...ENFORCED, target: { address: PROXY_BRIDGE.gateway, port: 16925 } });
+
+      assert.deepEqual(await client.ask(IMDS_ADDRESS), { from: 'stand-in', peer: '172.17.0.2' });
+      assert.deepEqual(await internalClient.ask(IMDS_ADDRESS), { from: 'stand-in', peer: '172.19.0.2' });
+    } finally {
+      await end(standIn);
+    }
+  });
+
+  it('guard before there is a proxy network', async () => {
+    await rules.ensure({ guard: 'enforce', redirect: true });
+
+    assert.deepEqual(await client.ask(IMDS_ADDRESS, { timeoutMillis: 500 }), { failure: 'timeout' });
+  });
+
+  it('only guard where another method redirects', async () => {
+    await rules.ensure({ ...SERVED, redirect: false });
+
+    assert.deepEqual(await client.ask(IMDS_ADDRESS, { timeoutMillis: 500 }), { failure: 'timeout' });
+    assert.ok(!(await vm.run('iptables', '-S', 'DOCKER-USER')).includes('msi-proxy'));
+    assert.deepEqual(await rules.drift(), []);
+  });
+
+  it('count and pass what the guard would refuse, in audit mode', async () => {
+    await rules.ensure({ ...SERVED, guard: 'audit' });
+
+    assert.equal((await client.ask(IMDS_ADDRESS, { port: 8080 })).from, 'imds');
+    assert.equal((await client.ask(WIRESERVER_ADDRESS)).from, 'imds');
+    assert.equal((await client.ask(IMDS_ADDRESS)).from, 'a');
+    await untilCounted(vm, 'anything else at IMDS', 1);
+  });
+
+  it('redirect without guarding when the guard is off', async () => {
+    await rules.ensure({ ...SERVED, guard: 'off' });
+
+    assert.equal((await client.ask(IMDS_ADDRESS)).from, 'a');
+    assert.equal((await client.ask(IMDS_ADDRESS, { port: 8080 })).from, 'imds');
+  });
+
+  it('reset a connection that a container opened directly before they were there', async () => {
+    const connection = await client.hold(IMDS_ADDRESS);
+
+    await rules.ensure(SERVED);
+
+    assert.equal(await connection.request(), 'ECONNRESET');
+  });
+
+  describe('when ensured again', () => {
+    it('are left alone, by this monitor and by the next one', async () => {
+      assert.equal(await rules.ensure(SERVED), 'applied');
+      const listing = await vm.run('nft', '-a', 'list', 'table', 'ip', 'msi_proxy');
+
+      assert.equal(await rules.ensure(SERVED), 'unchanged');
+
+      assert.equal(await vm.run('nft', '-a', 'list', 'table', 'ip', 'msi_proxy'), listing);
+      const nextMonitor = createVmRules({ runner: vm.runner, logger: silentLogger });
+      assert.equal(await nextMonitor.ensure(SERVED), 'unchanged');
+    });
+
+    afterEach(async () => {
+      await vm.run('iptables', '-F', 'DOCKER-USER');
+      await vm.run('iptables', '-A', 'DOCKER-USER', '-j', 'RETURN');
+    });
+
+    const damages: { damage: string; argv: string[]; drift: RegExp }[] = [
+      {
+        damage: 'a flushed chain',
+        argv: ['nft', 'flush', 'chain', 'ip', 'msi_proxy', 'guard'],
+        drift: /the rule "anything else at IMDS" of chain guard is missing/,
+      },
+      {
+        damage: 'a flushed ruleset table',
+        argv: ['nft', 'delete', 'table', 'ip', 'msi_proxy'],
+        drift: /the table ip msi_proxy is missing/,
+      },
+      {
+        damage: 'a rule in front of ours',
+        argv: ['nft', 'insert', 'rule', 'ip', 'msi_proxy', 'guard', 'accept', 'comment', '"open"'],
+        drift: /chain guard has a rule that is not ours \("open"\)/,
+      },
+      {
+        damage: 'another target',
+        argv: ['nft', 'flush', 'map', 'ip', 'msi_proxy', 'target'],
+        drift: /the map target has "" instead of "80 : 172.31.250.2 . 8080"/,
+      },
+      {
+        damage: 'a RETURN above the rule in DOCKER-USER',
+        argv: ['iptables', '-I', 'DOCKER-USER', '-j', 'RETURN'],
+        drift: /is not the first one/,
+      },
+      {
+        damage: 'a flushed DOCKER-USER',
+        argv: ['iptables', '-F', 'DOCKER-USER'],
+        drift: /DOCKER-USER: the rule "msi-proxy" is missing/,
+      },
+      {
+        damage: 'a doubled rule in DOCKER-USER',
+        argv: ['iptables', ...DOCKER_USER_RULE.split(' ')],
+        drift: /is there 2 times/,
+      },
+    ];
+    for (const { damage, argv, drift } of damages) {
+      it(`repair ${damage}, and tell of it before`, async () => {
+        await rules.ensure(SERVED);
+        assert.deepEqual(await rules.drift(), []);
+        await vm.run(...(argv as [string, ...string[]]));
+
+        const told = await rules.drift();
+        const result = await rules.ensure(SERVED);
+
+        assert.match(told.join('\n'), drift);
+        assert.notEqual(result, 'unchanged');
+        assert.deepEqual(await rules.drift(), []);
+        assert.deepEqual(await client.ask(IMDS_ADDRESS), { from: 'a', peer: '172.17.0.2' });
+        const [first, ...others] = await dockerUserRules(vm);
+        assert.equal(first, DOCKER_USER_RULE);
+        assert.ok(!others.includes(DOCKER_USER_RULE));
+      });
+    }
+  });
+
+  describe('on a VM of another kind', () => {
+    let other: Namespace;
+    let otherRules: VmRules;
+
+    beforeEach(async () => {
+      other = await Namespace.create('other');
+      otherRules = createVmRules({ runner: other.runner, logger: silentLogger });
+    });
+
+    afterEach(async () => await other.remove());
+
+    it('leave a chain DOCKER-USER alone that is not there', async () => {
+      const before = await other.fingerprint();
+
+      await otherRules.ensure(SERVED);
+      assert.deepEqual(await otherRules.drift(), []);
+      await otherRules.remove();
+
+      assert.equal(await other.fingerprint(), before);
+    });
+
+    it('find DOCKER-USER in the legacy backend', async () => {
+      await other.run('iptables-legacy', '-N', 'DOCKER-USER');
+      const before = await other.fingerprint();
+
+      await otherRules.ensure(SERVED);
+
+      assert.ok((await other.run('iptables-legacy', '-S', 'DOCKER-USER')).includes(DOCKER_USER_RULE));
+      await otherRules.remove();
+      assert.equal(await other.fingerprint(), before);
+    });
+  });
+
+  it('touch no container', async () => {
+    const before = await Promise.all([client, userClient, proxyA].map(one => one.fingerprint()));
+
+    await rules.ensure(SERVED);
+    await client.ask(IMDS_ADDRESS);
+
+    const after = await Promise.all([client, userClient, proxyA].map(one => one.fingerprint()));
+    assert.deepEqual(after, before);
+  });
+
+  it('serve on when the proxy that died is replaced at the same address', async () => {
+    await rules.ensure(SERVED);
+    await client.ask(IMDS_ADDRESS);
+    await end(proxyAProcess);
+    proxyAProcess = await proxyA.respond('a', `0.0.0.0:${PROXY_A.port}`);
+
+    await rules.switchTarget(PROXY_A, { flushFlows: true });
+
+    assert.equal((await client.ask(IMDS_ADDRESS)).from, 'a');
+  });
+});
+
+async function dockerUserRules(vm: Namespace): Promise<string[]> {
+  const [, ...rules] = (await vm.run('iptables', '-S', 'DOCKER-USER')).split('\n');
+  return rules;
+}
+
+/** Until the guard's rule with this comment has seen so many packets. */
+async function untilCounted(vm: Namespace, comment: string, packets: number): Promise<void> {
+  await until(async () => {
+    const listing = await vm.run('nft', 'list', 'table', 'ip', 'msi_proxy');
+    const rule = listing.split('\n').find(line => line.includes(`comment "${comment}"`));
+    return Number(/counter packets (\d+)/.exec(rule ?? '')?.[1]) >= packets;
+  });
+}
+
+/** Until a connection that was sent to the address is known to the kernel. */
+async function untilTracked(vm: Namespace, address: string): Promise<void> {
+  await until(async () => (await vm.run('conntrack', '-L', '-p', 'tcp')).includes(`src=${address}`));
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise(resolve => setTimeout(resolve, 20));
+}
