@@ -1,11 +1,9 @@
-import { mustRun, runCommand } from '../../test/lab/index.ts';
-
-export type DockerClient = (args: readonly string[]) => Promise<string>;
+import { mustRun, runCommand, type Docker } from '../../test/lab/index.ts';
 
 const BUILD_TIMEOUT_MILLIS = 15 * 60_000;
 
 /** The Docker client with the engine of DOCKER_HOST (or the client's own default). */
-export async function dockerClient(): Promise<DockerClient> {
+export async function dockerClient(): Promise<Docker> {
   // Without its plug-in, BuildKit is an error where DOCKER_BUILDKIT=1 is set; the builder in the engine will do.
   const buildx = await runCommand(['docker', 'buildx', 'version']);
   const env = buildx.exitCode === 0 ? process.env : { ...process.env, DOCKER_BUILDKIT: '0' };

@@ -1,8 +1,9 @@
-import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { fingerprint } from '../../test/lab/cache.ts';
 import { bundle, PROGRAMS } from './bundle.ts';
-import { type DockerClient } from './docker-client.ts';
+import { type Docker } from '../../test/lab/index.ts';
 import { productVersion, repositoryRoot } from './repository.ts';
 
 /** An image: a folder with a Dockerfile, and the one file that the image carries. */
@@ -40,7 +41,7 @@ export const PYTHON_CLIENT_IMAGE: ImageSource = {
 };
 
 export interface ImageBuildOptions {
-  readonly docker: DockerClient;
+  readonly docker: Docker;
   /** Instead of the one that the Dockerfile names. */
   readonly baseImage?: string;
   readonly tag?: string;
@@ -53,12 +54,18 @@ export interface BuiltImage {
   readonly contentBytes: number;
 }
 
+/** Changes when anything that an image of ours is made from does, other than its base. */
+export async function imageFingerprint(source: ImageSource): Promise<string> {
+  return await withContext(source, async (_context, contentFile) => {
+    const dockerfile = await readFile(join(repositoryRoot, source.folder, 'Dockerfile'));
+    return fingerprint(source.repository, dockerfile, await readFile(contentFile));
+  });
+}
+
 /** Builds an image with an engine, from a temporary folder with nothing but its one file. */
 export async function buildImage(source: ImageSource, options: ImageBuildOptions): Promise<BuiltImage> {
   const { docker, baseImage, tag = 'latest' } = options;
-  const context = await mkdtemp(join(tmpdir(), 'msi-proxy-image-'));
-  try {
-    const contentFile = await placeContent(source, context);
+  return await withContext(source, async (context, contentFile) => {
     const reference = `${source.repository}:${tag}`;
     await docker([
       'build',
@@ -73,6 +80,16 @@ export async function buildImage(source: ImageSource, options: ImageBuildOptions
     ]);
     const sizeBytes = Number(await docker(['image', 'inspect', '--format', '{{.Size}}', reference]));
     return { reference, sizeBytes, contentBytes: (await stat(contentFile)).size };
+  });
+}
+
+async function withContext<T>(
+  source: ImageSource,
+  use: (context: string, contentFile: string) => Promise<T>,
+): Promise<T> {
+  const context = await mkdtemp(join(tmpdir(), 'msi-proxy-image-'));
+  try {
+    return await use(context, await placeContent(source, context));
   } finally {
     await rm(context, { recursive: true, force: true });
   }

@@ -7,3 +7,4 @@ export { CommandFailed, mustRun, runCommand, type Argv, type CommandOutput } fro
 export { SimulatedVm, type SimulatedVmOptions } from './simulated-vm.ts';
 export { waitUntil } from './wait-until.ts';
 export { BARE_IMAGE, BASE_IMAGE, preparedEngineData, PYTHON_IMAGE } from './lab-images.ts';
+export * from './product.ts';

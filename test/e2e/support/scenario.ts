@@ -1,0 +1,186 @@
+import { type Labels, type MonitorStatus } from '@msi-proxy/shared';
+import {
+  BASE_IMAGE,
+  clientContainer,
+  monitorContainer,
+  NAT_MONITOR_ARGUMENTS,
+  nodeArgv,
+  PROXY_NETWORK,
+  proxyContainer,
+  requestFrom,
+  runArguments,
+  sdkTokenFrom,
+  SimulatedVm,
+  waitUntil,
+  type ContainerOptions,
+  type Daemon,
+  type ImdsAnswer,
+  type ImdsRequest,
+  type SdkRequest,
+  type SdkResult,
+  type SimulatedVmOptions,
+} from '../../lab/index.ts';
+import { productEngineData } from './product-data.ts';
+
+export type Wiring = 'host' | 'nat';
+
+export interface ScenarioOptions extends Pick<SimulatedVmOptions, 'liveRestore'> {
+  /** Of every monitor that the scenario starts. */
+  readonly wiring: Wiring;
+}
+
+export interface StartContainerOptions extends Partial<Omit<ContainerOptions, 'name'>> {
+  readonly name: string;
+}
+
+const MONITOR_LISTEN = '127.0.0.1:9180';
+const PROXY_IMAGE = 'msi-proxy/proxy:latest';
+const MONITOR_IMAGE = 'msi-proxy/monitor:latest';
+const IDLE = ['sleep', 'infinity'];
+
+/** A simulated VM with the product's images, and what tests do with it. Remove it with `await using`. */
+export class Scenario implements AsyncDisposable {
+  readonly vm: SimulatedVm;
+  readonly wiring: Wiring;
+  #monitor: Daemon | undefined;
+
+  private constructor(vm: SimulatedVm, wiring: Wiring) {
+    this.vm = vm;
+    this.wiring = wiring;
+  }
+
+  static async start({ wiring, ...options }: ScenarioOptions): Promise<Scenario> {
+    const preparedData = await productEngineData();
+    return new Scenario(await SimulatedVm.start({ preparedData, ...options }), wiring);
+  }
+
+  /** Starts a monitor as a plain process on the VM and waits until it answers. */
+  async startMonitor(env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
+    const monitor = await this.vm.startDaemon('monitor', nodeArgv('packages/monitor/src/main.ts', 'run'), {
+      ...process.env,
+      DOCKER_HOST: this.vm.engine.host,
+      MSI_MONITOR_WIRING: this.wiring,
+      MSI_MONITOR_LISTEN: MONITOR_LISTEN,
+      ...env,
+    });
+    this.#monitor = monitor;
+    await monitor.untilReady(async () => (await this.status()).engine.state === 'connected');
+    return monitor;
+  }
+
+  /** Starts a monitor as a container and waits until it answers. */
+  async startMonitorContainer(options: Partial<ContainerOptions> = {}): Promise<string> {
+    const { name = 'monitor', extra = [], env } = options;
+    await this.docker(
+      ...runArguments(
+        monitorContainer(
+          {
+            image: MONITOR_IMAGE,
+            ...options,
+            name,
+            env: { MSI_MONITOR_WIRING: this.wiring, MSI_MONITOR_LISTEN: MONITOR_LISTEN, ...env },
+            extra: [...(this.wiring === 'nat' ? NAT_MONITOR_ARGUMENTS : []), ...extra],
+          },
+          this.vm.engine.socketPath,
+        ),
+      ),
+    );
+    await waitUntil(async () => (await this.status()).engine.state === 'connected', {
+      what: 'the monitor to answer',
+    });
+    return name;
+  }
+
+  async stopMonitor(): Promise<void> {
+    await this.#monitor?.stop();
+  }
+
+  async killMonitor(): Promise<void> {
+    await this.#monitor?.stop({ signalName: 'SIGKILL' });
+  }
+
+  /** Starts a proxy, on the proxy network if that exists unless a network is named. */
+  async startProxy(options: Partial<ContainerOptions> = {}): Promise<string> {
+    const { name = 'proxy' } = options;
+    const exists = (await this.vm.engine.run(['network', 'inspect', PROXY_NETWORK])).exitCode === 0;
+    const network = exists ? { network: PROXY_NETWORK } : {};
+    await this.docker(...runArguments(proxyContainer({ image: PROXY_IMAGE, ...network, ...options, name })));
+    return name;
+  }
+
+  /** Starts a labelled container that idles unless a command is given. */
+  async startClient(options: StartContainerOptions): Promise<string> {
+    return await this.startContainer(clientContainer({ image: BASE_IMAGE, command: IDLE, ...options }));
+  }
+
+  /** Starts a container without our label that idles unless a command is given. */
+  async startContainer(options: StartContainerOptions): Promise<string> {
+    return await this.docker(...runArguments({ image: BASE_IMAGE, command: IDLE, ...options }));
+  }
+
+  /** Starts a client of the image with the Azure SDK for JavaScript (`node`) or Python. */
+  async startSdkClient(name: string, sdk: 'node' | 'python', labels: Labels = {}): Promise<string> {
+    return await this.startClient({ name, labels, image: `msi-proxy-lab/${sdk}-client` });
+  }
+
+  /** Removes containers with all that they hold. */
+  async removeContainers(...names: string[]): Promise<void> {
+    if (names.length > 0) await this.docker('rm', '--force', '--volumes', ...names);
+  }
+
+  /** Asks 169.254.169.254 with curl from inside a container. */
+  async request(container: string, request: ImdsRequest): Promise<ImdsAnswer> {
+    return await requestFrom(args => this.vm.engine.run(args), container, request);
+  }
+
+  /** Asks for a token with an unmodified Azure SDK from inside a container of {@link startSdkClient}. */
+  async sdkToken(container: string, request: SdkRequest): Promise<SdkResult> {
+    return await sdkTokenFrom(args => this.vm.engine.docker(args), container, request);
+  }
+
+  async status(): Promise<MonitorStatus> {
+    return JSON.parse(
+      await this.vm.exec(['curl', '--silent', `http://${MONITOR_LISTEN}/api/status`]),
+    ) as MonitorStatus;
+  }
+
+  /** Waits until the monitor's status says what is asked of it, and gives it back. */
+  async untilStatus(
+    what: string,
+    holds: (status: MonitorStatus) => boolean,
+    timeoutMillis = 30_000,
+  ): Promise<MonitorStatus> {
+    let last: MonitorStatus | undefined;
+    try {
+      return await waitUntil(
+        async () => {
+          last = await this.status();
+          return holds(last) && last;
+        },
+        { what, timeoutMillis, intervalMillis: 50 },
+      );
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; last status: ${JSON.stringify(last)}`, { cause: error });
+    }
+  }
+
+  async untilServing(proxy = 'proxy'): Promise<MonitorStatus> {
+    return await this.untilStatus(`${proxy} to serve`, ({ proxies }) =>
+      proxies.some(({ name, state }) => name === proxy && state === 'serving'),
+    );
+  }
+
+  async untilWired(...clients: string[]): Promise<MonitorStatus> {
+    return await this.untilStatus(`${clients.join(', ')} to be wired`, status =>
+      clients.every(client => status.clients.some(({ name, state }) => name === client && state === 'wired')),
+    );
+  }
+
+  async docker(...args: string[]): Promise<string> {
+    return await this.vm.docker(...args);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.vm.remove();
+  }
+}
