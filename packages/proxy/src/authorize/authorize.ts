@@ -1,0 +1,193 @@
+import {
+  ENDPOINTS_LABEL,
+  formatIdentity,
+  IDENTITIES_LABEL,
+  IDENTITY_LABEL,
+  matchesResource,
+  RESOURCES_LABEL,
+  sameIdentity,
+  type ClientPolicy,
+  type Grant,
+  type IdentityRef,
+} from '@msi-proxy/shared';
+import { badRequest, forbidden, identityNotFound } from '../answers/imds-answers.ts';
+import type { LocalAnswer } from '../answers/local-answer.ts';
+import type { GatedRequest } from '../gate/gated-request.ts';
+import { identityParameter, isIdentityParameter, requestedIdentity } from './identity-parameter.ts';
+
+/** Why a request was denied; stable words for metrics and audit lines. */
+export type DenyReason =
+  | 'not-labelled'
+  | 'client-refused'
+  | 'endpoint-not-granted'
+  | 'identity-malformed'
+  | 'identity-not-granted'
+  | 'identity-required'
+  | 'resource-not-granted'
+  | 'resource-malformed'
+  | 'parameter-not-granted';
+
+export type Decision = Allowed | Denied;
+
+export interface Allowed {
+  readonly kind: 'allow';
+  /** What to send upstream: the target as received, with the policy's identity added where the request names none. */
+  readonly target: string;
+  /** The identity that the answer will be for, where that is known. */
+  readonly identity?: IdentityRef;
+  readonly resource?: string;
+  /** The client may read `instance`, but not the user data in it. */
+  readonly stripUserData: boolean;
+}
+
+export interface Denied {
+  readonly kind: 'deny';
+  readonly answer: LocalAnswer;
+  readonly reason: DenyReason;
+  readonly identity?: IdentityRef;
+  readonly resource?: string;
+}
+
+export interface AuthorizeOptions {
+  /** Refuse clients whose policy names no identity, instead of letting them use any of the VM's. */
+  readonly requireIdentity: boolean;
+}
+
+/**
+ * Token parameters that do not change whose token it is or for what audience. A client whose policy is restricted may use
+ * only these besides identity and resource, because nobody knows what IMDS reads into others; one that may have
+ * everything may send everything.
+ */
+const HARMLESS_TOKEN_PARAMETERS = new Set([
+  'api-version',
+  'resource',
+  'bypass_cache',
+  'claims',
+  'token_sha256_to_refresh',
+  'xms_cc',
+]);
+
+/** Decides whether this caller may have this. `grant` is absent when nobody is known at the caller's address. */
+export function authorize(
+  request: GatedRequest,
+  grant: Grant | undefined,
+  options: AuthorizeOptions,
+): Decision {
+  const { endpoint, target } = request;
+  if (grant === undefined || grant.kind === 'unlabelled') return denyUnlabelled(request);
+  if (grant.kind === 'refused') {
+    return deny(
+      'client-refused',
+      forbidden(endpoint.errorShape, `This container is refused: ${grant.reason}`),
+    );
+  }
+  const { policy } = grant;
+  const { group } = endpoint;
+  if (group === 'versions' || group === 'ready') return { kind: 'allow', target, stripUserData: false };
+  if (!policy.endpoints.includes(group)) {
+    const text = `Endpoint group "${group}" is not granted to this container (label ${ENDPOINTS_LABEL})`;
+    return deny('endpoint-not-granted', forbidden(endpoint.errorShape, text));
+  }
+  if (group === 'token' || group === 'credential') return authorizeIdentity(request, policy, options);
+  return {
+    kind: 'allow',
+    target,
+    stripUserData: group === 'instance' && !policy.endpoints.includes('userdata'),
+  };
+}
+
+/** As on a VM without an identity: credential chains go on to their next credential. */
+function denyUnlabelled({ endpoint }: GatedRequest): Denied {
+  if (endpoint.errorShape === 'identity') return deny('not-labelled', identityNotFound());
+  const text = 'This container has no access to instance metadata (label MSIClientContainer)';
+  return deny('not-labelled', forbidden(endpoint.errorShape, text));
+}
+
+function authorizeIdentity(request: GatedRequest, policy: ClientPolicy, options: AuthorizeOptions): Decision {
+  const requested = requestedIdentity(request.query);
+  if (requested.kind === 'malformed')
+    return deny('identity-malformed', badRequest('identity', requested.text));
+
+  const resource = request.query.find(({ name }) => name === 'resource')?.value;
+  const facts = {
+    ...(requested.kind === 'named' && { identity: requested.identity }),
+    ...(resource !== undefined && { resource }),
+  };
+  const denial =
+    parameterDenial(request, policy) ??
+    (requested.kind === 'named'
+      ? namedIdentityDenial(requested.identity, policy)
+      : unnamedIdentityDenial(policy, options)) ??
+    (request.endpoint.group === 'token' ? resourceDenial(resource, policy) : undefined);
+  if (denial !== undefined) return { ...denial, ...facts };
+
+  if (requested.kind === 'named')
+    return { kind: 'allow', target: request.target, ...facts, stripUserData: false };
+  // A default of `system` adds nothing: IMDS has no parameter for it. On a VM that has no system-assigned identity but
+  // exactly one user-assigned, IMDS would answer with that one.
+  const { defaultIdentity } = policy;
+  const added = defaultIdentity && identityParameter(defaultIdentity);
+  return {
+    kind: 'allow',
+    target: added === undefined ? request.target : appendParameter(request.target, added),
+    ...facts,
+    ...(defaultIdentity && { identity: defaultIdentity }),
+    stripUserData: false,
+  };
+}
+
+function parameterDenial({ query }: GatedRequest, policy: ClientPolicy): Denied | undefined {
+  if (policy.identities === 'any' && policy.resources === 'any') return undefined;
+  const unknown = query.find(
+    ({ name }) => !HARMLESS_TOKEN_PARAMETERS.has(name) && !isIdentityParameter(name),
+  );
+  if (unknown === undefined) return undefined;
+  return deny(
+    'parameter-not-granted',
+    forbidden('identity', `Query parameter ${unknown.name} is not granted`),
+  );
+}
+
+function namedIdentityDenial(identity: IdentityRef, { identities }: ClientPolicy): Denied | undefined {
+  if (identities === 'any' || identities.some(allowed => sameIdentity(allowed, identity))) return undefined;
+  // A client id and a resource id may belong to one identity. Nothing here can tell, so it is refused, and said.
+  const spelling = identities.some(allowed => allowed.kind !== identity.kind && allowed.kind !== 'system')
+    ? '; identities are compared as they are spelt, a client id is not matched with a resource id'
+    : '';
+  const text = `Identity ${formatIdentity(identity)} is not granted to this container (labels ${IDENTITY_LABEL}, ${IDENTITIES_LABEL}${spelling})`;
+  return deny('identity-not-granted', forbidden('identity', text));
+}
+
+function unnamedIdentityDenial(
+  policy: ClientPolicy,
+  { requireIdentity }: AuthorizeOptions,
+): Denied | undefined {
+  if (policy.defaultIdentity !== undefined) return undefined;
+  if (policy.identities === 'any' && !requireIdentity) return undefined;
+  // Without a name IMDS chooses, and may choose one that is not granted.
+  const text = `This request names no identity, and the container has no default one (label ${IDENTITY_LABEL})`;
+  return deny('identity-required', forbidden('identity', text));
+}
+
+function resourceDenial(resource: string | undefined, { resources }: ClientPolicy): Denied | undefined {
+  if (resource === undefined || resource === '') {
+    return deny('resource-malformed', badRequest('identity', 'Required audience parameter not specified'));
+  }
+  if (resources === 'any') return undefined;
+  // Some readers decode a plus sign to a space; then what we compare is not what IMDS reads.
+  if (/[+\s]/.test(resource))
+    return deny('resource-malformed', badRequest('identity', 'The resource is not valid'));
+  if (resources.some(pattern => matchesResource(pattern, resource))) return undefined;
+  const text = `Tokens for this resource are not granted to this container (label ${RESOURCES_LABEL})`;
+  return deny('resource-not-granted', forbidden('identity', text));
+}
+
+function appendParameter(target: string, parameter: string): string {
+  const mark = target.indexOf('?');
+  if (mark === -1) return `${target}?${parameter}`;
+  return target.endsWith('?') ? `${target}${parameter}` : `${target}&${parameter}`;
+}
+
+function deny(reason: DenyReason, answer: LocalAnswer): Denied {
+  return { kind: 'deny', answer, reason };
+}

@@ -1,0 +1,44 @@
+import { READY_PATH } from '@msi-proxy/shared';
+import type { Endpoint, ErrorShape } from './gated-request.ts';
+
+const EXACT_ENDPOINTS: Readonly<Record<string, Endpoint['group']>> = {
+  [READY_PATH]: 'ready',
+  '/metadata/versions': 'versions',
+  '/metadata/identity/oauth2/token': 'token',
+  '/metadata/identity/info': 'identity-info',
+  '/metadata/attested/document': 'attested',
+  '/metadata/scheduledevents': 'scheduledevents',
+  '/metadata/loadbalancer': 'loadbalancer',
+  // MSAL's newer protocol asks this first and takes a 404 for "only the older one here". The calls that issue a
+  // credential are POSTs with a body, which the gate does not let pass.
+  '/metadata/identity/getplatformmetadata': 'credential',
+  '/metadata/identity/issuecredential': 'credential',
+  '/metadata/identity/credential': 'credential',
+};
+
+const INSTANCE_PATH = '/metadata/instance';
+
+// IMDS may read the names of leaves in any case, so they are compared without.
+const USER_DATA_SEGMENTS = new Set(['userdata', 'customdata']);
+
+/**
+ * What a canonical path means; `undefined` for everything that is not known. Default deny matters here: undocumented
+ * paths such as `/metadata/reprovisiondata` hold provisioning secrets.
+ */
+export function endpointOf(path: string, method: string): Endpoint | undefined {
+  const exact = Object.hasOwn(EXACT_ENDPOINTS, path) ? EXACT_ENDPOINTS[path] : undefined;
+  if (exact === 'scheduledevents' && method === 'POST') return endpoint('scheduledevents-ack', path);
+  if (exact !== undefined) return endpoint(exact, path);
+  if (path !== INSTANCE_PATH && !path.startsWith(`${INSTANCE_PATH}/`)) return undefined;
+  const asksUserData = path.split('/').some(segment => USER_DATA_SEGMENTS.has(segment.toLowerCase()));
+  return endpoint(asksUserData ? 'userdata' : 'instance', path);
+}
+
+/** The shape of errors for any path, known or not; IMDS reads the first segment in any case. */
+export function errorShapeOf(path: string): ErrorShape {
+  return /^\/metadata\/identity(?:$|[^a-z])/i.test(path) ? 'identity' : 'instance';
+}
+
+function endpoint(group: Endpoint['group'], path: string): Endpoint {
+  return { group, errorShape: errorShapeOf(path) };
+}
