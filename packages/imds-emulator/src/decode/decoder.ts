@@ -88,13 +88,9 @@ export function objectOf<T extends object>(
     const problems = unknownFields(value, names, path);
     const result: Partial<T> = { ...defaults };
     for (const name of names) {
-      if (!Object.hasOwn(value, name)) {
-        if (!Object.hasOwn(defaults, name) && !optional.includes(name)) {
-          problems.push({ path: join(path, name), value: 'missing', expected: 'a value' });
-        }
-        continue;
-      }
-      const decoded = decoders[name](value[name], join(path, name));
+      const isAbsent = !Object.hasOwn(value, name);
+      if (isAbsent && (Object.hasOwn(defaults, name) || optional.includes(name))) continue;
+      const decoded = decoders[name](isAbsent ? undefined : value[name], join(path, name));
       if (decoded.ok) result[name] = decoded.value;
       else problems.push(...decoded.problems);
     }
