@@ -1,3 +1,9 @@
+export {
+  localCommandRunner,
+  type CommandOptions,
+  type CommandResult,
+  type CommandRunner,
+} from './command/command-runner.ts';
 export { systemClock, type Clock, type Timer } from './clock.ts';
 export {
   MessageDecoder,
