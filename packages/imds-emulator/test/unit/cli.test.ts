@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { settle } from '@msi-proxy/shared/testing';
 import { runCli } from '../../src/cli.ts';
 
@@ -43,6 +45,8 @@ async function servingLine({ written }: CliRun): Promise<ServingLine> {
     await settle();
   }
 }
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 describe('imds-emulator', () => {
   it('serves until it is told to stop, and says its settings once', async () => {
@@ -135,5 +139,15 @@ describe('imds-emulator', () => {
     const { stdout } = run.written;
     assert.match(stdout, /"msg":"request".*"path":"\/metadata\/identity\/oauth2\/token","status":200/);
     assert.doesNotMatch(stdout, /eyJ|secret/);
+  });
+
+  it('ends with 0 after SIGTERM', async () => {
+    const program = spawn(process.execPath, ['--conditions=@msi-proxy/source', MAIN], {
+      env: ANY_PORTS,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(program.stdout, 'data');
+    program.kill('SIGTERM');
+    assert.deepEqual(await once(program, 'exit'), [0, null]);
   });
 });
