@@ -58,10 +58,14 @@ function npm(...argv) {
   // npm says where it is to what it runs; without it (node scripts/with-setup.mjs …) it is found on PATH.
   const cli = process.env.npm_execpath;
   const [file, prefix] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []];
-  const { status, error } = spawnSync(file, [...prefix, ...argv, '--no-audit', '--no-fund'], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  });
+  const { status, error } = spawnSync(
+    file,
+    [...prefix, ...argv, '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+    },
+  );
   if (error !== undefined) fail(`cannot run npm: ${error.message}`);
   if (status !== 0) fail(`"npm ${argv.join(' ')}" failed with exit code ${status}`);
 }
