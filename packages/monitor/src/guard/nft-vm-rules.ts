@@ -4,6 +4,7 @@ import { forgetFlows } from '../conntrack.ts';
 import { Nft } from '../nft/nft.ts';
 import { deleteTable, replaceElements } from '../nft/table-definition.ts';
 import { TableKeeper } from '../nft/table-keeper.ts';
+import { combineResults } from '../wiring/apply-result.ts';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
 import { DockerUserRule } from './docker-user-rule.ts';
 import type { VmRules, VmRulesWanted } from './vm-rules.ts';
@@ -27,6 +28,8 @@ class NftVmRules implements VmRules {
   readonly #keeper = new TableKeeper();
   readonly #dockerUserRule: DockerUserRule;
   #ensured: VmRulesWanted | undefined;
+  /** A reading that has not begun: whoever asks until then shares it, as all clients do after an event. */
+  #nextDrift: Promise<readonly string[]> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor({ runner, logger }: VmRulesDependencies) {
@@ -36,13 +39,17 @@ class NftVmRules implements VmRules {
     this.#dockerUserRule = new DockerUserRule({ runner, logger });
   }
 
+  get target(): VmRulesWanted['target'] {
+    return this.#ensured?.redirect === true ? this.#ensured.target : undefined;
+  }
+
   async ensure(wanted: VmRulesWanted): Promise<ApplyResult> {
     return await this.#inTurn(async () => {
       // The guard first: what goes wrong after it leaves nobody with a direct way.
       const table = await this.#ensureTable(wanted);
       const chain = await this.#ensureDockerUserRule(wanted);
       this.#ensured = wanted;
-      return worseOf(table, chain);
+      return combineResults(table, chain);
     });
   }
 
@@ -64,11 +71,13 @@ class NftVmRules implements VmRules {
   }
 
   async drift(): Promise<readonly string[]> {
-    return await this.#inTurn(async () => {
+    this.#nextDrift ??= this.#inTurn(async () => {
+      this.#nextDrift = undefined;
       const wanted = this.#ensured;
       if (wanted === undefined) return ['no rules were ensured yet'];
       return [...(await this.#tableDifferences(wanted)), ...(await this.#dockerUserDifferences(wanted))];
     });
+    return await this.#nextDrift;
   }
 
   async remove(): Promise<void> {
@@ -139,9 +148,4 @@ function withTarget(
     ...(proxyBridge !== undefined && { proxyBridge }),
     ...(target !== undefined && { target }),
   };
-}
-
-function worseOf(...results: readonly ApplyResult[]): ApplyResult {
-  if (results.includes('repaired')) return 'repaired';
-  return results.includes('applied') ? 'applied' : 'unchanged';
 }

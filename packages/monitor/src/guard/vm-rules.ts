@@ -19,6 +19,9 @@ export interface VmRulesWanted {
 
 /** The packet rules in the VM's own network namespace: the redirect of `host` and the guard, in one ruleset. */
 export interface VmRules {
+  /** Where requests are sent, as last ensured or switched; undefined when they wait or are not redirected. */
+  readonly target: VmRulesWanted['target'];
+
   /** Reads what is there and makes it as wanted, in one transaction. Nobody else's rules are touched. */
   ensure(wanted: VmRulesWanted): Promise<ApplyResult>;
 

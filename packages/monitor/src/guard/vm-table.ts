@@ -1,4 +1,3 @@
-import { isIPv4 } from 'node:net';
 import {
   IMDS_ADDRESS,
   IMDS_PORT,
@@ -12,6 +11,7 @@ import type {
   RuleDefinition,
   TableDefinition,
 } from '../nft/table-definition.ts';
+import { checkedEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { ProxyBridge, VmRulesWanted } from './vm-rules.ts';
 
 export const VM_TABLE = 'msi_proxy';
@@ -64,10 +64,7 @@ export function vmElements({ redirect, proxyBridge, target }: VmRulesWanted): Ma
 /** @throws {MsiProxyError} `MSI_INTERNAL` for a target that is none */
 export function targetElements(target: VmRulesWanted['target']): string[] {
   if (target === undefined) return [];
-  const { address, port } = target;
-  if (!isIPv4(address) || !Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new MsiProxyError('MSI_INTERNAL', `A proxy cannot be reached at ${address}:${port}`);
-  }
+  const { address, port } = checkedEndpoint(target);
   return [`${IMDS_PORT} : ${address} . ${port}`];
 }
 

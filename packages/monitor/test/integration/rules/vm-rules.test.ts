@@ -12,6 +12,7 @@ import {
   PROXY_NETWORK,
   USER_NETWORK,
 } from './lab/mini-vm.ts';
+import { until } from './lab/until.ts';
 import { skipUnlessNamespaces } from './lab/requirements.ts';
 
 const PROXY_A = { address: '172.31.250.2', port: 8080 };
@@ -363,7 +364,7 @@ async function dockerUserRules(vm: Namespace): Promise<string[]> {
 
 /** Until the guard's rule with this comment has seen so many packets. */
 async function untilCounted(vm: Namespace, comment: string, packets: number): Promise<void> {
-  await until(async () => {
+  await until(`${packets} packets of "${comment}"`, async () => {
     const listing = await vm.run('nft', 'list', 'table', 'ip', 'msi_proxy');
     const rule = listing.split('\n').find(line => line.includes(`comment "${comment}"`));
     return Number(/counter packets (\d+)/.exec(rule ?? '')?.[1]) >= packets;
@@ -372,9 +373,7 @@ async function untilCounted(vm: Namespace, comment: string, packets: number): Pr
 
 /** Until a connection that was sent to the address is known to the kernel. */
 async function untilTracked(vm: Namespace, address: string): Promise<void> {
-  await until(async () => (await vm.run('conntrack', '-L', '-p', 'tcp')).includes(`src=${address}`));
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise(resolve => setTimeout(resolve, 20));
+  await until('a tracked connection', async () =>
+    (await vm.run('conntrack', '-L', '-p', 'tcp')).includes(`src=${address}`),
+  );
 }

@@ -37,6 +37,9 @@ export class Namespace {
     this.runner = namespaceRunner(localCommandRunner, this.path);
   }
 
+  /** The first address that the lab gave it. */
+  address = '';
+
   /** The name tells the process that made it, so that no two runs meet. */
   static async create(purpose: string): Promise<Namespace> {
     const name = `rules${process.pid}-${created++}-${purpose}`;
@@ -72,7 +75,7 @@ export class Namespace {
     { port = 80, transport = 'tcp', timeoutMillis = 1_500 }: AskOptions = {},
   ): Promise<Answer> {
     const [file, ...argv] = nodeArgv('ask.ts');
-    const answer = await this.run(file!, ...argv, transport, address, String(port), String(timeoutMillis));
+    const answer = await this.run(file, ...argv, transport, address, String(port), String(timeoutMillis));
     return JSON.parse(answer) as Answer;
   }
 
@@ -188,6 +191,29 @@ export class MiniVm {
     await this.vm.run('ip', 'link', 'set', veth, 'master', bridge, 'up');
     await container.run('ip', 'address', 'add', `${prefix}.${host}/24`, 'dev', peer);
     await container.run('ip', 'link', 'set', peer, 'up');
+    container.address ||= `${prefix}.${host}`;
+  }
+
+  /** A container's namespace on a macvlan network `10.77.0.0/24` without gateway, which passes by the VM's bridges. */
+  async addMacvlanContainer(host: number): Promise<Namespace> {
+    const container = await Namespace.create(`m${host}`);
+    this.#containers.push(container);
+    await this.attachMacvlan(container, host);
+    return container;
+  }
+
+  async attachMacvlan(container: Namespace, host: number): Promise<void> {
+    const parentExists = await this.vm.runner.run('ip', ['link', 'show', 'mvp']);
+    if (parentExists.exitCode !== 0) {
+      await this.vm.run('ip', 'link', 'add', 'mvp', 'type', 'veth', 'peer', 'name', 'mvp-peer');
+      await this.vm.run('ip', 'link', 'set', 'mvp', 'up');
+      await this.vm.run('ip', 'link', 'set', 'mvp-peer', 'up');
+    }
+    const name = `mv${host}`;
+    await this.vm.run('ip', 'link', 'add', name, 'link', 'mvp', 'type', 'macvlan', 'mode', 'bridge');
+    await this.vm.run('ip', 'link', 'set', name, 'netns', container.name);
+    await container.run('ip', 'address', 'add', `10.77.0.${host}/24`, 'dev', name);
+    await container.run('ip', 'link', 'set', name, 'up');
   }
 
   async remove(): Promise<void> {
@@ -266,7 +292,8 @@ export async function end(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-function nodeArgv(program: string): string[] {
+/** Runs one of the programs beside this file. */
+export function nodeArgv(program: string): [string, ...string[]] {
   return [
     process.execPath,
     '--conditions=@msi-proxy/source',

@@ -19,7 +19,7 @@ console.log('ready');
 
 async function respondOverHttp(port: number, address: string | undefined): Promise<void> {
   const server = createServer((request, response) => {
-    response.setHeader(INSTANCE_HEADER, name);
+    if (name !== 'imds') response.setHeader(INSTANCE_HEADER, name);
     response.end(JSON.stringify({ from: name, peer: request.socket.remoteAddress }));
   });
   server.listen(port, address);

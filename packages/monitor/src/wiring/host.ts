@@ -1,0 +1,73 @@
+import { MsiProxyError } from '@msi-proxy/shared';
+import type { VmRules } from '../guard/vm-rules.ts';
+import type { ProxyEndpoint } from './proxy-endpoint.ts';
+import type { ApplyResult, Suitability, WirableClient, WiringMethod } from './wiring-method.ts';
+
+export interface HostWiringDependencies {
+  readonly rules: VmRules;
+  /**
+   * Whether containers on nothing but internal networks have a default route. Docker Engine 25 and later give them none
+   * (moby/moby 419f5a6), so that their requests do not even leave them.
+   */
+  readonly internalNetworksAreRouted: () => boolean;
+}
+
+/** Networks whose containers reach the outside over a bridge of the VM; overlay tasks by `docker_gwbridge`. */
+const BRIDGED_DRIVERS: readonly string[] = ['bridge', 'overlay'];
+
+/** Nothing is done in or for the single container: the packet rules of the VM redirect all of them. */
+export function createHostWiring(dependencies: HostWiringDependencies): WiringMethod {
+  return new HostWiring(dependencies);
+}
+
+class HostWiring implements WiringMethod {
+  readonly name = 'host';
+  readonly #rules: VmRules;
+  readonly #internalNetworksAreRouted: () => boolean;
+
+  constructor({ rules, internalNetworksAreRouted }: HostWiringDependencies) {
+    this.#rules = rules;
+    this.#internalNetworksAreRouted = internalNetworksAreRouted;
+  }
+
+  suits({ platform, networks }: WirableClient): Suitability {
+    if (platform !== 'linux') return unsuitable(`its platform is ${platform}`);
+    if (!networks.some(({ address }) => address !== '')) return unsuitable('it has no address of its own');
+    // Which of several networks has the default route is the engine's choice, and changes when networks come and go.
+    const elsewhere = networks.find(({ driver }) => !BRIDGED_DRIVERS.includes(driver));
+    if (elsewhere !== undefined) {
+      return unsuitable(
+        `its requests may leave by the network ${elsewhere.name} (${elsewhere.driver}), which does not cross a bridge of the VM`,
+      );
+    }
+    if (networks.every(({ internal }) => internal) && !this.#internalNetworksAreRouted()) {
+      return unsuitable('it is on internal networks only, where this engine gives it no default route');
+    }
+    return { suitable: true };
+  }
+
+  async apply(): Promise<ApplyResult> {
+    return await Promise.resolve('unchanged');
+  }
+
+  async verify(_client: WirableClient, target: ProxyEndpoint): Promise<void> {
+    const drift = await this.#rules.drift();
+    if (drift.length > 0) throw notEffective(`the packet rules of the VM differ: ${drift.join('; ')}`);
+    const current = this.#rules.target;
+    if (current?.address !== target.address || current.port !== target.port) {
+      throw notEffective('the packet rules of the VM send requests elsewhere');
+    }
+  }
+
+  async remove(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
+function unsuitable(reason: string): Suitability {
+  return { suitable: false, reason };
+}
+
+function notEffective(reason: string): MsiProxyError {
+  return new MsiProxyError('MSI_WIRING_NOT_EFFECTIVE', `Requests do not reach the proxy: ${reason}`);
+}

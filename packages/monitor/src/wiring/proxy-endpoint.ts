@@ -1,0 +1,18 @@
+import { isIPv4 } from 'node:net';
+import { MsiProxyError } from '@msi-proxy/shared';
+import type { ProxyTarget } from './wiring-method.ts';
+
+export type ProxyEndpoint = Pick<ProxyTarget, 'address' | 'port'>;
+
+/**
+ * Passes on what can be written into a packet rule.
+ *
+ * @throws {MsiProxyError} `MSI_INTERNAL` for anything else
+ */
+export function checkedEndpoint({ address, port }: ProxyEndpoint): ProxyEndpoint {
+  if (isIPv4(address) && Number.isInteger(port) && port >= 1 && port <= 65_535) return { address, port };
+  throw new MsiProxyError(
+    'MSI_INTERNAL',
+    `A proxy cannot be reached at ${JSON.stringify(address)}, port ${port}`,
+  );
+}

@@ -1,0 +1,3 @@
+import { probe } from '../../../../src/wiring/probe.ts';
+
+console.log(JSON.stringify(await probe()));
