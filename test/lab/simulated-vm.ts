@@ -29,6 +29,7 @@ export class SimulatedVm implements AsyncDisposable {
   readonly engine: Engine;
   readonly #record: LabRecord;
   #imds: ImdsSide | undefined;
+  #assembly: Promise<void> | undefined;
   #removal: Promise<void> | undefined;
 
   private constructor(record: LabRecord, options: SimulatedVmOptions) {
@@ -48,10 +49,9 @@ export class SimulatedVm implements AsyncDisposable {
     const vm = new SimulatedVm(record, options);
     live.add(vm);
     endOrderlyOnSignals();
+    vm.#assembly = vm.#assemble(options);
     try {
-      await mkdir(record.directory, { mode: 0o711 });
-      await createNetwork(record.vmNamespace, record.imdsNamespace);
-      await Promise.all([vm.engine.start(), options.imds === false ? undefined : vm.#startImds()]);
+      await vm.#assembly;
     } catch (error) {
       await vm.remove();
       throw error;
@@ -109,7 +109,7 @@ export class SimulatedVm implements AsyncDisposable {
 
   /** Removes the VM with everything in it. Idempotent. */
   async remove(): Promise<void> {
-    this.#removal ??= removeLab(this.#record).then(() => void live.delete(this));
+    this.#removal ??= this.#removeAll();
     await this.#removal;
   }
 
@@ -117,8 +117,23 @@ export class SimulatedVm implements AsyncDisposable {
     await this.remove();
   }
 
+  async #assemble(options: SimulatedVmOptions): Promise<void> {
+    const { directory, vmNamespace, imdsNamespace } = this.#record;
+    await mkdir(directory, { mode: 0o711 });
+    await createNetwork(vmNamespace, imdsNamespace);
+    await Promise.all([this.engine.start(), options.imds === false ? undefined : this.#startImds()]);
+  }
+
   async #startImds(): Promise<void> {
     this.#imds = await ImdsSide.start(this.#record.imdsNamespace, this.#record.directory);
+  }
+
+  async #removeAll(): Promise<void> {
+    await removeLab(this.#record);
+    // Interrupted at the start, something may have been made meanwhile; with its ground gone, the start ends soon.
+    await this.#assembly?.catch(() => {});
+    await removeLab(this.#record);
+    live.delete(this);
   }
 }
 
