@@ -5,12 +5,17 @@
 
 const REDACTED = '[redacted]';
 
-// A JWT's three parts; the header always begins with the Base64 of `{"`.
-const JWT = /\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*/g;
-const SECRET_PAIR =
-  /(["']?(?:access_token|refresh_token|client_secret|signature|authorization|x-identity-header)["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,;&}]+)/gi;
+// A JWT's parts; the first always begins with the Base64 of `{"`. Whatever stands before it: it may be `%22`.
+const JWT = /eyJ[\w-]{5,}\.[\w-]+\.?[\w-]*/g;
+
+// Name and value of a secret in JSON (also inside of a JSON string), a query, a form or a header.
+const SECRET_NAMES =
+  'access_token|refresh_token|client_secret|signature|authorization|x-identity-header|password';
+const QUOTED = `"[^"]*"|'[^']*'|\\\\+"(?:(?!\\\\+").)*\\\\+"`;
+const UNQUOTED = '(?:(?:bearer|basic)\\s+)?[^\\s,;&}]+';
+const SECRET_PAIR = new RegExp(`((?:${SECRET_NAMES})\\\\*["']?\\s*[:=]\\s*)(?:${QUOTED}|${UNQUOTED})`, 'gi');
 const SECRET_KEY =
-  /^(?:access_?token|refresh_?token|client_?secret|authorization|password|secret|x-identity-header)$/i;
+  /^(?:access_?token|refresh_?token|client_?secret|authorization|password|secret|signature|x-identity-header)$/i;
 
 const MAX_DEPTH = 6;
 
@@ -18,12 +23,18 @@ export function redactText(text: string): string {
   return text.replace(JWT, REDACTED).replace(SECRET_PAIR, `$1${REDACTED}`);
 }
 
-/** A copy of plain data in which every secret is masked; errors become `{name, code, message, stack, cause}`. */
+/**
+ * A copy, fit for JSON, in which every secret is masked. Errors become `{name, code, message, stack, cause}`; bytes are
+ * counted, not shown.
+ */
 export function redactValue(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return redactText(value);
+  if (typeof value === 'bigint') return String(value);
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= MAX_DEPTH) return '[too deep]';
   if (value instanceof Error) return redactError(value, depth);
+  if (value instanceof Date) return value.toJSON();
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (Array.isArray(value)) return value.map(item => redactValue(item, depth + 1));
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [

@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /**
  * One setting: its environment variable, how its text is read, and what holds when it is not set. A program's settings
  * are one table of these; parsing, `--help`, the docs and the start-up log line all come from it.
@@ -38,20 +40,20 @@ export function integerSetting(
 }
 
 export function booleanSetting({ env, description, defaultValue }: Described<boolean>): Setting<boolean> {
-  const words: Record<string, boolean> = {
-    true: true,
-    on: true,
-    '1': true,
-    false: false,
-    off: false,
-    '0': false,
-  };
+  const words = new Map([
+    ['true', true],
+    ['on', true],
+    ['1', true],
+    ['false', false],
+    ['off', false],
+    ['0', false],
+  ]);
   return {
     env,
     description,
     defaultValue,
     expectation: '"true" or "false"',
-    parse: text => words[text.toLowerCase()],
+    parse: text => words.get(text.toLowerCase()),
     format: String,
   };
 }
@@ -100,7 +102,9 @@ export function hostPortSetting({ env, description, defaultValue }: Described<Ho
 
 export function parseHostPort(text: string): HostPort | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  return host === undefined || port > 65_535 ? undefined : { host, port };
+  const [, ipv6, name, portText] = match ?? [];
+  const host = ipv6 ?? name;
+  const port = Number(portText);
+  if (host === undefined || port > 65_535 || (ipv6 !== undefined && !isIPv6(ipv6))) return undefined;
+  return { host, port };
 }
