@@ -18,11 +18,12 @@ import { engineWorld, labWorld, type World } from './demo/world.ts';
 import { labObstacle } from './lib/debian-packages.ts';
 import { engineAnswers } from './lib/docker-client.ts';
 import { buildImage, IMAGES, NODE_CLIENT_IMAGE } from './lib/image-builder.ts';
+import { runMain } from './lib/run-main.ts';
 import { formatBytes, printTable, styled } from './lib/terminal.ts';
 
 const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
 
-try {
+await runMain(async () => {
   await using world = await openWorld();
   disposeOnSignals(world);
   done(world.description);
@@ -32,10 +33,7 @@ try {
   show(results);
   if (options.keep) tellHowToLookAround(world);
   process.exitCode = results.every(({ kept }) => kept) ? 0 : 1;
-} catch (error) {
-  console.error(`${styled('red', '✗')} ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
-}
+});
 
 async function openWorld(): Promise<World> {
   if (await engineAnswers()) return await engineWorld();

@@ -2,8 +2,17 @@ import { mustRun, runCommand, type Docker } from '../../test/lab/index.ts';
 
 const BUILD_TIMEOUT_MILLIS = 15 * 60_000;
 
-/** The Docker client with the engine of DOCKER_HOST (or the client's own default). */
+/**
+ * The Docker client with the engine of DOCKER_HOST (or the client's own default).
+ *
+ * @throws {Error} when no engine answers there
+ */
 export async function dockerClient(): Promise<Docker> {
+  const probe = await runCommand(['docker', 'version', '--format', '{{.Server.Version}}']);
+  if (probe.exitCode !== 0) {
+    const place = process.env['DOCKER_HOST'] ?? "the Docker client's default address";
+    throw new Error(`no Docker engine answers at ${place} (DOCKER_HOST): ${probe.stderr.trim()}`);
+  }
   // Without its plug-in, BuildKit is an error where DOCKER_BUILDKIT=1 is set; the builder in the engine will do.
   const buildx = await runCommand(['docker', 'buildx', 'version']);
   const env = buildx.exitCode === 0 ? process.env : { ...process.env, DOCKER_BUILDKIT: '0' };
