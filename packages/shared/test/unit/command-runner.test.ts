@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { localCommandRunner } from '@msi-proxy/shared';
+
+const node = (script: string, options = {}) =>
+  localCommandRunner.run(process.execPath, ['-e', script], options);
+
+describe('the command runner', () => {
+  it('gives back what a program printed, and its exit code also when it is not 0', async () => {
+    const script = 'process.stdout.write("out"); process.stderr.write("err"); process.exitCode = 3';
+    assert.deepEqual(await node(script), { exitCode: 3, stdout: 'out', stderr: 'err' });
+  });
+
+  it('gives a program its input', async () => {
+    const { stdout } = await node('process.stdin.pipe(process.stdout)', { stdin: 'add table ip x\n' });
+    assert.equal(stdout, 'add table ip x\n');
+  });
+
+  it('takes it that a program leaves its input unread', async () => {
+    const { exitCode } = await node('process.exit(0)', { stdin: 'x'.repeat(1_000_000) });
+    assert.equal(exitCode, 0);
+  });
+
+  it('passes arguments as they are, never through a shell', async () => {
+    const hostile = '$(touch /tmp/x); `id` "\' \n *';
+    const argv = ['-e', 'process.stdout.write(process.argv[1])', hostile];
+    const { stdout } = await localCommandRunner.run(process.execPath, argv);
+    assert.equal(stdout, hostile);
+  });
+
+  it('says that a program is not installed', async () => {
+    await assert.rejects(localCommandRunner.run('no-such-program', []), {
+      code: 'MSI_WIRING_NO_CAPABILITY',
+      message: /no-such-program is not installed/,
+    });
+  });
+
+  it('ends a program that takes too long', async () => {
+    await assert.rejects(node('setInterval(() => {}, 1_000)', { timeoutMillis: 100 }), {
+      code: 'MSI_WIRING_COMMAND',
+    });
+  });
+});
