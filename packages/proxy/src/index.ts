@@ -1,1 +1,2 @@
-export {};
+export { PROXY_SETTINGS, type ProxySettings } from './config.ts';
+export { serve, type RunningProxy, type ServeOptions } from './server/serve.ts';

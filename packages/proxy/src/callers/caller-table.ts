@@ -1,0 +1,73 @@
+import type { Caller, Clock } from '@msi-proxy/shared';
+
+export interface CallerEntry {
+  readonly caller: Caller;
+  /** When the monitor last vouched for it, on the monotonic clock. */
+  readonly confirmedAtMillis: number;
+}
+
+/** Told of every address whose owner or grant changed. */
+export type CallerListener = (address: string) => void;
+
+/** Who is behind which source address, as the monitor tells. */
+export class CallerTable {
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, CallerEntry>();
+  readonly #listeners = new Set<CallerListener>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(address: string): CallerEntry | undefined {
+    return this.#entries.get(address);
+  }
+
+  /** Whether this run of this container still has the address. */
+  holds({ address, containerId, startedAt }: Caller): boolean {
+    const current = this.#entries.get(address)?.caller;
+    return current?.containerId === containerId && current.startedAt === startedAt;
+  }
+
+  /** Replaces everything; each entry counts as confirmed now. */
+  replaceAll(callers: readonly Caller[]): void {
+    const kept = new Set(callers.map(({ address }) => address));
+    for (const address of [...this.#entries.keys()]) {
+      if (!kept.has(address)) this.remove(address);
+    }
+    for (const caller of callers) this.confirm(caller);
+  }
+
+  /** The monitor has just seen this container at its address. */
+  confirm(caller: Caller): void {
+    const known = this.#entries.get(caller.address);
+    this.#entries.set(caller.address, { caller, confirmedAtMillis: this.#clock.monotonicMillis() });
+    if (known === undefined || !sameCaller(known.caller, caller)) this.#tell(caller.address);
+  }
+
+  remove(address: string): void {
+    if (this.#entries.delete(address)) this.#tell(address);
+  }
+
+  /** @returns a function that ends the subscription */
+  onChange(listener: CallerListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(address: string): void {
+    for (const listener of [...this.#listeners]) listener(address);
+  }
+}
+
+function sameCaller(a: Caller, b: Caller): boolean {
+  return (
+    a.containerId === b.containerId &&
+    a.startedAt === b.startedAt &&
+    JSON.stringify(a.grant) === JSON.stringify(b.grant)
+  );
+}

@@ -1,0 +1,137 @@
+import {
+  booleanSetting,
+  choiceSetting,
+  hostPortSetting,
+  IMDS_ADDRESS,
+  IMDS_PORT,
+  integerSetting,
+  LOG_LEVELS,
+  textSetting,
+  type SettingsOf,
+} from '@msi-proxy/shared';
+
+export const SETTINGS_PREFIX = 'MSI_PROXY_';
+
+/** All settings of the proxy; parsing, `--help` and docs/settings.md come from here. */
+export const PROXY_SETTINGS = {
+  listen: hostPortSetting({
+    env: 'MSI_PROXY_LISTEN',
+    description: 'Where containers are served. Clients always ask port 80; the wiring translates.',
+    defaultValue: { host: '0.0.0.0', port: 80 },
+  }),
+  imdsAddress: hostPortSetting({
+    env: 'MSI_PROXY_IMDS_ADDRESS',
+    description: 'Where IMDS is. Something else than the default is an emulator.',
+    defaultValue: { host: IMDS_ADDRESS, port: IMDS_PORT },
+  }),
+  route: choiceSetting({
+    env: 'MSI_PROXY_ROUTE',
+    description: 'Whether to add the route to IMDS at start: `auto`, or `off` where it is not needed.',
+    defaultValue: 'auto',
+    choices: ['auto', 'off'],
+  }),
+  user: textSetting<number | 'root'>({
+    env: 'MSI_PROXY_USER',
+    description: 'User id to change to after start; `root` keeps the rights, for debugging only.',
+    defaultValue: 65_532,
+    expectation: 'a user id from 1 to 4294967293, or "root"',
+    parse: text => {
+      if (text === 'root') return 'root';
+      const id = /^\d{1,10}$/.test(text) ? Number(text) : 0;
+      return id >= 1 && id <= 4_294_967_293 ? id : undefined;
+    },
+  }),
+  controlSocket: textSetting({
+    env: 'MSI_PROXY_CONTROL_SOCKET',
+    description: 'Unix socket between the server and `msi-proxy control`.',
+    defaultValue: '/run/msi-proxy/control.sock',
+    expectation: 'an absolute path of at most 100 characters',
+    parse: text => (text.startsWith('/') && text.length <= 100 ? text : undefined),
+  }),
+  requireIdentity: booleanSetting({
+    env: 'MSI_PROXY_REQUIRE_IDENTITY',
+    description: 'Refuse clients whose labels name no identity, instead of letting them use any of the VM.',
+    defaultValue: false,
+  }),
+  callerWaitMillis: integerSetting({
+    env: 'MSI_PROXY_CALLER_WAIT_MS',
+    description: 'How long a request from an address that nobody has named yet waits for the monitor.',
+    defaultValue: 1_000,
+    min: 0,
+    max: 30_000,
+    unit: 'milliseconds',
+  }),
+  confirmAfterMillis: integerSetting({
+    env: 'MSI_PROXY_CONFIRM_AFTER_MS',
+    description: 'Age at which the owner of an address must be confirmed again before it is served.',
+    defaultValue: 1_000,
+    min: 0,
+    max: 60_000,
+    unit: 'milliseconds',
+  }),
+  holdMillis: integerSetting({
+    env: 'MSI_PROXY_HOLD_MS',
+    description:
+      'How long a request is held while no monitor can confirm its caller; then it is answered 503.',
+    defaultValue: 10_000,
+    min: 0,
+    max: 60_000,
+    unit: 'milliseconds',
+  }),
+  silenceGraceMillis: integerSetting({
+    env: 'MSI_PROXY_SILENCE_GRACE_MS',
+    description:
+      'While the Docker engine hangs: for how long after its last confirmation an address is still served.',
+    defaultValue: 90_000,
+    min: 0,
+    max: 600_000,
+    unit: 'milliseconds',
+  }),
+  upstreamTimeoutMillis: integerSetting({
+    env: 'MSI_PROXY_UPSTREAM_TIMEOUT_MS',
+    description: 'How long IMDS may take for a whole answer.',
+    defaultValue: 10_000,
+    min: 100,
+    max: 120_000,
+    unit: 'milliseconds',
+  }),
+  scheduledEventsTimeoutMillis: integerSetting({
+    env: 'MSI_PROXY_SCHEDULED_EVENTS_TIMEOUT_MS',
+    description: 'The same for scheduled events, whose first call may take two minutes.',
+    defaultValue: 150_000,
+    min: 1_000,
+    max: 600_000,
+    unit: 'milliseconds',
+  }),
+  maxResponseBytes: integerSetting({
+    env: 'MSI_PROXY_MAX_RESPONSE_BYTES',
+    description: 'Largest answer of IMDS that is passed on.',
+    defaultValue: 1_048_576,
+    min: 1_024,
+    max: 16_777_216,
+    unit: 'bytes',
+  }),
+  maxConnections: integerSetting({
+    env: 'MSI_PROXY_MAX_CONNECTIONS',
+    description: 'Connections of containers at once; more are closed at once.',
+    defaultValue: 1_024,
+    min: 1,
+    max: 65_535,
+  }),
+  drainMillis: integerSetting({
+    env: 'MSI_PROXY_DRAIN_MS',
+    description: 'How long requests under way may take to finish after SIGTERM.',
+    defaultValue: 8_000,
+    min: 0,
+    max: 300_000,
+    unit: 'milliseconds',
+  }),
+  logLevel: choiceSetting({
+    env: 'MSI_PROXY_LOG_LEVEL',
+    description: 'How much is logged.',
+    defaultValue: 'info',
+    choices: LOG_LEVELS,
+  }),
+};
+
+export type ProxySettings = SettingsOf<typeof PROXY_SETTINGS>;

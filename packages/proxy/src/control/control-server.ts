@@ -1,0 +1,164 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { dirname } from 'node:path';
+import {
+  CONTROL_PROTOCOL,
+  MsiProxyError,
+  type Clock,
+  type Confirmed,
+  type Logger,
+  type Report,
+  type Timer,
+} from '@msi-proxy/shared';
+import type { ConfirmationSource, MonitorState } from '../callers/caller-resolver.ts';
+import type { CallerTable } from '../callers/caller-table.ts';
+import { MonitorSession } from './monitor-session.ts';
+
+export interface ControlServerOptions {
+  readonly socketPath: string;
+  readonly table: CallerTable;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly instanceId: string;
+  readonly proxyVersion: string;
+  /** TCP port of the HTTP server. */
+  readonly port: () => number;
+  readonly report: () => Report;
+}
+
+const REPORT_INTERVAL_MILLIS = 2_000;
+
+/** The server's end of the control session: a Unix socket that only root can open. The newest session wins. */
+export class ControlServer implements ConfirmationSource {
+  readonly #options: ControlServerOptions;
+  readonly #stateListeners = new Set<() => void>();
+  #server: Server | undefined;
+  #session: MonitorSession | undefined;
+  #role: 'serving' | 'standby' | undefined;
+  #reportTimer: Timer | undefined;
+  #lastReport = '';
+
+  constructor(options: ControlServerOptions) {
+    this.#options = options;
+  }
+
+  get monitorState(): MonitorState {
+    if (this.#session?.isSynchronized !== true) return 'none';
+    return this.#session.isSilent ? 'silent' : 'live';
+  }
+
+  get role(): 'serving' | 'standby' | undefined {
+    return this.#role;
+  }
+
+  async start(): Promise<void> {
+    const { socketPath } = this.#options;
+    mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
+    // Left over by a server that was killed; a living one holds the listening port, which is taken first.
+    rmSync(socketPath, { force: true });
+    const server = createServer(socket => {
+      new MonitorSession({
+        socket,
+        table: this.#options.table,
+        clock: this.#options.clock,
+        logger: this.#options.logger,
+        onHello: (session, hello) => this.#accept(session, hello),
+        onRole: role => this.#setRole(role),
+        onStateChange: session => {
+          if (session === this.#session) this.#tellState();
+        },
+        onEnd: session => this.#ended(session),
+      }).start();
+    });
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(socketPath, resolve);
+    });
+    chmodSync(socketPath, 0o600);
+    this.#scheduleReport();
+  }
+
+  async stop(): Promise<void> {
+    this.#reportTimer?.cancel();
+    this.sendReport();
+    this.#session?.end();
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    await new Promise(resolve => server.close(resolve));
+  }
+
+  confirm(address: string): Promise<Confirmed['result']> {
+    if (this.#session !== undefined) return this.#session.confirm(address);
+    return Promise.reject(new MsiProxyError('MSI_CONTROL_UNAVAILABLE', 'no monitor is connected'));
+  }
+
+  onMonitorStateChange(listener: () => void): () => void {
+    this.#stateListeners.add(listener);
+    return () => this.#stateListeners.delete(listener);
+  }
+
+  /** Sends a report now if it says something new. */
+  sendReport(): void {
+    const report = this.#options.report();
+    const text = JSON.stringify(report);
+    if (text === this.#lastReport || this.#session === undefined) return;
+    this.#lastReport = text;
+    this.#session.send(report);
+  }
+
+  #accept(
+    session: MonitorSession,
+    hello: { protocol: number; sessionId: string; monitorVersion: string },
+  ): void {
+    const { logger, instanceId, proxyVersion, port } = this.#options;
+    if (hello.protocol !== CONTROL_PROTOCOL) {
+      throw new MsiProxyError(
+        'MSI_CONTROL_PROTOCOL',
+        `the monitor speaks protocol ${hello.protocol}, this proxy ${CONTROL_PROTOCOL}: run the same version of both`,
+      );
+    }
+    const previous = this.#session;
+    this.#session = session;
+    previous?.end();
+    this.#lastReport = '';
+    logger.info('A monitor has connected', {
+      sessionId: hello.sessionId,
+      monitorVersion: hello.monitorVersion,
+    });
+    const { sessionId } = hello;
+    session.send({
+      type: 'welcome',
+      protocol: CONTROL_PROTOCOL,
+      sessionId,
+      proxyVersion,
+      instanceId,
+      port: port(),
+    });
+  }
+
+  #setRole(role: 'serving' | 'standby'): void {
+    if (this.#role !== role)
+      this.#options.logger.info(role === 'serving' ? 'This proxy serves' : 'This proxy stands by');
+    this.#role = role;
+  }
+
+  #ended(session: MonitorSession): void {
+    if (session !== this.#session) return;
+    this.#session = undefined;
+    this.#options.logger.warn('The monitor has disconnected; requests wait until it is back');
+    this.#tellState();
+  }
+
+  #tellState(): void {
+    for (const listener of [...this.#stateListeners]) listener();
+  }
+
+  #scheduleReport(): void {
+    this.#reportTimer = this.#options.clock.setTimer(() => {
+      this.sendReport();
+      this.#scheduleReport();
+    }, REPORT_INTERVAL_MILLIS);
+  }
+}

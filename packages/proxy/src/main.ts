@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+import { EXIT_FAILURE } from '@msi-proxy/shared';
+import { runCli } from './cli.ts';
+import { VERSION } from './version.ts';
+
+const exitCode = await runCli({
+  argv: process.argv.slice(2),
+  environment: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  identity: process,
+  version: VERSION,
+  onStop: stop => {
+    let stopping = false;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(EXIT_FAILURE);
+        stopping = true;
+        stop();
+      });
+    }
+  },
+});
+// Not `process.exit`: what is still being written to the log must arrive.
+process.exitCode = exitCode;

@@ -1,0 +1,55 @@
+/**
+ * Takes user data out of `instance` answers for clients that are not granted it: it is where people put deployment
+ * secrets. The answer is a JSON document at `/metadata/instance` and `/metadata/instance/compute`, and a list of names
+ * when asked as text.
+ */
+
+const SECRET_NAMES = new Set(['userdata', 'customdata']);
+
+/**
+ * @param body the whole answer
+ * @param contentType of the answer, as IMDS sent it
+ * @returns the same bytes when there is nothing to take out, or `undefined` when the answer cannot be read, and so must
+ *   not be passed on
+ */
+export function withoutUserData(body: Buffer, contentType: string | undefined): Buffer | undefined {
+  if (body.length === 0) return body;
+  const text = body.toString('utf8');
+  // Names may be written with escapes (`\u0075serData`); only a text that has neither cannot hold one.
+  if (!/userdata|customdata|\\u/i.test(text)) return body;
+  if (contentType?.startsWith('text/') === true) return withoutListedNames(text, body);
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const { value, changed } = strip(document);
+  return changed ? Buffer.from(JSON.stringify(value)) : body;
+}
+
+function withoutListedNames(text: string, body: Buffer): Buffer {
+  const lines = text.split('\n');
+  const kept = lines.filter(line => !SECRET_NAMES.has(line.trim().replace(/\/$/, '').toLowerCase()));
+  return kept.length === lines.length ? body : Buffer.from(kept.join('\n'));
+}
+
+function strip(value: unknown): { value: unknown; changed: boolean } {
+  if (typeof value !== 'object' || value === null) return { value, changed: false };
+  if (Array.isArray(value)) {
+    const items = value.map(strip);
+    return { value: items.map(item => item.value), changed: items.some(item => item.changed) };
+  }
+  let changed = false;
+  const kept: [string, unknown][] = [];
+  for (const [name, item] of Object.entries(value)) {
+    if (SECRET_NAMES.has(name.toLowerCase())) {
+      changed = true;
+      continue;
+    }
+    const inner = strip(item);
+    changed ||= inner.changed;
+    kept.push([name, inner.value]);
+  }
+  return { value: Object.fromEntries(kept), changed };
+}
