@@ -46,11 +46,9 @@ export function findRoute(endpoints: EndpointTable, { segments }: RequestTarget)
 export async function answer(request: IncomingRequest, route: Route): Promise<Reply> {
   const { method, target, readBody } = request;
   const { endpoint, rest } = route;
-  const refusal =
-    refuseHeaders(request.headers, route.errorShape) ??
-    (endpoint === undefined ? notFound(route.errorShape) : undefined);
-  if (refusal !== undefined || endpoint === undefined) return refusal ?? notFound(route.errorShape);
-
+  const headerRefusal = refuseHeaders(request.headers, route.errorShape);
+  if (headerRefusal !== undefined) return headerRefusal;
+  if (endpoint === undefined) return notFound(route.errorShape);
   if (!endpoint.methods.includes(method)) return methodNotAllowed(endpoint, method);
   if (target.hasDuplicateNames) return duplicateNames(endpoint.errorShape);
   const apiVersion = target.query.get('api-version');

@@ -48,6 +48,12 @@ async function servingLine({ written }: CliRun): Promise<ServingLine> {
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
+async function listenAnywhere(port = 0): Promise<{ port: number; close: () => void }> {
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return { port: (server.address() as AddressInfo).port, close: () => server.close() };
+}
+
 describe('imds-emulator', () => {
   it('serves until it is told to stop, and says its settings once', async () => {
     const run = start([], { ...ANY_PORTS, IMDS_EMULATOR_TOKEN_LIFETIME_SECONDS: '60' });
@@ -95,13 +101,16 @@ describe('imds-emulator', () => {
   });
 
   it('ends with 1 when an address is taken, and frees the other', async () => {
-    const taken = createServer().listen(0, '127.0.0.1');
-    await once(taken, 'listening');
-    const { port } = taken.address() as AddressInfo;
-    const run = start([], { ...ANY_PORTS, IMDS_EMULATOR_CONTROL_LISTEN: `127.0.0.1:${port}` });
+    const [taken, other] = [await listenAnywhere(), await listenAnywhere()];
+    other.close();
+    const run = start([], {
+      IMDS_EMULATOR_LISTEN: `127.0.0.1:${other.port}`,
+      IMDS_EMULATOR_CONTROL_LISTEN: `127.0.0.1:${taken.port}`,
+    });
     assert.equal(await run.exitCode, 1);
     assert.match(run.written.stderr, /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/);
     taken.close();
+    (await listenAnywhere(other.port)).close();
   });
 
   it('warns of a setting that it does not know', async () => {

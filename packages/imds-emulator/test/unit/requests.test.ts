@@ -164,7 +164,12 @@ describe('request targets', () => {
       await withEmulator({}, async ({ address }) => {
         const answer = await request(address, `${path}?api-version=2018-02-01&resource=x`);
         assert.equal(answer.status, 404);
-        assert.match(answer.body, path.includes('/identity/') ? /Not found/ : /^{"error":"Not found"}$/);
+        assert.equal(
+          answer.body,
+          path.startsWith('/metadata/identity')
+            ? '{"error":"not_found","error_description":"Not found"}'
+            : '{"error":"Not found"}',
+        );
       });
     });
   }
