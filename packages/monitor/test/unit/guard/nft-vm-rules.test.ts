@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { silentLogger, type Logger } from '@msi-proxy/shared';
+import type { CommandResult } from '../../../src/command-runner.ts';
+import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
+import type { VmRules, VmRulesWanted } from '../../../src/guard/vm-rules.ts';
+import { fakeCommandRunner, notInstalled, type FakeCommandRunner } from '../support/fake-command-runner.ts';
+import { FakeNft } from '../support/fake-nft.ts';
+
+const A = { address: '172.31.250.2', port: 80 };
+const B = { address: '172.31.250.3', port: 80 };
+const wanted: VmRulesWanted = {
+  guard: 'enforce',
+  redirect: true,
+  proxyBridge: { interfaceName: 'br-msi', gateway: '172.31.250.1' },
+  target: A,
+};
+
+describe('createVmRules', () => {
+  let nft: FakeNft;
+  let responses: Record<string, Partial<CommandResult> | Error>;
+  let runner: FakeCommandRunner;
+  let warnings: string[];
+  let rules: VmRules;
+
+  beforeEach(() => {
+    nft = new FakeNft();
+    responses = {};
+    warnings = [];
+    runner = fakeCommandRunner(
+      (command, stdin) => responses[command.split(' ')[0]!] ?? nft.respond(command, stdin),
+    );
+    const logger: Logger = { ...silentLogger, warn: message => warnings.push(message) };
+    rules = createVmRules({ runner, logger });
+  });
+
+  function flushes(): string[] {
+    return runner.commands.filter(command => command.startsWith('conntrack'));
+  }
+
+  describe('ensure', () => {
+    it('loads the table once, and reads only from then on', async () => {
+      assert.equal(await rules.ensure(wanted), 'applied');
+      assert.equal(await rules.ensure(wanted), 'unchanged');
+
+      assert.equal(runner.commands.filter(command => command === 'nft -f -').length, 1);
+    });
+
+    it('changes the map only, when only the target differs', async () => {
+      await rules.ensure(wanted);
+
+      assert.equal(await rules.ensure({ ...wanted, target: B }), 'repaired');
+
+      const last = runner.commands.lastIndexOf('nft -f -');
+      assert.equal(
+        runner.inputs[last],
+        'flush map ip msi_proxy target\nadd element ip msi_proxy target { 80 : 172.31.250.3 . 80 }\n',
+      );
+      assert.deepEqual(flushes(), [
+        'conntrack -D -p tcp --orig-dst 169.254.169.254 --reply-src 172.31.250.2',
+      ]);
+    });
+
+    it('takes the table away when nothing is wanted any more', async () => {
+      await rules.ensure(wanted);
+
+      await rules.ensure({ guard: 'off', redirect: false });
+
+      assert.equal(nft.exists, false);
+      assert.equal(await rules.ensure({ guard: 'off', redirect: false }), 'unchanged');
+    });
+
+    it('fails when what it loaded is changed at once by another program', async () => {
+      const meddled = fakeCommandRunner((command, stdin) => {
+        const result = nft.respond(command, stdin);
+        nft.dropRule('WireServer');
+        return result;
+      });
+
+      await assert.rejects(createVmRules({ runner: meddled, logger: silentLogger }).ensure(wanted), {
+        code: 'MSI_WIRING_NOT_EFFECTIVE',
+      });
+    });
+
+    it('has the guard in place when the rule in DOCKER-USER fails', async () => {
+      responses['iptables-save'] = { exitCode: 1, stderr: 'broken' };
+
+      await assert.rejects(rules.ensure(wanted), { code: 'MSI_WIRING_COMMAND' });
+
+      assert.equal(nft.exists, true);
+    });
+
+    it('names the missing right', async () => {
+      responses['nft'] = {
+        exitCode: 1,
+        stderr: 'Operation not permitted (you must be root)\nnetlink: Error: cache initialization failed',
+      };
+
+      await assert.rejects(rules.ensure(wanted), {
+        code: 'MSI_WIRING_NO_CAPABILITY',
+        message: /NET_ADMIN/,
+      });
+    });
+
+    it('names the missing program', async () => {
+      responses['nft'] = notInstalled('nft');
+
+      await assert.rejects(rules.ensure(wanted), {
+        code: 'MSI_WIRING_NO_CAPABILITY',
+        message: /program nft is not installed/,
+      });
+    });
+
+    it('goes on after a failure', async () => {
+      responses['nft'] = { exitCode: 1, stderr: 'Error: Device or resource busy' };
+      await assert.rejects(rules.ensure(wanted), { code: 'MSI_WIRING_COMMAND' });
+
+      responses = {};
+
+      assert.equal(await rules.ensure(wanted), 'applied');
+    });
+  });
+
+  describe('switchTarget', () => {
+    beforeEach(async () => {
+      await rules.ensure(wanted);
+    });
+
+    it('leaves flows to a draining proxy alone', async () => {
+      await rules.switchTarget(B, { flushFlows: false });
+
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
+      assert.deepEqual(flushes(), []);
+      assert.deepEqual(rules.target, B);
+      assert.deepEqual(await rules.drift(), []);
+    });
+
+    it('forgets the flows to a dead proxy', async () => {
+      responses['conntrack'] = {
+        exitCode: 1,
+        stderr: 'conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.',
+      };
+
+      await rules.switchTarget(undefined, { flushFlows: true });
+
+      assert.deepEqual(nft.elements, []);
+      assert.equal(flushes().length, 1);
+      assert.equal(rules.target, undefined);
+    });
+
+    it('warns where flows cannot be forgotten', async () => {
+      responses['conntrack'] = notInstalled('conntrack');
+
+      await rules.switchTarget(B, { flushFlows: true });
+
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
+      assert.equal(warnings.length, 1);
+    });
+
+    it('is refused before there are rules', async () => {
+      const fresh = createVmRules({ runner, logger: silentLogger });
+
+      await assert.rejects(fresh.switchTarget(B, { flushFlows: false }), { code: 'MSI_INTERNAL' });
+    });
+
+    it('waits for a change that is under way', async () => {
+      const ensured = rules.ensure(wanted);
+      const switched = rules.switchTarget(B, { flushFlows: false });
+      await Promise.all([ensured, switched]);
+
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
+    });
+  });
+
+  describe('drift', () => {
+    it('tells which rule is gone', async () => {
+      await rules.ensure(wanted);
+      nft.dropRule('WireServer');
+
+      assert.deepEqual(await rules.drift(), [
+        'the rule "WireServer" of chain guard is missing or was changed',
+      ]);
+    });
+
+    it('reads once for all who ask at the same time', async () => {
+      await rules.ensure(wanted);
+      const before = runner.commands.length;
+
+      await Promise.all([rules.drift(), rules.drift(), rules.drift()]);
+
+      assert.equal(runner.commands.slice(before).filter(command => command.startsWith('nft -j')).length, 1);
+    });
+
+    it('reads anew for who asks later', async () => {
+      await rules.ensure(wanted);
+      await rules.drift();
+      nft.dropRule('WireServer');
+
+      assert.equal((await rules.drift()).length, 1);
+    });
+  });
+
+  describe('remove', () => {
+    it('is content when there is nothing', async () => {
+      await rules.remove();
+
+      assert.ok(!runner.commands.includes('nft -f -'));
+    });
+  });
+});

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { targetAddresses, vmElements, vmTable } from '../../../src/guard/vm-table.ts';
+import type { VmRulesWanted } from '../../../src/guard/vm-rules.ts';
+import { replaceTable } from '../../../src/nft/table-definition.ts';
+
+const proxyBridge = { interfaceName: 'br-msi', gateway: '172.31.250.1' };
+const target = { address: '172.31.250.2', port: 8080 };
+const wanted: VmRulesWanted = { guard: 'enforce', redirect: true, proxyBridge, target };
+
+function batch(changes: Partial<VmRulesWanted>): string {
+  const all = { ...wanted, ...changes };
+  return replaceTable(vmTable(all)!, vmElements(all));
+}
+
+describe('The table of a VM', () => {
+  it('replaces the old one in the same transaction, target included', () => {
+    const lines = batch({}).split('\n');
+
+    assert.deepEqual(lines.slice(0, 3), [
+      'add table ip msi_proxy',
+      'delete table ip msi_proxy',
+      'table ip msi_proxy {',
+    ]);
+    assert.equal(lines.at(-2), 'add element ip msi_proxy target { 80 : 172.31.250.2 . 8080 }');
+  });
+
+  it('refuses nothing in audit mode', () => {
+    assert.doesNotMatch(batch({ guard: 'audit' }), /\b(reject|drop)\b/);
+  });
+
+  it('has no guard when it is off', () => {
+    assert.doesNotMatch(batch({ guard: 'off' }), /chain guard \{/);
+  });
+
+  it('only guards while there is no proxy network', () => {
+    const table = vmTable({ guard: 'enforce', redirect: true });
+
+    assert.deepEqual(
+      table?.chains.map(({ name }) => name),
+      ['guard'],
+    );
+    assert.doesNotMatch(replaceTable(table, {}), /fname/);
+  });
+
+  it('is none when nothing is wanted', () => {
+    assert.equal(vmTable({ guard: 'off', redirect: false }), undefined);
+  });
+
+  for (const interfaceName of ['', 'br*', 'br"; accept', 'a-name-of-16-let', 'br msi', 'br\n']) {
+    it(`refuses the bridge name ${JSON.stringify(interfaceName)}`, () => {
+      assert.throws(() => batch({ proxyBridge: { ...proxyBridge, interfaceName } }), {
+        code: 'MSI_SETTINGS_INVALID',
+      });
+    });
+  }
+
+  for (const endpoint of [
+    { address: '::1', port: 80 },
+    { address: '172.31.250.2 . 80 }; flush ruleset', port: 80 },
+    { address: '172.31.250.2', port: 0 },
+    { address: '172.31.250.2', port: 65_536 },
+    { address: '172.31.250.2', port: 1.5 },
+  ]) {
+    it(`refuses the target ${JSON.stringify(endpoint)}`, () => {
+      assert.throws(() => batch({ target: endpoint }), { code: 'MSI_INTERNAL' });
+    });
+  }
+});
+
+describe('targetAddresses', () => {
+  it('finds the address in an element', () => {
+    assert.deepEqual(targetAddresses(['80 : 172.31.250.2 . 8080']), ['172.31.250.2']);
+  });
+
+  it('overlooks what another program put there', () => {
+    assert.deepEqual(targetAddresses(['{"elem":1}']), []);
+  });
+});

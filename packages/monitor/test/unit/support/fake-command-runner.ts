@@ -1,0 +1,36 @@
+import { MsiProxyError } from '@msi-proxy/shared';
+import type { CommandOptions, CommandResult, CommandRunner } from '../../../src/command-runner.ts';
+
+type Response = Partial<CommandResult> | Error;
+
+export interface FakeCommandRunner extends CommandRunner {
+  /** Each command as one line, in order. */
+  readonly commands: readonly string[];
+  /** What the commands were given on standard input, in order. */
+  readonly inputs: readonly string[];
+}
+
+/** Answers commands, given as one line, as told; those it is told nothing about succeed and print nothing. */
+export function fakeCommandRunner(
+  respond: (command: string, stdin: string) => Response | undefined = () => undefined,
+): FakeCommandRunner {
+  const commands: string[] = [];
+  const inputs: string[] = [];
+  return {
+    commands,
+    inputs,
+    async run(file: string, argv: readonly string[], { stdin = '' }: CommandOptions = {}) {
+      await Promise.resolve();
+      const command = [file, ...argv].join(' ');
+      commands.push(command);
+      inputs.push(stdin);
+      const response = respond(command, stdin) ?? {};
+      if (response instanceof Error) throw response;
+      return { exitCode: 0, stdout: '', stderr: '', ...response };
+    },
+  };
+}
+
+export function notInstalled(program: string): MsiProxyError {
+  return new MsiProxyError('MSI_WIRING_NO_CAPABILITY', `The program ${program} is not installed`);
+}

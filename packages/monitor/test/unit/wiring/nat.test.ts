@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { MsiProxyError, silentLogger } from '@msi-proxy/shared';
+import type { CommandResult } from '../../../src/command-runner.ts';
+import type { ClientNamespace } from '../../../src/wiring/client-namespace.ts';
+import { createNatWiring } from '../../../src/wiring/nat.ts';
+import type { ClientNetwork, WiringMethod } from '../../../src/wiring/wiring-method.ts';
+import { network, proxyTarget, wirableClient } from '../support/clients.ts';
+import { fakeCommandRunner, type FakeCommandRunner } from '../support/fake-command-runner.ts';
+import { FakeNft } from '../support/fake-nft.ts';
+
+const client = wirableClient();
+
+describe('createNatWiring', () => {
+  let nft: FakeNft;
+  let responses: Record<string, Partial<CommandResult>>;
+  let runner: FakeCommandRunner;
+  let programsFrom: ClientNamespace['programsFrom'];
+  let nat: WiringMethod;
+
+  beforeEach(() => {
+    nft = new FakeNft();
+    responses = {
+      'ip -4 -json route get 169.254.169.254': { stdout: '[{"dst":"169.254.169.254","dev":"eth0"}]' },
+      'probe --once': { stdout: JSON.stringify({ status: 200, instanceId: 'instance-1' }) },
+    };
+    programsFrom = 'monitor';
+    runner = fakeCommandRunner((command, stdin) => responses[command] ?? nft.respond(command, stdin));
+    nat = createNatWiring({
+      namespaces: { enter: () => Promise.resolve({ runner, programsFrom }) },
+      probeArgv: ['probe', '--once'],
+      logger: silentLogger,
+    });
+  });
+
+  function batch(): string {
+    return runner.inputs[runner.commands.indexOf('nft -f -')]!;
+  }
+
+  describe('suits', () => {
+    it('a container on any network with an address', () => {
+      for (const driver of ['bridge', 'macvlan', 'ipvlan', 'overlay']) {
+        assert.deepEqual(nat.suits(wirableClient({ networks: [network({ driver })] })), { suitable: true });
+      }
+    });
+
+    const unsuited: Record<string, ClientNetwork[]> = {
+      'it is on the network host': [network({ name: 'host', driver: 'host', address: '' })],
+      'it is on the network none': [network({ name: 'none', driver: 'null', address: '' })],
+      'it has no address of its own': [network({ address: '' })],
+    };
+    for (const [reason, networks] of Object.entries(unsuited)) {
+      it(`no container of which holds: ${reason}`, () => {
+        assert.deepEqual(nat.suits(wirableClient({ networks })), { suitable: false, reason });
+      });
+    }
+
+    it('no Windows container', () => {
+      assert.ok(!nat.suits(wirableClient({ platform: 'windows' })).suitable);
+    });
+  });
+
+  describe('apply', () => {
+    it("takes the proxy's address on a network of the client's", async () => {
+      const addressesByNetwork = { ...proxyTarget.addressesByNetwork, bridge: '172.17.0.9' };
+
+      await nat.apply(client, { ...proxyTarget, addressesByNetwork });
+
+      assert.match(batch(), /dnat to 172\.17\.0\.9:80 /);
+    });
+
+    it("takes the proxy's own address where they share no network", async () => {
+      await nat.apply(client, proxyTarget);
+
+      assert.match(batch(), /dnat to 172\.31\.250\.2:80 /);
+    });
+
+    it('is not led astray by a network with the name of a built-in property', async () => {
+      await nat.apply(wirableClient({ networks: [network({ name: 'constructor' })] }), proxyTarget);
+
+      assert.match(batch(), /dnat to 172\.31\.250\.2:80 /);
+    });
+
+    it('forgets connections when it changed something, and only then', async () => {
+      await nat.apply(client, proxyTarget);
+      await nat.apply(client, proxyTarget);
+
+      assert.deepEqual(
+        runner.commands.filter(command => command.startsWith('conntrack')),
+        ['conntrack -D -p tcp --orig-dst 169.254.169.254'],
+      );
+    });
+
+    it('adds a route only where there is none', async () => {
+      responses['ip -4 -json route get 169.254.169.254'] = {
+        exitCode: 2,
+        stderr: 'RTNETLINK answers: Network is unreachable\n',
+      };
+      responses['ip -4 -json route get 172.31.250.2'] = { stdout: '[{"dev":"eth1"}]' };
+
+      assert.equal(await nat.apply(client, proxyTarget), 'applied');
+
+      assert.ok(runner.commands.includes('ip -4 -json route add 169.254.169.254/32 dev eth1 proto 77'));
+    });
+
+    it('moves its route when the proxy is reached by another interface', async () => {
+      responses['ip -4 -json route show 169.254.169.254/32 proto 77'] = { stdout: '[{"dev":"eth0"}]' };
+      responses['ip -4 -json route get 172.31.250.2'] = { stdout: '[{"dev":"eth1"}]' };
+
+      assert.equal(await nat.apply(client, proxyTarget), 'repaired');
+
+      assert.ok(runner.commands.includes('ip -4 -json route replace 169.254.169.254/32 dev eth1 proto 77'));
+    });
+
+    it('tells that the proxy cannot be reached from a container without routes', async () => {
+      const unreachable = { exitCode: 2, stderr: 'RTNETLINK answers: Network is unreachable\n' };
+      responses['ip -4 -json route get 169.254.169.254'] = unreachable;
+      responses['ip -4 -json route get 172.31.250.2'] = unreachable;
+
+      await assert.rejects(nat.apply(client, proxyTarget), {
+        code: 'MSI_WIRING_NOT_EFFECTIVE',
+        message: /connect the proxy to one of its networks/,
+      });
+    });
+  });
+
+  describe('verify', () => {
+    beforeEach(async () => {
+      await nat.apply(client, proxyTarget);
+    });
+
+    it('holds when the serving proxy answered', async () => {
+      await nat.verify(client, proxyTarget);
+    });
+
+    const outcomes: [output: string, code: string, message: RegExp][] = [
+      ['{"status":404,"instanceId":""}', 'MSI_WIRING_NOT_EFFECTIVE', /answered not by a proxy/],
+      ['{"status":200,"instanceId":"old"}', 'MSI_WIRING_NOT_EFFECTIVE', /answered by another proxy/],
+      ['{"failure":"ECONNREFUSED"}', 'MSI_WIRING_NOT_EFFECTIVE', /failed: ECONNREFUSED/],
+      ['', 'MSI_WIRING_COMMAND', /The probe ended with exit code 0/],
+    ];
+    for (const [stdout, code, message] of outcomes) {
+      it(`fails when the probe printed ${JSON.stringify(stdout)}`, async () => {
+        responses['probe --once'] = { stdout };
+
+        await assert.rejects(nat.verify(client, proxyTarget), { code, message });
+      });
+    }
+
+    it('fails when a rule is gone, before any request', async () => {
+      nft.dropRule('to the proxy');
+
+      await assert.rejects(nat.verify(client, proxyTarget), { message: /the rule "to the proxy"/ });
+      assert.ok(!runner.commands.includes('probe --once'));
+    });
+
+    it("asks for no program of the monitor's inside a container", async () => {
+      programsFrom = 'container';
+
+      await nat.verify(client, proxyTarget);
+
+      assert.ok(!runner.commands.includes('probe --once'));
+    });
+  });
+
+  describe('remove', () => {
+    it('takes the table and the route away', async () => {
+      await nat.apply(client, proxyTarget);
+
+      await nat.remove(client);
+
+      assert.equal(nft.exists, false);
+      assert.equal(runner.commands.at(-1), 'ip -4 -json route delete 169.254.169.254/32 proto 77');
+    });
+
+    it('is content when nothing is there', async () => {
+      responses['ip -4 -json route delete 169.254.169.254/32 proto 77'] = {
+        exitCode: 2,
+        stderr: 'RTNETLINK answers: No such process\n',
+      };
+
+      await nat.remove(client);
+
+      assert.ok(!runner.commands.includes('nft -f -'));
+    });
+
+    it('is content when the container is gone', async () => {
+      const enter = () => Promise.reject(new MsiProxyError('MSI_NAMESPACE_GONE', 'gone'));
+      const wiring = createNatWiring({
+        namespaces: { enter },
+        probeArgv: ['probe'],
+        logger: silentLogger,
+      });
+
+      await wiring.remove(client);
+    });
+  });
+});
