@@ -1,0 +1,111 @@
+import type { Clock, Timer } from '@msi-proxy/shared';
+import { backoffMillis, type BackoffLimits } from './backoff.ts';
+
+export interface WorkQueueOptions {
+  readonly clock: Clock;
+  /** How many keys are worked on at a time. */
+  readonly concurrency: number;
+  readonly backoff: BackoffLimits;
+  /** A number from 0 up to, not including, 1, as `Math.random`. */
+  readonly random: () => number;
+  /** Makes the world match for one key. Rejection means: again later. */
+  readonly work: (key: string) => Promise<void>;
+  readonly onError: (key: string, error: unknown) => void;
+}
+
+/**
+ * Work by key. A key that waits is there once, however often it is added; it is never worked on twice at a time, and one
+ * that is added while it is worked on is worked on once more afterwards, since the world may have changed after it was
+ * read. Keys whose work fails come back after a growing delay.
+ */
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  /** Insertion order is the order of work. */
+  readonly #waiting = new Set<string>();
+  readonly #inFlight = new Set<string>();
+  /** In flight, and added again meanwhile. */
+  readonly #dirty = new Set<string>();
+  readonly #delayed = new Map<string, Timer>();
+  readonly #failures = new Map<string, number>();
+  #stopped = false;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Asks for work on the key now, also when it waits for its back-off. */
+  add(key: string): void {
+    if (this.#stopped) return;
+    this.#cancelDelay(key);
+    if (this.#inFlight.has(key)) {
+      this.#dirty.add(key);
+      return;
+    }
+    this.#waiting.add(key);
+    this.#startWork();
+  }
+
+  /** Asks for work on the key after its back-off, which grows with each call until work on the key succeeds. */
+  addRateLimited(key: string): void {
+    if (this.#stopped || this.#waiting.has(key) || this.#dirty.has(key)) return;
+    const { clock, backoff, random } = this.#options;
+    const failures = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, failures + 1);
+    this.#cancelDelay(key);
+    const timer = clock.setTimer(() => this.add(key), backoffMillis(failures, backoff, random));
+    this.#delayed.set(key, timer);
+  }
+
+  /** Keys that wait for work or for their back-off, and those in work. */
+  get size(): number {
+    return this.#waiting.size + this.#inFlight.size + this.#delayed.size;
+  }
+
+  /** Drops what waits, and settles when the work under way has ended. Nothing is taken up again. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#delayed.values()) timer.cancel();
+    this.#delayed.clear();
+    this.#waiting.clear();
+    this.#dirty.clear();
+    this.#failures.clear();
+    if (this.#inFlight.size === 0) return;
+    this.#idle ??= Promise.withResolvers();
+    await this.#idle.promise;
+  }
+
+  #cancelDelay(key: string): void {
+    this.#delayed.get(key)?.cancel();
+    this.#delayed.delete(key);
+  }
+
+  #startWork(): void {
+    for (const key of this.#waiting) {
+      if (this.#inFlight.size >= this.#options.concurrency) return;
+      this.#waiting.delete(key);
+      void this.#run(key);
+    }
+  }
+
+  async #run(key: string): Promise<void> {
+    const { work, onError } = this.#options;
+    this.#inFlight.add(key);
+    try {
+      await work(key);
+      this.#failures.delete(key);
+    } catch (error) {
+      onError(key, error);
+      // A key that was added meanwhile runs again at once; its back-off is for when nothing has changed.
+      this.addRateLimited(key);
+    }
+    this.#finish(key);
+  }
+
+  #finish(key: string): void {
+    this.#inFlight.delete(key);
+    if (this.#dirty.delete(key)) this.#waiting.add(key);
+    this.#startWork();
+    if (this.#inFlight.size === 0) this.#idle?.resolve();
+  }
+}

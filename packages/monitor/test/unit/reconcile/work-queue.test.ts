@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { FakeClock, settle } from '@msi-proxy/shared/testing';
+import { WorkQueue } from '../../../src/reconcile/work-queue.ts';
+
+const BACKOFF = { minMillis: 100, maxMillis: 1000 };
+
+/** Work that is under way until the test ends it. */
+class ManualWork {
+  readonly started: string[] = [];
+  readonly #running = new Map<string, PromiseWithResolvers<undefined>>();
+
+  readonly work = (key: string): Promise<void> => {
+    assert.ok(!this.#running.has(key), `${key} is worked on twice at a time`);
+    this.started.push(key);
+    const run = Promise.withResolvers<undefined>();
+    this.#running.set(key, run);
+    return run.promise;
+  };
+
+  async succeed(key: string): Promise<void> {
+    this.#take(key).resolve(undefined);
+    await settle();
+  }
+
+  async fail(key: string): Promise<void> {
+    this.#take(key).reject(new Error(`${key} failed`));
+    await settle();
+  }
+
+  get running(): readonly string[] {
+    return [...this.#running.keys()];
+  }
+
+  #take(key: string): PromiseWithResolvers<undefined> {
+    const run = this.#running.get(key);
+    assert.ok(run, `${key} is not worked on`);
+    this.#running.delete(key);
+    return run;
+  }
+}
+
+describe('WorkQueue', () => {
+  let clock: FakeClock;
+  let manual: ManualWork;
+  let errors: string[];
+  let random: number;
+  let queue: WorkQueue;
+
+  function createQueue(concurrency: number): WorkQueue {
+    return new WorkQueue({
+      clock,
+      concurrency,
+      backoff: BACKOFF,
+      random: () => random,
+      work: manual.work,
+      onError: key => errors.push(key),
+    });
+  }
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    manual = new ManualWork();
+    errors = [];
+    random = 0;
+    queue = createQueue(2);
+  });
+
+  it('works on no more keys at a time than it may, in the order they came', async () => {
+    for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
+    assert.deepEqual(manual.running, ['a', 'b']);
+    await manual.succeed('b');
+    assert.deepEqual(manual.running, ['a', 'c']);
+  });
+
+  it('works once on a key that was added several times while it waited', async () => {
+    queue = createQueue(1);
+    queue.add('busy');
+    for (let times = 0; times < 5; times++) queue.add('a');
+    await manual.succeed('busy');
+    await manual.succeed('a');
+    assert.deepEqual(manual.started, ['busy', 'a']);
+    assert.equal(queue.size, 0);
+  });
+
+  it('works once more on a key that was added while it was worked on, and not at the same time', async () => {
+    queue.add('a');
+    queue.add('a');
+    queue.add('a');
+    assert.deepEqual(manual.started, ['a']);
+    await manual.succeed('a');
+    assert.deepEqual(manual.started, ['a', 'a']);
+    await manual.succeed('a');
+    assert.deepEqual(manual.started, ['a', 'a']);
+  });
+
+  it('comes back to a key that failed after a delay that doubles up to its limit', async () => {
+    random = 1;
+    queue.add('a');
+    for (const delayMillis of [200, 400, 800, 1000, 1000]) {
+      const before = manual.started.length;
+      await manual.fail('a');
+      await clock.advance(delayMillis - 1);
+      assert.equal(manual.started.length, before, `too early, before ${delayMillis} ms`);
+      await clock.advance(1);
+      assert.equal(manual.started.length, before + 1, `not at ${delayMillis} ms`);
+    }
+    assert.equal(errors.length, 5);
+  });
+
+  it('spreads delays by chance down to the shortest', async () => {
+    queue.add('a');
+    await manual.fail('a');
+    await clock.advance(99);
+    assert.equal(manual.started.length, 1);
+    await clock.advance(1);
+    assert.equal(manual.started.length, 2);
+  });
+
+  it('starts with the shortest delay again once work on the key has succeeded', async () => {
+    random = 1;
+    queue.add('a');
+    await manual.fail('a');
+    await clock.advance(200);
+    await manual.succeed('a');
+    queue.add('a');
+    await manual.fail('a');
+    await clock.advance(200);
+    assert.deepEqual(manual.running, ['a']);
+  });
+
+  it('does not let one key that fails hold up the others', async () => {
+    queue = createQueue(1);
+    queue.add('bad');
+    queue.add('good');
+    await manual.fail('bad');
+    assert.deepEqual(manual.running, ['good']);
+  });
+
+  it('works at once on a key that is added during its back-off, and only once', async () => {
+    queue.add('a');
+    await manual.fail('a');
+    queue.add('a');
+    assert.deepEqual(manual.running, ['a']);
+    await manual.succeed('a');
+    await clock.advance(BACKOFF.maxMillis);
+    assert.deepEqual(manual.started, ['a', 'a']);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('survives work that throws before it returns a promise', async () => {
+    queue = new WorkQueue({
+      clock,
+      concurrency: 1,
+      backoff: BACKOFF,
+      random: () => 0,
+      work: () => {
+        throw new Error('at once');
+      },
+      onError: key => errors.push(key),
+    });
+    queue.add('a');
+    await settle();
+    assert.deepEqual(errors, ['a']);
+  });
+
+  it('stops when the work under way has ended, and takes up nothing more', async () => {
+    queue = createQueue(1);
+    queue.add('a');
+    queue.add('a');
+    queue.add('b');
+    let stopped = false;
+    const stopping = queue.stop().then(() => {
+      stopped = true;
+    });
+    await settle();
+    assert.equal(stopped, false);
+    await manual.fail('a');
+    await stopping;
+    queue.add('c');
+    await clock.advance(BACKOFF.maxMillis);
+    assert.deepEqual(manual.started, ['a']);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('leaves no timer behind when it stops during a back-off', async () => {
+    queue.add('a');
+    await manual.fail('a');
+    await queue.stop();
+    assert.equal(clock.pendingTimers, 0);
+  });
+});
