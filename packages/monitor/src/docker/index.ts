@@ -1,0 +1,13 @@
+export { DEFAULT_DOCKER_HOST, parseDockerHost } from './docker-host.ts';
+export { createEngineClient } from './dockerode-client.ts';
+export type {
+  ContainerDetails,
+  ContainerNetwork,
+  ContainerSummary,
+  EngineClient,
+  EngineEvent,
+  EngineVersion,
+  ExecStream,
+  NetworkDetails,
+  NewNetwork,
+} from './engine-client.ts';
