@@ -32,6 +32,7 @@ describe('The packet rules of a VM', function () {
   let client: Namespace;
   let userClient: Namespace;
   let internalClient: Namespace;
+  let proxyNeighbour: Namespace;
   let proxyA: Namespace;
   let proxyB: Namespace;
   let proxyAProcess: ChildProcess;
@@ -45,6 +46,7 @@ describe('The packet rules of a VM', function () {
     client = await mini.addContainer(DEFAULT_NETWORK, 2);
     userClient = await mini.addContainer(USER_NETWORK, 2);
     internalClient = await mini.addContainer(INTERNAL_NETWORK, 2);
+    proxyNeighbour = await mini.addContainer(PROXY_NETWORK, 9);
     proxyA = await mini.addContainer(PROXY_NETWORK, 2);
     proxyB = await mini.addContainer(PROXY_NETWORK, 3);
     await mini.imds.respond(
@@ -146,6 +148,17 @@ describe('The packet rules of a VM', function () {
     assert.deepEqual(await vm.ask(WIRESERVER_ADDRESS), { from: 'imds', peer: '10.0.0.4' });
     assert.deepEqual(await proxyA.ask(IMDS_ADDRESS), { from: 'imds', peer: '10.0.0.4' });
     assert.deepEqual(await proxyA.ask(WIRESERVER_ADDRESS), { failure: 'ECONNREFUSED' });
+  });
+
+  it("refuse IMDS to a container on the proxy's network that is no proxy", async () => {
+    await rules.ensure({ ...SERVED, proxyAddresses: [PROXY_A.address, PROXY_B.address] });
+
+    assert.deepEqual(await proxyNeighbour.ask(IMDS_ADDRESS, { timeoutMillis: 500 }), { failure: 'timeout' });
+    assert.deepEqual(await proxyNeighbour.ask(IMDS_ADDRESS, { port: 8080 }), { failure: 'ECONNREFUSED' });
+    for (const proxy of [proxyA, proxyB]) {
+      assert.deepEqual(await proxy.ask(IMDS_ADDRESS), { from: 'imds', peer: '10.0.0.4' });
+    }
+    assert.deepEqual(await client.ask(IMDS_ADDRESS), { from: 'a', peer: '172.17.0.2' });
   });
 
   it('send new connections to another proxy after a switch', async () => {

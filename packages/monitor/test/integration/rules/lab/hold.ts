@@ -11,6 +11,7 @@ const [address = '', port] = process.argv.slice(2);
 const socket = connect(Number(port), address);
 socket.on('error', error => finish((error as NodeJS.ErrnoException).code ?? 'error'));
 await once(socket, 'connect');
+process.stdin.on('end', () => process.exit());
 console.log('open');
 
 await once(process.stdin, 'data');

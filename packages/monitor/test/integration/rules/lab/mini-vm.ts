@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { localCommandRunner, type CommandRunner } from '../../../../src/command-runner.ts';
 import { namespaceRunner } from '../../../../src/wiring/namespace-runner.ts';
@@ -23,6 +24,7 @@ export interface HeldConnection {
 }
 
 let created = 0;
+let abandonedRemoved: Promise<void> | undefined;
 
 /** A network namespace with what runs in it. */
 export class Namespace {
@@ -42,6 +44,7 @@ export class Namespace {
 
   /** The name tells the process that made it, so that no two runs meet. */
   static async create(purpose: string): Promise<Namespace> {
+    await (abandonedRemoved ??= removeAbandoned());
     const name = `rules${process.pid}-${created++}-${purpose}`;
     await must(localCommandRunner, 'ip', 'netns', 'add', name);
     const namespace = new Namespace(name);
@@ -59,7 +62,7 @@ export class Namespace {
   /** Starts a responder, which listens when this returns. */
   async respond(name: string, ...endpoints: readonly string[]): Promise<ChildProcess> {
     const argv = [`--net=${this.path}`, ...nodeArgv('responder.ts'), name, ...endpoints];
-    const child = spawn('nsenter', argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn('nsenter', argv, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#processes.push(child);
     await Promise.race([
       once(child.stdout, 'data'),
@@ -275,6 +278,14 @@ export class MiniVm {
     ];
     const result = await this.vm.runner.run('iptables-restore', [], { stdin: rules.join('\n') });
     if (result.exitCode !== 0) throw new Error(result.stderr);
+  }
+}
+
+/** Removes the namespaces of test runs that were killed. */
+async function removeAbandoned(): Promise<void> {
+  const listing = await must(localCommandRunner, 'ip', 'netns', 'list');
+  for (const [name, pid] of listing.matchAll(/^rules(\d+)-\S+/gm)) {
+    if (!existsSync(`/proc/${pid}`)) await must(localCommandRunner, 'ip', 'netns', 'delete', name);
   }
 }
 

@@ -15,6 +15,8 @@ for (const endpoint of endpoints) {
   if (transport === 'udp') await respondOverUdp(Number(port), address);
   else await respondOverHttp(Number(port), address);
 }
+// The test's end of the pipe closes with the test, however that ends.
+process.stdin.on('end', () => process.exit()).resume();
 console.log('ready');
 
 async function respondOverHttp(port: number, address: string | undefined): Promise<void> {
