@@ -139,13 +139,14 @@ class NftVmRules implements VmRules {
 }
 
 function withTarget(
-  { guard, redirect, proxyBridge }: VmRulesWanted,
+  { guard, redirect, proxyBridge, proxyAddresses }: VmRulesWanted,
   target: VmRulesWanted['target'],
 ): VmRulesWanted {
   return {
     guard,
     redirect,
     ...(proxyBridge !== undefined && { proxyBridge }),
+    ...(proxyAddresses !== undefined && { proxyAddresses }),
     ...(target !== undefined && { target }),
   };
 }

@@ -13,6 +13,11 @@ export interface VmRulesWanted {
   readonly redirect: boolean;
   /** Absent until the proxy network exists. */
   readonly proxyBridge?: ProxyBridge;
+  /**
+   * The addresses on that network that belong to proxies, serving or not: they alone may reach IMDS from there. Absent:
+   * whoever is on that network may.
+   */
+  readonly proxyAddresses?: readonly string[];
   /** Absent while no proxy serves: requests wait (their packets are dropped) until one does. */
   readonly target?: Pick<ProxyTarget, 'address' | 'port'>;
 }

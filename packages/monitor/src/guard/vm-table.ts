@@ -11,7 +11,7 @@ import type {
   RuleDefinition,
   TableDefinition,
 } from '../nft/table-definition.ts';
-import { checkedEndpoint } from '../wiring/proxy-endpoint.ts';
+import { checkedAddress, checkedEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { ProxyBridge, VmRulesWanted } from './vm-rules.ts';
 
 export const VM_TABLE = 'msi_proxy';
@@ -33,12 +33,13 @@ const REFUSAL = 'reject with icmp port-unreachable';
  * @returns undefined when it should have none
  * @throws {MsiProxyError} `MSI_SETTINGS_INVALID` for a bridge name that no rule can hold
  */
-export function vmTable({ guard, redirect, proxyBridge }: VmRulesWanted): TableDefinition | undefined {
+export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
+  const { guard, redirect, proxyBridge, proxyAddresses } = wanted;
   const bridge = proxyBridge === undefined ? undefined : quoteInterface(proxyBridge);
   const redirecting = redirect && bridge !== undefined;
   const chains = [
     ...(redirecting ? redirectChains(bridge) : []),
-    ...(guard === 'off' ? [] : [guardChain(guard, bridge)]),
+    ...(guard === 'off' ? [] : [guardChain(guard, bridge, proxyAddresses)]),
   ];
   if (chains.length === 0) return undefined;
   return {
@@ -97,9 +98,12 @@ function redirectChains(bridge: string): ChainDefinition[] {
   ];
 }
 
-function guardChain(mode: 'enforce' | 'audit', bridge: string | undefined): ChainDefinition {
-  const notFromProxy = bridge === undefined ? '' : `iifname != ${bridge} `;
-  const toImds = `${notFromProxy}ip daddr ${IMDS_ADDRESS}`;
+function guardChain(
+  mode: 'enforce' | 'audit',
+  bridge: string | undefined,
+  proxyAddresses: readonly string[] | undefined,
+): ChainDefinition {
+  const toImds = `ip daddr ${IMDS_ADDRESS}`;
   const refuse = (match: string, verdict: string, comment: string): RuleDefinition => ({
     match,
     verdict: mode === 'enforce' ? `counter ${verdict}` : AUDIT_VERDICT,
@@ -112,6 +116,7 @@ function guardChain(mode: 'enforce' | 'audit', bridge: string | undefined): Chai
       "Closes the direct way to IMDS and WireServer for containers. The VM's own traffic is not forwarded",
     rules: [
       { match: REDIRECTED, verdict: 'accept', comment: 'redirected requests' },
+      ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, toImds, proxyAddresses)),
       refuse(
         // Dropped, not refused: a SYN is sent again after a second, and a proxy may serve it by then.
         `${toImds} tcp dport ${IMDS_PORT} tcp flags & (fin | syn | rst | ack) == syn`,
@@ -130,6 +135,19 @@ function guardChain(mode: 'enforce' | 'audit', bridge: string | undefined): Chai
       ...(bridge === undefined ? [] : proxyAddressRules(bridge, refuse)),
     ],
   };
+}
+
+/** Others on the proxies' network (they can be put there) have no more right to IMDS than others elsewhere. */
+function proxyPassRules(
+  fromBridge: string,
+  toImds: string,
+  addresses: readonly string[] | undefined,
+): RuleDefinition[] {
+  if (addresses?.length === 0) return [];
+  // In one order, so that the same proxies make the same table.
+  const list = addresses === undefined ? undefined : [...new Set(addresses.map(checkedAddress))].sort();
+  const source = list === undefined ? '' : `ip saddr { ${list.join(', ')} } `;
+  return [{ match: `${fromBridge} ${source}${toImds}`, verdict: 'accept', comment: 'proxies at IMDS' }];
 }
 
 /** The proxy's own address is for the redirect only; ports that its operator publishes are the operator's decision. */

@@ -5,6 +5,8 @@ import type { ApplyResult, Suitability, WirableClient, WiringMethod } from './wi
 
 export interface HostWiringDependencies {
   readonly rules: VmRules;
+  /** Name of the network that the proxies are on. */
+  readonly proxyNetwork: string;
   /**
    * Whether containers on nothing but internal networks have a default route. Docker Engine 25 and later give them none
    * (moby/moby 419f5a6), so that their requests do not even leave them.
@@ -23,16 +25,22 @@ export function createHostWiring(dependencies: HostWiringDependencies): WiringMe
 class HostWiring implements WiringMethod {
   readonly name = 'host';
   readonly #rules: VmRules;
+  readonly #proxyNetwork: string;
   readonly #internalNetworksAreRouted: () => boolean;
 
-  constructor({ rules, internalNetworksAreRouted }: HostWiringDependencies) {
+  constructor({ rules, proxyNetwork, internalNetworksAreRouted }: HostWiringDependencies) {
     this.#rules = rules;
+    this.#proxyNetwork = proxyNetwork;
     this.#internalNetworksAreRouted = internalNetworksAreRouted;
   }
 
   suits({ platform, networks }: WirableClient): Suitability {
     if (platform !== 'linux') return unsuitable(`its platform is ${platform}`);
     if (!networks.some(({ address }) => address !== '')) return unsuitable('it has no address of its own');
+    if (networks.some(({ name }) => name === this.#proxyNetwork)) {
+      // What comes from there is not redirected: the answer would go past the VM, from an address that was not asked.
+      return unsuitable(`it is on the proxies' network ${this.#proxyNetwork}`);
+    }
     // Which of several networks has the default route is the engine's choice, and changes when networks come and go.
     const elsewhere = networks.find(({ driver }) => !BRIDGED_DRIVERS.includes(driver));
     if (elsewhere !== undefined) {

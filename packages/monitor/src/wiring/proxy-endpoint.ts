@@ -10,9 +10,17 @@ export type ProxyEndpoint = Pick<ProxyTarget, 'address' | 'port'>;
  * @throws {MsiProxyError} `MSI_INTERNAL` for anything else
  */
 export function checkedEndpoint({ address, port }: ProxyEndpoint): ProxyEndpoint {
-  if (isIPv4(address) && Number.isInteger(port) && port >= 1 && port <= 65_535) return { address, port };
-  throw new MsiProxyError(
-    'MSI_INTERNAL',
-    `A proxy cannot be reached at ${JSON.stringify(address)}, port ${port}`,
-  );
+  if (Number.isInteger(port) && port >= 1 && port <= 65_535)
+    return { address: checkedAddress(address), port };
+  throw unreachable(`${address}, port ${port}`);
+}
+
+/** As {@link checkedEndpoint}, for the address alone. */
+export function checkedAddress(address: string): string {
+  if (isIPv4(address)) return address;
+  throw unreachable(address);
+}
+
+function unreachable(where: string): MsiProxyError {
+  return new MsiProxyError('MSI_INTERNAL', `A proxy cannot be reached at ${JSON.stringify(where)}`);
 }

@@ -147,6 +147,18 @@ describe('createVmRules', () => {
       assert.equal(rules.target, undefined);
     });
 
+    it('changes nothing else', async () => {
+      await rules.ensure({ ...wanted, proxyAddresses: [A.address, B.address] });
+
+      await rules.switchTarget(B, { flushFlows: false });
+
+      assert.deepEqual(await rules.drift(), []);
+      assert.equal(
+        await rules.ensure({ ...wanted, proxyAddresses: [A.address, B.address], target: B }),
+        'unchanged',
+      );
+    });
+
     it('warns where flows cannot be forgotten', async () => {
       responses['conntrack'] = notInstalled('conntrack');
 

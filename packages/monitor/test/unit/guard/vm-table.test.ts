@@ -46,6 +46,25 @@ describe('The table of a VM', () => {
     assert.equal(vmTable({ guard: 'off', redirect: false }), undefined);
   });
 
+  it("lets everybody on the proxies' network pass while it is not told who is a proxy", () => {
+    assert.match(batch({}), /iifname "br-msi" ip daddr 169\.254\.169\.254 accept/);
+  });
+
+  it("lets nobody on the proxies' network pass when there is no proxy", () => {
+    assert.doesNotMatch(batch({ proxyAddresses: [] }), /daddr 169\.254\.169\.254 accept comment "proxies/);
+  });
+
+  it('is the same for the same proxies, in whatever order they are told', () => {
+    const one = batch({ proxyAddresses: ['172.31.250.3', '172.31.250.2', '172.31.250.3'] });
+
+    assert.equal(one, batch({ proxyAddresses: ['172.31.250.2', '172.31.250.3'] }));
+    assert.match(one, /ip saddr \{ 172\.31\.250\.2, 172\.31\.250\.3 \}/);
+  });
+
+  it('refuses a proxy address that is none', () => {
+    assert.throws(() => batch({ proxyAddresses: ['0.0.0.0/0'] }), { code: 'MSI_INTERNAL' });
+  });
+
   for (const interfaceName of ['', 'br*', 'br"; accept', 'a-name-of-16-let', 'br msi', 'br\n']) {
     it(`refuses the bridge name ${JSON.stringify(interfaceName)}`, () => {
       assert.throws(() => batch({ proxyBridge: { ...proxyBridge, interfaceName } }), {

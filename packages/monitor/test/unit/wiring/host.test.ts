@@ -18,7 +18,11 @@ function hostWiring({ drift = [], target, internalNetworksAreRouted = true }: Si
     switchTarget: () => Promise.resolve(),
     remove: () => Promise.resolve(),
   };
-  return createHostWiring({ rules, internalNetworksAreRouted: () => internalNetworksAreRouted });
+  return createHostWiring({
+    rules,
+    proxyNetwork: 'msi-proxy-net',
+    internalNetworksAreRouted: () => internalNetworksAreRouted,
+  });
 }
 
 describe('createHostWiring', () => {
@@ -44,6 +48,10 @@ describe('createHostWiring', () => {
       'a bridge and an ipvlan network': [
         [network(), network({ name: 'lan', driver: 'ipvlan' })],
         /network lan \(ipvlan\)/,
+      ],
+      "a bridge and the proxies' network": [
+        [network(), network({ name: 'msi-proxy-net', address: '172.31.250.9' })],
+        /on the proxies' network msi-proxy-net/,
       ],
       'a network of a plug-in': [[network({ driver: 'weave' })], /weave/],
     };
