@@ -1,5 +1,4 @@
-import { MsiProxyError } from '@msi-proxy/shared';
-import type { CommandResult } from './command-runner.ts';
+import { type CommandResult, MsiProxyError } from '@msi-proxy/shared';
 
 /** As the kernel's EPERM and EACCES are put into words by nft, iptables, conntrack, ip and nsenter. */
 const NOT_ALLOWED = /operation not permitted|permission denied|you must be root/i;

@@ -1,6 +1,5 @@
-import { codeOf, IMDS_ADDRESS, type Logger } from '@msi-proxy/shared';
+import { codeOf, type CommandRunner, IMDS_ADDRESS, type Logger } from '@msi-proxy/shared';
 import { commandFailure } from './command-failure.ts';
-import type { CommandRunner } from './command-runner.ts';
 
 export interface ForgetFlowsOptions {
   readonly runner: CommandRunner;

@@ -1,5 +1,4 @@
-import { MsiProxyError, type Logger } from '@msi-proxy/shared';
-import type { CommandRunner } from '../command-runner.ts';
+import { type CommandRunner, type Logger, MsiProxyError } from '@msi-proxy/shared';
 import { forgetFlows } from '../conntrack.ts';
 import { Nft } from '../nft/nft.ts';
 import { deleteTable, replaceElements } from '../nft/table-definition.ts';

@@ -1,5 +1,5 @@
 import { commandFailure } from '../command-failure.ts';
-import type { CommandRunner } from '../command-runner.ts';
+import type { CommandRunner } from '@msi-proxy/shared';
 import { parseTable, type TableReading } from './table-reading.ts';
 
 /** The `nft` program in one network namespace, the one that its commands are run in. */

@@ -1,6 +1,12 @@
 import { readFile, stat, statfs } from 'node:fs/promises';
-import { codeOf, messageOf, MsiProxyError } from '@msi-proxy/shared';
-import type { CommandOptions, CommandResult, CommandRunner } from '../command-runner.ts';
+import {
+  codeOf,
+  type CommandOptions,
+  type CommandResult,
+  type CommandRunner,
+  messageOf,
+  MsiProxyError,
+} from '@msi-proxy/shared';
 import { namespaceRunner } from './namespace-runner.ts';
 import type { WirableClient } from './wiring-method.ts';
 

@@ -1,6 +1,5 @@
-import { IMDS_ADDRESS, MsiProxyError } from '@msi-proxy/shared';
+import { type CommandResult, type CommandRunner, IMDS_ADDRESS, MsiProxyError } from '@msi-proxy/shared';
 import { commandFailure } from '../command-failure.ts';
-import type { CommandResult, CommandRunner } from '../command-runner.ts';
 import type { ApplyResult } from './wiring-method.ts';
 
 const IMDS_ROUTE = `${IMDS_ADDRESS}/32`;

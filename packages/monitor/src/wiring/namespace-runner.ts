@@ -1,6 +1,5 @@
-import { MsiProxyError } from '@msi-proxy/shared';
+import { type CommandRunner, MsiProxyError } from '@msi-proxy/shared';
 import { commandFailure } from '../command-failure.ts';
-import type { CommandRunner } from '../command-runner.ts';
 
 const NSENTER_COULD_NOT_EXECUTE = 127;
 

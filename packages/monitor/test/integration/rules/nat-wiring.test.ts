@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { IMDS_ADDRESS, silentLogger } from '@msi-proxy/shared';
-import { localCommandRunner } from '../../../src/command-runner.ts';
+import { IMDS_ADDRESS, localCommandRunner, silentLogger } from '@msi-proxy/shared';
 import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import { createClientNamespaces } from '../../../src/wiring/client-namespace.ts';
 import { createNatWiring } from '../../../src/wiring/nat.ts';

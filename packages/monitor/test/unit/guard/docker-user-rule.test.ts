@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { silentLogger } from '@msi-proxy/shared';
-import type { CommandResult } from '../../../src/command-runner.ts';
+import { type CommandResult, silentLogger } from '@msi-proxy/shared';
 import { DockerUserRule } from '../../../src/guard/docker-user-rule.ts';
 import { fakeCommandRunner, notInstalled, type FakeCommandRunner } from '../support/fake-command-runner.ts';
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { silentLogger, type Logger } from '@msi-proxy/shared';
-import type { CommandResult } from '../../../src/command-runner.ts';
+import { type CommandResult, type Logger, silentLogger } from '@msi-proxy/shared';
 import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import type { VmRules, VmRulesWanted } from '../../../src/guard/vm-rules.ts';
 import { fakeCommandRunner, notInstalled, type FakeCommandRunner } from '../support/fake-command-runner.ts';

@@ -1,5 +1,9 @@
-import { MsiProxyError } from '@msi-proxy/shared';
-import type { CommandOptions, CommandResult, CommandRunner } from '../../../src/command-runner.ts';
+import {
+  type CommandOptions,
+  type CommandResult,
+  type CommandRunner,
+  MsiProxyError,
+} from '@msi-proxy/shared';
 
 type Response = Partial<CommandResult> | Error;
 

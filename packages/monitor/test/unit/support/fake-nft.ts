@@ -1,4 +1,4 @@
-import type { CommandResult } from '../../../src/command-runner.ts';
+import type { CommandResult } from '@msi-proxy/shared';
 
 interface Rule {
   readonly chain: string;

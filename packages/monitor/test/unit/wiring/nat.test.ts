@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { MsiProxyError, silentLogger } from '@msi-proxy/shared';
-import type { CommandResult } from '../../../src/command-runner.ts';
+import { type CommandResult, MsiProxyError, silentLogger } from '@msi-proxy/shared';
 import type { ClientNamespace } from '../../../src/wiring/client-namespace.ts';
 import { createNatWiring } from '../../../src/wiring/nat.ts';
 import type { ClientNetwork, WiringMethod } from '../../../src/wiring/wiring-method.ts';

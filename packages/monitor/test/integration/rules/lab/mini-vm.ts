@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { localCommandRunner, type CommandRunner } from '../../../../src/command-runner.ts';
+import { type CommandRunner, localCommandRunner } from '@msi-proxy/shared';
 import { namespaceRunner } from '../../../../src/wiring/namespace-runner.ts';
 
 export interface Answer {

@@ -1,4 +1,4 @@
-import { localCommandRunner } from '../../../../src/command-runner.ts';
+import { localCommandRunner } from '@msi-proxy/shared';
 
 const TOOLS = [
   ['nft', '--version'],

@@ -1,6 +1,0 @@
-export {
-  localCommandRunner,
-  type CommandOptions,
-  type CommandResult,
-  type CommandRunner,
-} from '@msi-proxy/shared';
