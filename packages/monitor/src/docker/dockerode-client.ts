@@ -4,11 +4,18 @@ import Docker from 'dockerode';
 import { MsiProxyError } from '@msi-proxy/shared';
 import { negotiateApiVersion } from './api-version.ts';
 import { parseDockerHost, type DockerHost } from './docker-host.ts';
-import type { EngineClient, EngineEvent, EngineVersion, ExecStream } from './engine-client.ts';
+import type {
+  EngineClient,
+  EngineEvent,
+  EngineVersion,
+  ExecOptions,
+  ExecResult,
+  ExecStream,
+} from './engine-client.ts';
 import { engineError, engineUnresponsive, statusOf } from './engine-errors.ts';
 import { EventLines } from './event-lines.ts';
-import { arrayOf, recordOf, stringOf } from './reading.ts';
-import { readContainer, readNetwork } from './read-answers.ts';
+import { arrayOf, numberOf, recordOf, stringOf } from './reading.ts';
+import { readContainer, readNetwork, readState } from './read-answers.ts';
 
 export interface DockerodeClientOptions {
   readonly dockerHost: string;
@@ -17,6 +24,8 @@ export interface DockerodeClientOptions {
 }
 
 const CALL_TIMEOUT_MILLIS = 15_000;
+const PING_TIMEOUT_MILLIS = 5_000;
+const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 /** The engine's API through dockerode. Nothing is sent before the first call. */
 export function createEngineClient({ dockerHost, callTimeoutMillis }: DockerodeClientOptions): EngineClient {
@@ -39,7 +48,7 @@ class DockerodeClient implements EngineClient {
     return (await this.#connected()).version;
   }
 
-  async ping(timeoutMillis: number): Promise<void> {
+  async ping(timeoutMillis = PING_TIMEOUT_MILLIS): Promise<void> {
     await this.#call('ping', docker => docker.ping(), timeoutMillis);
   }
 
@@ -47,7 +56,7 @@ class DockerodeClient implements EngineClient {
     const containers: unknown = await this.#call('list containers', docker => docker.listContainers());
     return arrayOf(containers)
       .map(recordOf)
-      .map(container => ({ id: stringOf(container['Id']), state: stringOf(container['State']) }))
+      .map(container => ({ id: stringOf(container['Id']), state: readState(container['State']) }))
       .filter(({ id }) => id !== '');
   }
 
@@ -107,19 +116,43 @@ class DockerodeClient implements EngineClient {
     }
   }
 
-  async openExec(containerId: string, argv: readonly string[]): Promise<ExecStream> {
-    const stream = await this.#call('exec', async docker => {
+  async openExec(
+    containerId: string,
+    argv: readonly string[],
+    { user }: ExecOptions = {},
+  ): Promise<ExecStream> {
+    return (await this.#startExec(containerId, argv, user)).stream;
+  }
+
+  async runExec(
+    containerId: string,
+    argv: readonly string[],
+    { user }: ExecOptions = {},
+  ): Promise<ExecResult> {
+    const { exec, stream } = await this.#startExec(containerId, argv, user);
+    stream.stdin.end();
+    const [stdout, stderr] = await Promise.all([
+      readText(stream.stdout),
+      readText(stream.stderr),
+      stream.closed,
+    ]);
+    const state: unknown = await this.#call('inspect exec', () => exec.inspect());
+    return { exitCode: numberOf(recordOf(state)['ExitCode']), stdout, stderr };
+  }
+
+  async #startExec(containerId: string, argv: readonly string[], user: string | undefined) {
+    return await this.#call('exec', async docker => {
       const exec = await docker.getContainer(containerId).exec({
         Cmd: [...argv],
         AttachStdin: true,
         AttachStdout: true,
         AttachStderr: true,
         Tty: false,
+        ...(user !== undefined && { User: user }),
       });
-      return await exec.start({ hijack: true, stdin: true, Tty: false });
+      const stream = await exec.start({ hijack: true, stdin: true, Tty: false });
+      return { exec, stream: execStream(docker, stream) };
     });
-    const { docker } = await this.#connected();
-    return execStream(docker, stream);
   }
 
   async events({ sinceSeconds, signal }: { sinceSeconds?: number; signal: AbortSignal }) {
@@ -228,6 +261,22 @@ function execStream(docker: Docker, stream: Duplex): ExecStream {
     });
   });
   return { stdin: stream, stdout, stderr, closed, destroy: () => stream.destroy() };
+}
+
+async function readText(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_OUTPUT_BYTES) {
+      throw new MsiProxyError(
+        'MSI_ENGINE_REQUEST',
+        `a command in a container printed more than ${MAX_OUTPUT_BYTES} bytes`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 async function* readEvents(stream: Readable, signal: AbortSignal): AsyncGenerator<EngineEvent> {

@@ -1,24 +1,61 @@
+import { printable, type Logger } from '@msi-proxy/shared';
 import type { EngineEvent } from './engine-client.ts';
 import { numberOf, recordOf, stringOf, stringRecordOf } from './reading.ts';
+
+const LINE_FEED = 0x0a;
 
 // An event is below 10 kB even with 100 labels; more than this without a line end is no event stream.
 const MAX_LINE_BYTES = 1024 * 1024;
 
-/** Splits the event stream into events. Frames hold parts of lines and several lines, and may be cut inside a character. */
+/**
+ * Splits the engine's event stream into events. Chunks may be cut anywhere, also inside a character. What is no event is
+ * passed over with a warning: events are only hints, and the next listing brings what one of them would have told.
+ */
 export class EventLines {
-  #pending: Buffer = Buffer.alloc(0);
+  readonly #logger: Logger;
+  #parts: Buffer[] = [];
+  #pendingBytes = 0;
+  /** The line that has begun is longer than the limit; all up to its end is dropped. */
+  #oversized = false;
 
-  /** @returns the events that are complete; what is no event is passed over, since events are only hints */
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** @returns the events that this chunk completes */
   push(chunk: Buffer): EngineEvent[] {
     const events: EngineEvent[] = [];
-    let bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
-    for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a)) {
-      const event = parseEvent(bytes.subarray(0, end).toString('utf8'));
+    let start = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
+      this.#append(chunk.subarray(start, end));
+      const event = this.#endLine();
       if (event !== undefined) events.push(event);
-      bytes = bytes.subarray(end + 1);
+      start = end + 1;
     }
-    this.#pending = bytes.length > MAX_LINE_BYTES ? Buffer.alloc(0) : bytes;
+    this.#append(chunk.subarray(start));
     return events;
+  }
+
+  #append(bytes: Buffer): void {
+    if (this.#oversized) return;
+    this.#pendingBytes += bytes.length;
+    this.#parts.push(bytes);
+    if (this.#pendingBytes <= MAX_LINE_BYTES) return;
+    this.#logger.warn('Passing over an event that is too long', { maxBytes: MAX_LINE_BYTES });
+    this.#oversized = true;
+    this.#parts = [];
+  }
+
+  #endLine(): EngineEvent | undefined {
+    const line = Buffer.concat(this.#parts).toString('utf8').trim();
+    const oversized = this.#oversized;
+    this.#parts = [];
+    this.#pendingBytes = 0;
+    this.#oversized = false;
+    if (oversized || line === '') return undefined;
+    const event = parseEvent(line);
+    if (event === undefined) this.#logger.warn('Passing over what is no event', { line: printable(line) });
+    return event;
   }
 }
 

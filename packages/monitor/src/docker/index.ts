@@ -3,10 +3,13 @@ export { createEngineClient } from './dockerode-client.ts';
 export type {
   ContainerDetails,
   ContainerNetwork,
+  ContainerState,
   ContainerSummary,
   EngineClient,
   EngineEvent,
   EngineVersion,
+  ExecOptions,
+  ExecResult,
   ExecStream,
   NetworkDetails,
   NewNetwork,

@@ -1,10 +1,34 @@
 import { isIPv4 } from 'node:net';
-import type { ContainerDetails, ContainerNetwork, NetworkDetails } from './engine-client.ts';
+import type {
+  ContainerDetails,
+  ContainerNetwork,
+  ContainerState,
+  ContainerSummary,
+  NetworkDetails,
+} from './engine-client.ts';
 import { arrayOf, numberOf, recordOf, stringOf, stringRecordOf } from './reading.ts';
+
+const CONTAINER_STATES: readonly string[] = [
+  'created',
+  'running',
+  'paused',
+  'restarting',
+  'removing',
+  'exited',
+  'dead',
+] satisfies ContainerState[];
+
+export function readContainerList(answer: unknown): ContainerSummary[] {
+  return arrayOf(answer)
+    .map(recordOf)
+    .map(container => ({ id: stringOf(container['Id']), state: readState(container['State']) }))
+    .filter(({ id }) => id !== '');
+}
 
 export function readContainer(answer: unknown): ContainerDetails {
   const container = recordOf(answer);
   const config = recordOf(container['Config']);
+  const hostConfig = recordOf(container['HostConfig']);
   const state = recordOf(container['State']);
   const settings = recordOf(container['NetworkSettings']);
   return {
@@ -12,15 +36,39 @@ export function readContainer(answer: unknown): ContainerDetails {
     name: stringOf(container['Name']).replace(/^\//, ''),
     image: stringOf(config['Image']),
     labels: stringRecordOf(config['Labels']),
-    platform: stringOf(container['Platform']) || 'linux',
-    running: state['Running'] === true,
-    paused: state['Paused'] === true,
+    platform: container['Platform'] === 'windows' ? 'windows' : 'linux',
+    state: readState(state['Status']),
     startedAt: stringOf(state['StartedAt']),
     pid: numberOf(state['Pid']),
-    networkMode: stringOf(recordOf(container['HostConfig'])['NetworkMode']),
+    networkMode: stringOf(hostConfig['NetworkMode']),
     sandboxKey: stringOf(settings['SandboxKey']),
     networks: Object.entries(recordOf(settings['Networks'])).map(([name, network]) =>
       readContainerNetwork(name, network),
+    ),
+    privileged: hostConfig['Privileged'] === true,
+  };
+}
+
+export function readNetwork(answer: unknown): NetworkDetails {
+  const network = recordOf(answer);
+  const pool = arrayOf(recordOf(network['IPAM'])['Config'])
+    .map(recordOf)
+    .find(config => ipv4(config['Subnet']) !== '');
+  const gateway = ipv4(pool?.['Gateway']);
+  return {
+    id: stringOf(network['Id']),
+    name: stringOf(network['Name']),
+    driver: stringOf(network['Driver']),
+    internal: network['Internal'] === true,
+    options: stringRecordOf(network['Options']),
+    labels: stringRecordOf(network['Labels']),
+    ...(pool !== undefined && { subnet: stringOf(pool['Subnet']) }),
+    ...(gateway !== '' && { gateway }),
+    containers: Object.fromEntries(
+      Object.entries(recordOf(network['Containers'])).map(([id, endpoint]) => [
+        id,
+        { address: ipv4(recordOf(endpoint)['IPv4Address']) },
+      ]),
     ),
   };
 }
@@ -28,30 +76,16 @@ export function readContainer(answer: unknown): ContainerDetails {
 // Only here: `NetworkSettings.IPAddress` is empty on user networks and gone since API 1.52.
 function readContainerNetwork(name: string, answer: unknown): ContainerNetwork {
   const network = recordOf(answer);
-  return { name, networkId: stringOf(network['NetworkID']), address: ipv4(stringOf(network['IPAddress'])) };
+  return { name, networkId: stringOf(network['NetworkID']), address: ipv4(network['IPAddress']) };
 }
 
-export function readNetwork(answer: unknown): NetworkDetails {
-  const network = recordOf(answer);
-  const endpoints = Object.entries(recordOf(network['Containers'])).flatMap(
-    ([id, endpoint]): [string, string][] => {
-      const address = ipv4(stringOf(recordOf(endpoint)['IPv4Address']).split('/')[0] ?? '');
-      return address === '' ? [] : [[id, address]];
-    },
-  );
-  return {
-    id: stringOf(network['Id']),
-    name: stringOf(network['Name']),
-    driver: stringOf(network['Driver']),
-    internal: network['Internal'] === true,
-    options: stringRecordOf(network['Options']),
-    gateway: arrayOf(recordOf(network['IPAM'])['Config'])
-      .map(config => ipv4(stringOf(recordOf(config)['Gateway'])))
-      .find(gateway => gateway !== ''),
-    endpoints: new Map(endpoints),
-  };
+// A state that is not known must not be taken for one that can be wired.
+function readState(answer: unknown): ContainerState {
+  return CONTAINER_STATES.includes(stringOf(answer)) ? (answer as ContainerState) : 'dead';
 }
 
-function ipv4(text: string): string {
-  return isIPv4(text) ? text : '';
+/** The address of `a.b.c.d` or `a.b.c.d/n`; empty for anything else. */
+function ipv4(answer: unknown): string {
+  const address = stringOf(answer).split('/')[0] ?? '';
+  return isIPv4(address) ? address : '';
 }

@@ -1,4 +1,4 @@
-import { messageOf, type Clock, type Logger, type Timer } from '@msi-proxy/shared';
+import { messageOf, type Clock, type Logger } from '@msi-proxy/shared';
 import type { EngineClient, EngineEvent, EngineVersion } from '../docker/index.ts';
 
 export type EngineState = 'connected' | 'connecting' | 'unresponsive';
@@ -62,10 +62,10 @@ export class EventFollower {
   async #run(): Promise<void> {
     const { clock, random } = this.#options;
     let failures = 0;
-    while (!this.#stopped) {
+    while (!this.#isStopped()) {
       const startMillis = clock.monotonicMillis();
       const error = await this.#followOnce();
-      if (this.#stopped) return;
+      if (this.#isStopped()) return;
       this.#setState('connecting', error);
       if (clock.monotonicMillis() - startMillis >= HEALTHY_AFTER_MILLIS) failures = 0;
       const ceiling = Math.min(MAX_BACKOFF_MILLIS, MIN_BACKOFF_MILLIS * 2 ** Math.min(failures, 20));
@@ -106,15 +106,12 @@ export class EventFollower {
 
   /** An engine that hangs keeps its streams open and silent. */
   async #ping(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    const isOver = () => signal.aborted;
+    while (!isOver()) {
       await this.#pause(PING_INTERVAL_MILLIS, signal);
-      if (signal.aborted) return;
-      try {
-        await this.#options.engine.ping(PING_TIMEOUT_MILLIS);
-        if (!signal.aborted) this.#setState('connected');
-      } catch (error) {
-        if (!signal.aborted) this.#setState('unresponsive', messageOf(error));
-      }
+      if (isOver()) return;
+      const problem = await this.#options.engine.ping(PING_TIMEOUT_MILLIS).then(() => undefined, messageOf);
+      if (!isOver()) this.#setState(problem === undefined ? 'connected' : 'unresponsive', problem);
     }
   }
 
@@ -129,20 +126,19 @@ export class EventFollower {
     onStateChange(state, problem);
   }
 
-  get #stopped(): boolean {
+  /** A function, because the compiler takes a property for unchanged across an await. */
+  #isStopped(): boolean {
     return this.#stopping.signal.aborted;
   }
 
   async #pause(millis: number, signal: AbortSignal = this.#stopping.signal): Promise<void> {
     if (signal.aborted) return;
-    let timer: Timer | undefined;
-    let wake: (() => void) | undefined;
-    await new Promise<void>(resolve => {
-      wake = resolve;
-      timer = this.#options.clock.setTimer(resolve, millis);
-      signal.addEventListener('abort', resolve, { once: true });
-    });
-    timer?.cancel();
-    if (wake !== undefined) signal.removeEventListener('abort', wake);
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const wake = () => resolve(undefined);
+    const timer = this.#options.clock.setTimer(wake, millis);
+    signal.addEventListener('abort', wake, { once: true });
+    await promise;
+    timer.cancel();
+    signal.removeEventListener('abort', wake);
   }
 }

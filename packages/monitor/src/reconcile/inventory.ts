@@ -4,6 +4,9 @@ import type { EngineSnapshot } from './desired-state.ts';
 /** Docker's network through which overlay tasks reach the outside. */
 const GATEWAY_BRIDGE = 'docker_gwbridge';
 
+/** A paused container keeps its addresses. */
+const RUNNING: readonly string[] = ['running', 'paused'];
+
 // Docker answers 33 inspects at once in the time of a few; more only queue there.
 const PARALLEL_INSPECTS = 8;
 
@@ -37,7 +40,7 @@ export class Inventory {
   /** Reads one container. @returns what it is now; `undefined` when it does not run */
   async readContainer(id: string): Promise<ContainerDetails | undefined> {
     const container = await this.#engine.inspectContainer(id);
-    if (container?.running !== true) {
+    if (container === undefined || !RUNNING.includes(container.state)) {
       this.#containers.delete(id);
       return undefined;
     }
@@ -81,7 +84,9 @@ export class Inventory {
 
   async #readGatewayAddresses(): Promise<void> {
     const bridge = await this.#engine.inspectNetwork(GATEWAY_BRIDGE);
-    this.#gatewayAddresses = bridge?.endpoints ?? new Map<string, string>();
+    this.#gatewayAddresses = new Map(
+      Object.entries(bridge?.containers ?? {}).map(([id, { address }]) => [id, address]),
+    );
   }
 
   #isOverlay(networkId: string): boolean {

@@ -1,110 +1,111 @@
 import type { Clock, Timer } from '@msi-proxy/shared';
+import { backoffMillis, type BackoffLimits } from './backoff.ts';
 
 export interface WorkQueueOptions {
   readonly clock: Clock;
-  /** Keys worked on at once; the same key never twice. */
+  /** How many keys are worked on at a time. */
   readonly concurrency: number;
-  /** Delay before a key that failed is tried again: doubles from the first to the second, with jitter. */
-  readonly minRetryMillis: number;
-  readonly maxRetryMillis: number;
-  /** A number from 0 to 1, for jitter. */
+  readonly backoff: BackoffLimits;
+  /** A number from 0 up to, not including, 1, as `Math.random`. */
   readonly random: () => number;
+  /** Makes the world match for one key. Rejection means: again later. */
   readonly work: (key: string) => Promise<void>;
-  /** Told of each failure; the key is tried again. */
-  readonly onFailure: (key: string, error: unknown) => void;
+  readonly onError: (key: string, error: unknown) => void;
 }
 
 /**
- * Keys that need work, each at most once in the queue and once under way. A key that is added while it is worked on is
- * worked on again afterwards: the work reads the world anew, so nothing that happened in between is missed.
+ * Work by key. A key that waits is there once, however often it is added; it is never worked on twice at a time, and one
+ * that is added while it is worked on is worked on once more afterwards, since the world may have changed after it was
+ * read. Keys whose work fails come back after a growing delay.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
+  /** Insertion order is the order of work. */
   readonly #waiting = new Set<string>();
-  readonly #running = new Set<string>();
-  readonly #again = new Set<string>();
+  readonly #inFlight = new Set<string>();
+  /** In flight, and added again meanwhile. */
+  readonly #dirty = new Set<string>();
+  readonly #delayed = new Map<string, Timer>();
   readonly #failures = new Map<string, number>();
-  readonly #retries = new Map<string, Timer>();
-  #idleWaiters: (() => void)[] = [];
   #stopped = false;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
   }
 
+  /** Asks for work on the key now, also when it waits for its back-off. */
   add(key: string): void {
     if (this.#stopped) return;
-    this.#cancelRetry(key);
-    if (this.#running.has(key)) this.#again.add(key);
-    else this.#waiting.add(key);
-    this.#startNext();
+    this.#cancelDelay(key);
+    if (this.#inFlight.has(key)) {
+      this.#dirty.add(key);
+      return;
+    }
+    this.#waiting.add(key);
+    this.#startWork();
   }
 
-  /** The key needs no more work, and what failed before is forgotten. */
-  forget(key: string): void {
-    this.#cancelRetry(key);
-    this.#waiting.delete(key);
-    this.#again.delete(key);
-    this.#failures.delete(key);
+  /** Asks for work on the key after its back-off, which grows with each call until work on the key succeeds. */
+  addRateLimited(key: string): void {
+    if (this.#stopped || this.#waiting.has(key) || this.#dirty.has(key)) return;
+    const { clock, backoff, random } = this.#options;
+    const failures = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, failures + 1);
+    this.#cancelDelay(key);
+    const timer = clock.setTimer(() => this.add(key), backoffMillis(failures, backoff, random));
+    this.#delayed.set(key, timer);
   }
 
-  /** Settles when nothing is waiting or under way; keys that wait for their next try do not count. */
-  async idle(): Promise<void> {
-    if (this.#waiting.size === 0 && this.#running.size === 0) return;
-    await new Promise<void>(resolve => this.#idleWaiters.push(resolve));
+  /** Keys that wait for work or for their back-off, and those in work. */
+  get size(): number {
+    return this.#waiting.size + this.#inFlight.size + this.#delayed.size;
   }
 
-  /** Takes no more work, and waits for what is under way. */
+  /** Drops what waits, and settles when the work under way has ended. Nothing is taken up again. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    for (const timer of this.#delayed.values()) timer.cancel();
+    this.#delayed.clear();
     this.#waiting.clear();
-    this.#again.clear();
-    for (const key of [...this.#retries.keys()]) this.#cancelRetry(key);
-    await this.idle();
+    this.#dirty.clear();
+    this.#failures.clear();
+    if (this.#inFlight.size === 0) return;
+    this.#idle ??= Promise.withResolvers();
+    await this.#idle.promise;
   }
 
-  #startNext(): void {
+  #cancelDelay(key: string): void {
+    this.#delayed.get(key)?.cancel();
+    this.#delayed.delete(key);
+  }
+
+  #startWork(): void {
     for (const key of this.#waiting) {
-      if (this.#running.size >= this.#options.concurrency) return;
+      if (this.#inFlight.size >= this.#options.concurrency) return;
       this.#waiting.delete(key);
-      this.#running.add(key);
       void this.#run(key);
     }
   }
 
   async #run(key: string): Promise<void> {
+    const { work, onError } = this.#options;
+    this.#inFlight.add(key);
     try {
-      await this.#options.work(key);
+      await work(key);
       this.#failures.delete(key);
     } catch (error) {
-      this.#options.onFailure(key, error);
-      this.#retryLater(key);
+      onError(key, error);
+      // A key that was added meanwhile runs again at once; its back-off is for when nothing has changed.
+      this.addRateLimited(key);
     }
-    this.#running.delete(key);
-    if (this.#again.delete(key)) this.add(key);
-    this.#startNext();
-    if (this.#waiting.size === 0 && this.#running.size === 0) {
-      const waiters = this.#idleWaiters;
-      this.#idleWaiters = [];
-      for (const resolve of waiters) resolve();
-    }
+    this.#finish(key);
   }
 
-  #retryLater(key: string): void {
-    if (this.#stopped || this.#again.has(key)) return;
-    const { clock, minRetryMillis, maxRetryMillis, random } = this.#options;
-    const failures = this.#failures.get(key) ?? 0;
-    this.#failures.set(key, failures + 1);
-    const ceiling = Math.min(maxRetryMillis, minRetryMillis * 2 ** Math.min(failures, 30));
-    const delayMillis = ceiling * (0.5 + random() / 2);
-    this.#retries.set(
-      key,
-      clock.setTimer(() => this.add(key), delayMillis),
-    );
-  }
-
-  #cancelRetry(key: string): void {
-    this.#retries.get(key)?.cancel();
-    this.#retries.delete(key);
+  #finish(key: string): void {
+    this.#inFlight.delete(key);
+    if (this.#dirty.delete(key)) this.#waiting.add(key);
+    this.#startWork();
+    if (this.#inFlight.size === 0) this.#idle?.resolve();
   }
 }

@@ -1,0 +1,60 @@
+import { PassThrough, Writable, type Duplex } from 'node:stream';
+import type { ExecStream } from './engine-client.ts';
+
+const HEADER_BYTES = 8;
+const STDERR = 2;
+
+/**
+ * Takes a hijacked connection apart into the command's streams. Without a terminal the engine puts 8 bytes before each
+ * piece of output: the stream's number, three zeros, and the length as big-endian 32 bits (Docker Engine API,
+ * "Attach to a container: stream format").
+ */
+export function createExecStream(connection: Duplex): ExecStream {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const demultiplexer = createDemultiplexer(stdout, stderr);
+  const closed = new Promise<void>(resolve => {
+    demultiplexer.once('close', resolve);
+  });
+  // An error has no listener that could use it: that the stream is over is told by `closed`.
+  for (const stream of [connection, demultiplexer, stdout, stderr]) stream.on('error', () => undefined);
+  connection.once('close', () => demultiplexer.end());
+  demultiplexer.once('close', () => {
+    connection.destroy();
+    stdout.end();
+    stderr.end();
+  });
+  connection.pipe(demultiplexer);
+  return { stdin: connection, stdout, stderr, closed, destroy: () => connection.destroy() };
+}
+
+function createDemultiplexer(stdout: Writable, stderr: Writable): Writable {
+  const header = Buffer.alloc(HEADER_BYTES);
+  let headerBytes = 0;
+  let payloadBytes = 0;
+  let target = stdout;
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      let full: Writable | undefined;
+      for (let rest = chunk; rest.length > 0; ) {
+        if (payloadBytes === 0) {
+          const copied = rest.copy(header, headerBytes);
+          headerBytes += copied;
+          rest = rest.subarray(copied);
+          if (headerBytes < HEADER_BYTES) break;
+          headerBytes = 0;
+          target = header[0] === STDERR ? stderr : stdout;
+          payloadBytes = header.readUInt32BE(4);
+        } else {
+          const payload = rest.subarray(0, payloadBytes);
+          payloadBytes -= payload.length;
+          rest = rest.subarray(payload.length);
+          if (!target.write(payload)) full = target;
+        }
+      }
+      // A reader that is slow holds back the command instead of filling our memory.
+      if (full === undefined || full.destroyed) done();
+      else full.once('drain', done);
+    },
+  });
+}
