@@ -17,9 +17,10 @@ export function commandFailure(
 ): MsiProxyError {
   const details = { command: file, exitCode, stderr: stderr.trim().slice(0, MAX_DETAIL_CHARACTERS) };
   if (NOT_ALLOWED.test(stderr)) {
+    const capability = file === 'nsenter' ? 'SYS_ADMIN' : 'NET_ADMIN';
     return new MsiProxyError(
       'MSI_WIRING_NO_CAPABILITY',
-      `${file} could not ${doing}: the monitor lacks a capability (NET_ADMIN in the network namespace)`,
+      `${file} could not ${doing}: the monitor lacks the capability ${capability}`,
       { details },
     );
   }

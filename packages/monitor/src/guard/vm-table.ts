@@ -17,7 +17,7 @@ import type { ProxyBridge, VmRulesWanted } from './vm-rules.ts';
 export const VM_TABLE = 'msi_proxy';
 export const TARGET_MAP = 'target';
 
-/** Requests that were sent to the proxy, in both directions: known by where they first went. */
+/** Requests that were sent to the proxy: known by where they first went. */
 const REDIRECTED = `ct status dnat ct original ip daddr ${IMDS_ADDRESS}`;
 
 /**
@@ -115,7 +115,6 @@ function guardChain(
     comment:
       "Closes the direct way to IMDS and WireServer for containers. The VM's own traffic is not forwarded",
     rules: [
-      { match: REDIRECTED, verdict: 'accept', comment: 'redirected requests' },
       ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, toImds, proxyAddresses)),
       refuse(
         // Dropped, not refused: a SYN is sent again after a second, and a proxy may serve it by then.
@@ -157,7 +156,11 @@ function proxyAddressRules(
 ): RuleDefinition[] {
   const fromElsewhere = `iifname != ${bridge} oifname ${bridge} ct state new`;
   return [
-    { match: `oifname ${bridge} ct status dnat`, verdict: 'accept', comment: 'published ports of the proxy' },
+    {
+      match: `oifname ${bridge} ct status dnat`,
+      verdict: 'accept',
+      comment: 'redirected requests, published ports',
+    },
     refuse(`${fromElsewhere} meta l4proto tcp`, TCP_REFUSAL, "TCP to the proxy's own address"),
     refuse(fromElsewhere, REFUSAL, "anything else to the proxy's own address"),
   ];

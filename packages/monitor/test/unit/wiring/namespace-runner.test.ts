@@ -26,6 +26,15 @@ describe('namespaceRunner', () => {
     });
   }
 
+  it('names the right that it takes to enter', async () => {
+    const inside = namespaceRunner(
+      fakeCommandRunner(() => ({ exitCode: 1, stderr: 'nsenter: cannot open /ns: Permission denied' })),
+      '/ns',
+    );
+
+    await assert.rejects(inside.run('nft', []), { message: /SYS_ADMIN/ });
+  });
+
   it("passes on the program's own failure", async () => {
     const inside = namespaceRunner(
       fakeCommandRunner(() => ({ exitCode: 2, stderr: 'RTNETLINK answers: Network is unreachable' })),
