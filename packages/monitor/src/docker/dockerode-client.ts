@@ -1,291 +1,331 @@
 import { Agent } from 'node:http';
-import { PassThrough, type Duplex, type Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Readable } from 'node:stream';
+import { MsiProxyError, printable, type Logger } from '@msi-proxy/shared';
 import Docker from 'dockerode';
-import { MsiProxyError } from '@msi-proxy/shared';
 import { negotiateApiVersion } from './api-version.ts';
-import { parseDockerHost, type DockerHost } from './docker-host.ts';
+import { DOCKER_HOST_GRAMMAR, parseDockerHost, type DockerHost } from './docker-host.ts';
 import type {
+  ContainerDetails,
+  ContainerSummary,
   EngineClient,
   EngineEvent,
   EngineVersion,
+  EventOptions,
   ExecOptions,
   ExecResult,
   ExecStream,
+  NetworkDetails,
+  NewNetwork,
 } from './engine-client.ts';
 import { engineError, engineUnresponsive, statusOf } from './engine-errors.ts';
 import { EventLines } from './event-lines.ts';
+import { createExecStream, readOutput } from './exec-stream.ts';
+import { readContainer, readContainerList, readNetwork } from './read-answers.ts';
 import { arrayOf, numberOf, recordOf, stringOf } from './reading.ts';
-import { readContainer, readNetwork, readState } from './read-answers.ts';
 
-export interface DockerodeClientOptions {
-  readonly dockerHost: string;
-  /** After which a call counts as unanswered. A busy engine takes a second or two. */
-  readonly callTimeoutMillis?: number;
+export interface EngineTimeouts {
+  /** For each call, and for the beginning of streams. A busy engine takes a second or two. */
+  readonly callMillis: number;
+  /** For a command that {@link EngineClient.runExec} runs in a container. */
+  readonly execMillis: number;
 }
 
-const CALL_TIMEOUT_MILLIS = 15_000;
-const PING_TIMEOUT_MILLIS = 5_000;
-const MAX_OUTPUT_BYTES = 1024 * 1024;
+export interface EngineClientOptions {
+  /** {@link DOCKER_HOST_GRAMMAR} */
+  readonly dockerHost: string;
+  readonly logger: Logger;
+  readonly timeouts?: Partial<EngineTimeouts>;
+}
 
-/** The engine's API through dockerode. Nothing is sent before the first call. */
-export function createEngineClient({ dockerHost, callTimeoutMillis }: DockerodeClientOptions): EngineClient {
-  return new DockerodeClient(dockerHost, callTimeoutMillis ?? CALL_TIMEOUT_MILLIS);
+const DEFAULT_TIMEOUTS: EngineTimeouts = { callMillis: 15_000, execMillis: 60_000 };
+const PING_TIMEOUT_MILLIS = 5_000;
+const EXIT_CODE_POLL_MILLIS = 50;
+
+// The engine drops events for slow readers, and health checks alone make three a run: ask only for what is acted on.
+const EVENT_FILTERS: Docker.GetEventsOptions['filters'] = {
+  type: ['container', 'network'],
+  event: [
+    'create',
+    'start',
+    'restart',
+    'die',
+    'destroy',
+    'rename',
+    'pause',
+    'unpause',
+    'update',
+    'connect',
+    'disconnect',
+    'remove',
+  ],
+};
+
+/**
+ * The engine's API through dockerode. Nothing is sent before the first call.
+ * @throws {MsiProxyError} `MSI_SETTINGS_INVALID` when `dockerHost` is not of the known forms
+ */
+export function createEngineClient({ dockerHost, logger, timeouts }: EngineClientOptions): EngineClient {
+  const address = parseDockerHost(dockerHost);
+  if (address === undefined) {
+    throw new MsiProxyError(
+      'MSI_SETTINGS_INVALID',
+      `DOCKER_HOST is "${printable(dockerHost)}": expected ${DOCKER_HOST_GRAMMAR}`,
+    );
+  }
+  return new DockerodeClient(dockerHost, address, logger, { ...DEFAULT_TIMEOUTS, ...timeouts });
 }
 
 class DockerodeClient implements EngineClient {
   readonly host: string;
-  readonly #callTimeoutMillis: number;
-  #docker: Promise<{ docker: Docker; version: EngineVersion }> | undefined;
+  readonly #address: DockerHost;
+  readonly #logger: Logger;
+  readonly #timeouts: EngineTimeouts;
+  #version: Promise<EngineVersion> | undefined;
 
-  constructor(host: string, callTimeoutMillis: number) {
+  constructor(host: string, address: DockerHost, logger: Logger, timeouts: EngineTimeouts) {
     this.host = host;
-    this.#callTimeoutMillis = callTimeoutMillis;
+    this.#address = address;
+    this.#logger = logger;
+    this.#timeouts = timeouts;
   }
 
   async version(): Promise<EngineVersion> {
-    // Asked anew: the engine may have been upgraded while it was away.
-    this.#docker = undefined;
-    return (await this.#connected()).version;
+    const negotiation = this.#negotiate();
+    this.#version = negotiation;
+    try {
+      return await negotiation;
+    } catch (error) {
+      if (this.#version === negotiation) this.#version = undefined;
+      throw error;
+    }
   }
 
   async ping(timeoutMillis = PING_TIMEOUT_MILLIS): Promise<void> {
-    await this.#call('ping', docker => docker.ping(), timeoutMillis);
+    // Without a version, so that the time is for this one call and not for a negotiation before it.
+    await this.#limited('ping', undefined, docker => docker.ping(), timeoutMillis);
   }
 
-  async listContainers() {
-    const containers: unknown = await this.#call('list containers', docker => docker.listContainers());
-    return arrayOf(containers)
-      .map(recordOf)
-      .map(container => ({ id: stringOf(container['Id']), state: readState(container['State']) }))
-      .filter(({ id }) => id !== '');
+  async listContainers(): Promise<ContainerSummary[]> {
+    return readContainerList(await this.#call('list containers', docker => docker.listContainers()));
   }
 
-  async inspectContainer(id: string) {
-    const answer: unknown = await this.#call('inspect container', docker =>
-      absentAs404(docker.getContainer(id).inspect()),
+  async inspectContainer(id: string): Promise<ContainerDetails | undefined> {
+    const answer = await this.#lookUp('inspect container', docker =>
+      docker.getContainer(encodeURIComponent(id)).inspect(),
     );
     return answer === undefined ? undefined : readContainer(answer);
   }
 
-  async listNetworks() {
-    const networks: unknown = await this.#call('list networks', docker => docker.listNetworks());
-    return arrayOf(networks).map(readNetwork);
-  }
-
-  async inspectNetwork(nameOrId: string) {
-    const answer: unknown = await this.#call('inspect network', docker =>
-      absentAs404(docker.getNetwork(nameOrId).inspect()),
+  async inspectNetwork(nameOrId: string): Promise<NetworkDetails | undefined> {
+    const answer = await this.#lookUp('inspect network', docker =>
+      docker.getNetwork(encodeURIComponent(nameOrId)).inspect(),
     );
     return answer === undefined ? undefined : readNetwork(answer);
   }
 
-  async createNetwork({
-    name,
-    driver,
-    options,
-    labels,
-    subnet,
-  }: Parameters<EngineClient['createNetwork']>[0]) {
-    await this.#call('create network', docker =>
-      unlessStatus(
-        [409],
-        docker.createNetwork({
-          Name: name,
-          Driver: driver,
-          CheckDuplicate: true,
-          Options: options,
-          Labels: labels,
-          ...(subnet !== undefined && { IPAM: { Config: [{ Subnet: subnet }] } }),
-        }),
-      ),
-    );
+  async listNetworks(): Promise<NetworkDetails[]> {
+    const answer: unknown = await this.#call('list networks', docker => docker.listNetworks());
+    return arrayOf(answer).map(readNetwork);
   }
 
-  async connectNetwork(network: string, containerId: string) {
+  async createNetwork({ name, driver, labels, options, subnet }: NewNetwork): Promise<void> {
+    const settings: Docker.NetworkCreateOptions = {
+      Name: name,
+      Driver: driver,
+      // Without it, engines before API 1.44 make a second network of the same name.
+      CheckDuplicate: true,
+      Labels: labels,
+      Options: options,
+      ...(subnet !== undefined && { IPAM: { Config: [{ Subnet: subnet }] } }),
+    };
+    try {
+      await this.#call('create network', docker => docker.createNetwork(settings));
+    } catch (error) {
+      if (causeStatus(error) !== 409) throw error;
+    }
+  }
+
+  async connectNetwork(network: string, containerId: string): Promise<void> {
     try {
       await this.#call('connect network', docker =>
-        docker.getNetwork(network).connect({ Container: containerId }),
+        docker.getNetwork(encodeURIComponent(network)).connect({ Container: containerId }),
       );
     } catch (error) {
-      // The engine answers 403 for "already there" as for other things, so the state decides and not the text.
-      const container = await this.inspectContainer(containerId);
-      if (
-        container?.networks.some(({ name, networkId }) => name === network || networkId === network) !== true
-      )
-        throw error;
+      if (causeStatus(error) === undefined || !(await this.#isConnected(network, containerId))) throw error;
     }
   }
 
   async openExec(
     containerId: string,
     argv: readonly string[],
-    { user }: ExecOptions = {},
+    options: ExecOptions = {},
   ): Promise<ExecStream> {
-    return (await this.#startExec(containerId, argv, user)).stream;
+    const { stream } = await this.#startExec(containerId, argv, options);
+    return stream;
   }
 
   async runExec(
     containerId: string,
     argv: readonly string[],
-    { user }: ExecOptions = {},
+    options: ExecOptions = {},
   ): Promise<ExecResult> {
-    const { exec, stream } = await this.#startExec(containerId, argv, user);
+    const { execId, stream } = await this.#startExec(containerId, argv, options);
     stream.stdin.end();
-    const [stdout, stderr] = await Promise.all([
-      readText(stream.stdout),
-      readText(stream.stderr),
-      stream.closed,
-    ]);
-    const state: unknown = await this.#call('inspect exec', () => exec.inspect());
-    return { exitCode: numberOf(recordOf(state)['ExitCode']), stdout, stderr };
+    const [stdout, stderr] = await within(
+      this.#timeouts.execMillis,
+      () => engineUnresponsive(this.host, `exec ${argv[0] ?? ''}`, this.#timeouts.execMillis),
+      Promise.all([readOutput(stream.stdout), readOutput(stream.stderr), stream.closed]),
+    ).finally(() => stream.destroy());
+    return { exitCode: await this.#exitCode(execId), stdout, stderr };
   }
 
-  async #startExec(containerId: string, argv: readonly string[], user: string | undefined) {
-    return await this.#call('exec', async docker => {
-      const exec = await docker.getContainer(containerId).exec({
+  async events({ sinceSeconds, signal }: EventOptions): Promise<AsyncIterable<EngineEvent>> {
+    signal.throwIfAborted();
+    const subscribing = this.#call('events', docker =>
+      docker.getEvents({
+        filters: EVENT_FILTERS,
+        ...(sinceSeconds !== undefined && { since: sinceSeconds }),
+        abortSignal: signal,
+      }),
+    );
+    const stream = (await subscribing) as Readable;
+    // A stream that breaks ends like one that was closed: the follower lists again in either case.
+    stream.on('error', () => undefined);
+    return readEvents(stream, new EventLines(this.#logger));
+  }
+
+  async #negotiate(): Promise<EngineVersion> {
+    const answer: unknown = await this.#limited(
+      'version',
+      undefined,
+      docker => docker.version(),
+      this.#timeouts.callMillis,
+    );
+    const version = stringOf(recordOf(answer)['Version']);
+    const offered = stringOf(recordOf(answer)['ApiVersion']);
+    return { version, apiVersion: negotiateApiVersion(version, offered, this.host) };
+  }
+
+  async #startExec(
+    containerId: string,
+    argv: readonly string[],
+    { user }: ExecOptions,
+  ): Promise<{ execId: string; stream: ExecStream }> {
+    const created: unknown = await this.#call('create exec', docker =>
+      docker.getContainer(encodeURIComponent(containerId)).exec({
         Cmd: [...argv],
         AttachStdin: true,
         AttachStdout: true,
         AttachStderr: true,
         Tty: false,
         ...(user !== undefined && { User: user }),
-      });
-      const stream = await exec.start({ hijack: true, stdin: true, Tty: false });
-      return { exec, stream: execStream(docker, stream) };
-    });
-  }
-
-  async events({ sinceSeconds, signal }: { sinceSeconds?: number; signal: AbortSignal }) {
-    const stream = await this.#call('events', docker =>
-      docker.getEvents({
-        abortSignal: signal,
-        ...(sinceSeconds !== undefined && { since: sinceSeconds }),
-        // Health checks run as exec in every container every few seconds; nothing here depends on them.
-        filters: { type: ['container', 'network'] },
       }),
     );
-    return readEvents(stream as Readable, signal);
+    const execId = stringOf(recordOf(created)['id']);
+    const connection = await this.#call('start exec', docker =>
+      docker.getExec(execId).start({ hijack: true, stdin: true, Tty: false }),
+    );
+    return { execId, stream: createExecStream(connection) };
   }
 
-  /** Connects on first use, and again after a failure. */
-  async #connected() {
-    this.#docker ??= this.#negotiate();
+  /** The stream can be over a moment before the engine has noted how the command ended. */
+  async #exitCode(execId: string): Promise<number> {
+    const deadlineMillis = performance.now() + this.#timeouts.callMillis;
+    for (;;) {
+      const answer: unknown = await this.#call('inspect exec', docker => docker.getExec(execId).inspect());
+      const exec = recordOf(answer);
+      if (exec['Running'] !== true) return numberOf(exec['ExitCode']);
+      if (performance.now() >= deadlineMillis)
+        throw engineUnresponsive(this.host, 'inspect exec', this.#timeouts.callMillis);
+      await delay(EXIT_CODE_POLL_MILLIS);
+    }
+  }
+
+  // The engine answers "already there" with 403, as other refusals too: the state decides, not the text.
+  async #isConnected(network: string, containerId: string): Promise<boolean> {
+    const container = await this.inspectContainer(containerId);
+    return (
+      container?.networks.some(({ name, networkId }) => name === network || networkId === network) ?? false
+    );
+  }
+
+  async #lookUp<T>(name: string, call: (docker: Docker) => Promise<T>): Promise<T | undefined> {
     try {
-      return await this.#docker;
+      return await this.#call(name, call);
     } catch (error) {
-      this.#docker = undefined;
+      if (causeStatus(error) === 404) return undefined;
       throw error;
     }
   }
 
-  async #negotiate() {
-    const address = parseDockerHost(this.host);
-    if (address === undefined) {
-      throw new MsiProxyError(
-        'MSI_ENGINE_UNREACHABLE',
-        `DOCKER_HOST is "${this.host}": expected unix:///path, tcp://host:port or npipe:////./pipe/name`,
-      );
-    }
-    const answer: unknown = await this.#limited('version', connect(address).version());
-    const { Version: version, ApiVersion: apiVersion } = recordOf(answer);
-    const spoken = negotiateApiVersion(stringOf(version), stringOf(apiVersion), this.host);
-    return { docker: connect(address, spoken), version: { version: stringOf(version), apiVersion: spoken } };
+  async #call<T>(name: string, call: (docker: Docker) => Promise<T>): Promise<T> {
+    const { apiVersion } = await (this.#version ?? this.version());
+    return await this.#limited(name, apiVersion, call, this.#timeouts.callMillis);
   }
 
-  async #call<T>(
+  async #limited<T>(
     name: string,
+    apiVersion: string | undefined,
     call: (docker: Docker) => Promise<T>,
-    timeoutMillis = this.#callTimeoutMillis,
+    timeoutMillis: number,
   ): Promise<T> {
-    const { docker } = await this.#connected();
-    return await this.#limited(name, call(docker), timeoutMillis);
-  }
-
-  async #limited<T>(name: string, call: Promise<T>, timeoutMillis = this.#callTimeoutMillis): Promise<T> {
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => late.reject(engineUnresponsive(this.host, name, timeoutMillis)),
-      timeoutMillis,
-    );
+    // One agent a call: not all of dockerode's calls can be aborted, but destroying the agent cuts its connection. Nothing
+    // is kept alive, or the first call after a restart of the engine would meet a dead connection.
+    const agent = new Agent({ keepAlive: false });
     try {
-      return await Promise.race([call, late.promise]);
+      return await within(
+        timeoutMillis,
+        () => {
+          agent.destroy();
+          return engineUnresponsive(this.host, name, timeoutMillis);
+        },
+        call(connectTo(this.#address, agent, apiVersion)),
+      );
     } catch (error) {
-      throw engineError(error, this.host);
-    } finally {
-      clearTimeout(timer);
+      throw engineError(error, name, this.host);
     }
   }
 }
 
-function connect(address: DockerHost, apiVersion?: string): Docker {
-  // Node's global agent keeps connections; after a restart of the engine the next request would meet a dead one.
-  const agent = new Agent({ keepAlive: false });
-  // `agent` is an option of docker-modem that the types of dockerode do not know.
-  const options: Docker.DockerOptions & { agent: Agent } = {
-    ...(address.kind === 'socket'
-      ? { socketPath: address.path }
-      : { host: address.host, port: address.port }),
-    protocol: 'http',
+/** Waits for the promise, but not longer; `onTimeout` cleans up and says what is then thrown. */
+async function within<T>(limitMillis: number, onTimeout: () => Error, promise: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(onTimeout()), limitMillis);
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function connectTo(address: DockerHost, agent: Agent, apiVersion: string | undefined): Docker {
+  const place =
+    address.kind === 'socket'
+      ? { socketPath: address.path, host: undefined, port: undefined }
+      : { socketPath: undefined, host: address.host, port: address.port };
+  // All of them are given, also the empty ones: docker-modem would fill gaps from the environment. The types of dockerode
+  // know neither `agent` nor that a value may be given as undefined.
+  const options = {
+    ...place,
+    protocol: 'http' as const,
     agent,
-    ...(apiVersion !== undefined && { version: `v${apiVersion}` }),
+    timeout: undefined,
+    version: apiVersion === undefined ? undefined : `v${apiVersion}`,
   };
   return new Docker(options);
 }
 
-async function absentAs404<T>(call: Promise<T>): Promise<T | undefined> {
-  return await unlessStatus([404], call);
+function causeStatus(error: unknown): number | undefined {
+  return error instanceof MsiProxyError ? statusOf(error.cause) : undefined;
 }
 
-async function unlessStatus<T>(statuses: readonly number[], call: Promise<T>): Promise<T | undefined> {
-  try {
-    return await call;
-  } catch (error) {
-    const status = statusOf(error);
-    if (status !== undefined && statuses.includes(status)) return undefined;
-    throw error;
-  }
-}
-
-function execStream(docker: Docker, stream: Duplex): ExecStream {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  docker.modem.demuxStream(stream, stdout, stderr);
-  stream.on('error', () => undefined); // `close` follows
-  const closed = new Promise<void>(resolve => {
-    // The engine closes its side when the command has ended; our side would stay half-open.
-    stream.once('end', () => stream.destroy());
-    stream.once('close', () => {
-      stdout.end();
-      stderr.end();
-      resolve();
-    });
-  });
-  return { stdin: stream, stdout, stderr, closed, destroy: () => stream.destroy() };
-}
-
-async function readText(stream: Readable): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MAX_OUTPUT_BYTES) {
-      throw new MsiProxyError(
-        'MSI_ENGINE_REQUEST',
-        `a command in a container printed more than ${MAX_OUTPUT_BYTES} bytes`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-async function* readEvents(stream: Readable, signal: AbortSignal): AsyncGenerator<EngineEvent> {
-  const lines = new EventLines();
+async function* readEvents(stream: Readable, lines: EventLines): AsyncGenerator<EngineEvent> {
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) yield* lines.push(chunk);
   } catch {
-    // A stream that broke has ended like one that was closed; the follower lists again in either case.
+    // The stream is over, which is all that is told about it.
   } finally {
-    if (!signal.aborted) stream.destroy();
+    stream.destroy();
   }
 }

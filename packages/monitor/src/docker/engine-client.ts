@@ -91,7 +91,10 @@ export interface ExecOptions {
   readonly user?: string;
 }
 
-/** A command that runs in a container, with its standard streams apart. */
+/**
+ * A command that runs in a container, with its standard streams apart. Both outputs must be read: they come over one
+ * connection, and what is not read of one holds up the other.
+ */
 export interface ExecStream {
   readonly stdin: Writable;
   readonly stdout: Readable;

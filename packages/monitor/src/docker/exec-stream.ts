@@ -1,8 +1,10 @@
-import { PassThrough, Writable, type Duplex } from 'node:stream';
+import { PassThrough, Writable, type Duplex, type Readable } from 'node:stream';
+import { MsiProxyError } from '@msi-proxy/shared';
 import type { ExecStream } from './engine-client.ts';
 
 const HEADER_BYTES = 8;
 const STDERR = 2;
+const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 /**
  * Takes a hijacked connection apart into the command's streams. Without a terminal the engine puts 8 bytes before each
@@ -36,7 +38,7 @@ function createDemultiplexer(stdout: Writable, stderr: Writable): Writable {
   return new Writable({
     write(chunk: Buffer, _encoding, done) {
       let full: Writable | undefined;
-      for (let rest = chunk; rest.length > 0; ) {
+      for (let rest = chunk; rest.length > 0;) {
         if (payloadBytes === 0) {
           const copied = rest.copy(header, headerBytes);
           headerBytes += copied;
@@ -57,4 +59,24 @@ function createDemultiplexer(stdout: Writable, stderr: Writable): Writable {
       else full.once('drain', done);
     },
   });
+}
+
+/**
+ * Reads a stream to its end.
+ * @throws {MsiProxyError} `MSI_ENGINE_REQUEST` when it is longer than 1 MiB
+ */
+export async function readOutput(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_OUTPUT_BYTES) {
+      throw new MsiProxyError(
+        'MSI_ENGINE_REQUEST',
+        `A command in a container wrote more than ${MAX_OUTPUT_BYTES} bytes`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
