@@ -1,0 +1,95 @@
+import { isIPv4 } from 'node:net';
+import {
+  choiceSetting,
+  hostPortSetting,
+  integerSetting,
+  LOG_LEVELS,
+  textSetting,
+  type SettingsOf,
+} from '@msi-proxy/shared';
+import { DEFAULT_DOCKER_HOST, DOCKER_HOST_GRAMMAR, parseDockerHost } from './docker/docker-host.ts';
+
+export const SETTINGS_PREFIX = 'MSI_MONITOR_';
+
+/** Methods that this version can carry out; `attach` and `portproxy` are names of methods to come. */
+const AVAILABLE_WIRING = ['auto', 'host', 'nat'] as const;
+
+/** As Docker's own rule for names of networks (daemon/names/names.go). */
+const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$/;
+
+/** All settings of the monitor; parsing, `--help` and docs/settings.md come from here. */
+export const MONITOR_SETTINGS = {
+  dockerHost: textSetting({
+    env: 'DOCKER_HOST',
+    description: 'The Docker engine to follow.',
+    defaultValue: DEFAULT_DOCKER_HOST,
+    expectation: DOCKER_HOST_GRAMMAR,
+    parse: text => (parseDockerHost(text) === undefined ? undefined : text),
+  }),
+  wiring: textSetting<(typeof AVAILABLE_WIRING)[number]>({
+    env: 'MSI_MONITOR_WIRING',
+    description:
+      'How requests of containers are brought to the proxy: `auto` takes, for each container, the first method that suits it.',
+    defaultValue: 'auto',
+    expectation:
+      'one of "auto", "host", "nat" ("attach" and "portproxy" are not available in this version on this platform)',
+    parse: text => AVAILABLE_WIRING.find(name => name === text.toLowerCase()),
+  }),
+  guard: choiceSetting({
+    env: 'MSI_MONITOR_GUARD',
+    description:
+      'Whether containers are kept from going to IMDS past the proxy: `audit` counts those that would be stopped.',
+    defaultValue: 'enforce',
+    choices: ['enforce', 'audit', 'off'],
+  }),
+  listen: hostPortSetting({
+    env: 'MSI_MONITOR_LISTEN',
+    description: 'Where the status is served. Whoever reaches it can read names and policies of containers.',
+    defaultValue: { host: '127.0.0.1', port: 9180 },
+  }),
+  resyncSeconds: integerSetting({
+    env: 'MSI_MONITOR_RESYNC_SECONDS',
+    description: 'How often everything is read and compared anew, whatever events said.',
+    defaultValue: 60,
+    min: 1,
+    max: 3_600,
+    unit: 'seconds',
+  }),
+  proxyNetwork: textSetting({
+    env: 'MSI_MONITOR_PROXY_NETWORK',
+    description: 'The bridge network that proxies are on. Made when it is absent.',
+    defaultValue: 'msi-proxy-net',
+    expectation: 'a name of a Docker network',
+    parse: text => (NETWORK_NAME.test(text) ? text : undefined),
+  }),
+  proxySubnet: textSetting<string | undefined>({
+    env: 'MSI_MONITOR_PROXY_SUBNET',
+    description: 'The subnet of that network, for when it is made. Docker chooses one when it is not set.',
+    defaultValue: undefined,
+    expectation: 'an IPv4 subnet in CIDR notation with 8 to 29 bits, such as "172.31.250.0/24"',
+    parse: text => (isSubnet(text) ? text : undefined),
+    format: subnet => subnet ?? '',
+  }),
+  unlabelledSharers: choiceSetting({
+    env: 'MSI_MONITOR_UNLABELLED_SHARERS',
+    description:
+      'What an unlabelled container that shares the network of a labelled one does to it. `ignore` lets it use what the labelled one was given: needed where a scheduler adds such containers (Nomad, Kubernetes).',
+    defaultValue: 'refuse',
+    choices: ['refuse', 'ignore'],
+  }),
+  logLevel: choiceSetting({
+    env: 'MSI_MONITOR_LOG_LEVEL',
+    description: 'How much is logged.',
+    defaultValue: 'info',
+    choices: LOG_LEVELS,
+  }),
+};
+
+export type MonitorSettings = SettingsOf<typeof MONITOR_SETTINGS>;
+
+function isSubnet(text: string): boolean {
+  const [address = '', bits = '', ...rest] = text.split('/');
+  return (
+    rest.length === 0 && isIPv4(address) && /^\d{1,2}$/.test(bits) && Number(bits) >= 8 && Number(bits) <= 29
+  );
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import type { ClientStatus } from '@msi-proxy/shared';
+import { formatStatus } from '../../../src/status/index.ts';
+import { CLIENT_ID, someStatus } from './support.ts';
+
+const [client] = someStatus().clients as [ClientStatus];
+
+function lineOf(text: string, name: string): string {
+  return text.split('\n').find(line => line.trim().startsWith(name)) ?? '';
+}
+
+describe('formatStatus', () => {
+  it('shows engine, guard, proxies and clients', () => {
+    const text = formatStatus(someStatus());
+    assert.match(text, /Engine: connected, Docker 20\.10\.24 \(API 1\.41\)/);
+    assert.match(text, /Guard: enforce, in-place/);
+    assert.match(lineOf(text, 'proxy'), /a0a0a0a0a0a0\s+serving\s+172\.31\.250\.2/);
+    assert.match(lineOf(text, 'web'), /c1c1c1c1c1c1\s+wired\s+host\s+system\s+172\.17\.0\.2/);
+    assert.ok(!text.includes(CLIENT_ID), 'ids are shortened');
+  });
+
+  it('says why a client is refused, and which identities one has', () => {
+    const text = formatStatus(
+      someStatus({
+        clients: [
+          { ...client, name: 'refused', state: 'refused', reason: 'it has both labels' },
+          { ...client, name: 'any', policy: { identities: ['*'], resources: [], endpoints: [] } },
+          {
+            ...client,
+            name: 'two',
+            policy: { identity: 'system', identities: ['system', 'x'], resources: [], endpoints: [] },
+          },
+        ],
+      }),
+    );
+    assert.match(lineOf(text, 'refused'), /it has both labels$/);
+    assert.match(lineOf(text, 'any'), /host\s+any\s/);
+    assert.match(lineOf(text, 'two'), /host\s+system \(\+ x\)\s/);
+  });
+
+  it('says what to do when there is nothing yet', () => {
+    const text = formatStatus(
+      someStatus({
+        proxies: [],
+        clients: [],
+        engine: { state: 'connecting', since: '', lastError: 'no such socket' },
+        guard: { mode: 'enforce', state: 'not-in-place', reason: 'no NET_ADMIN' },
+      }),
+    );
+    assert.match(text, /Proxies: none; .*MSIProxyContainer/);
+    assert.match(text, /Clients: none; .*MSIClientContainer/);
+    assert.match(text, /Engine: connecting – no such socket/);
+    assert.match(text, /Guard: enforce, not-in-place – no NET_ADMIN/);
+  });
+
+  it('lets no name or reason forge lines or move the cursor', () => {
+    const text = formatStatus(
+      someStatus({ clients: [{ ...client, name: 'evil\n  admin', reason: 'a\u001b[2Jb\r\nc' }] }),
+    );
+    assert.ok(!text.includes('\u001b'));
+    assert.equal(lineOf(text, 'admin'), '');
+    assert.match(text, /a \[2Jb c$/m);
+  });
+});

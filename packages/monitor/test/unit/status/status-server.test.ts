@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { createServer, request } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { silentLogger, type HostPort } from '@msi-proxy/shared';
+import { fetchStatus, StatusServer, type Readiness, type StatusSource } from '../../../src/status/index.ts';
+import { someStatus } from './support.ts';
+
+const ANY_PORT = { host: '127.0.0.1', port: 0 };
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, unknown>;
+  readonly body: string;
+}
+
+async function ask({ host, port }: HostPort, path: string, method = 'GET'): Promise<Answer> {
+  return await new Promise((resolve, reject) => {
+    const asking = request({ host, port, path, method, agent: false }, response => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body }));
+    });
+    asking.on('error', reject).end();
+  });
+}
+
+function serverOf(source: Partial<StatusSource> = {}): StatusServer {
+  return new StatusServer({
+    listen: ANY_PORT,
+    logger: silentLogger,
+    source: { status: () => someStatus(), readiness: () => ({ ready: true }), ...source },
+  });
+}
+
+describe('StatusServer', () => {
+  it('answers the status as JSON, to fetchStatus and to others', async () => {
+    await using server = serverOf();
+    const where = await server.start();
+    const answer = await ask(where, '/api/status?x=1');
+    assert.equal(answer.status, 200);
+    assert.match(String(answer.headers['content-type']), /^application\/json/);
+    assert.deepEqual(JSON.parse(answer.body), someStatus());
+    assert.deepEqual(await fetchStatus(where), someStatus());
+  });
+
+  it('says whether it is ready, and what is missing', async () => {
+    let readiness: Readiness = { ready: false, reasons: ['the engine is not connected', 'no guard'] };
+    await using server = serverOf({ readiness: () => readiness });
+    const where = await server.start();
+    const before = await ask(where, '/readyz');
+    assert.equal(before.status, 503);
+    assert.equal(before.body, 'the engine is not connected\nno guard\n');
+    assert.equal((await ask(where, '/livez')).status, 200);
+    readiness = { ready: true };
+    assert.equal((await ask(where, '/readyz')).status, 200);
+  });
+
+  it('answers HEAD without a body, and refuses what could change something', async () => {
+    await using server = serverOf();
+    const where = await server.start();
+    const head = await ask(where, '/api/status', 'HEAD');
+    assert.equal(head.status, 200);
+    assert.equal(head.body, '');
+    assert.notEqual(head.headers['content-length'], '0');
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+      const answer = await ask(where, '/api/status', method);
+      assert.equal(answer.status, 405, method);
+      assert.equal(answer.headers['allow'], 'GET, HEAD');
+    }
+    assert.equal((await ask(where, '/')).status, 404);
+  });
+
+  it('answers 500 when the status cannot be made, and goes on', async () => {
+    let broken = true;
+    const status = () => {
+      if (broken) throw new Error('token eyJ');
+      return someStatus();
+    };
+    await using server = serverOf({ status });
+    const where = await server.start();
+    const answer = await ask(where, '/api/status');
+    assert.equal(answer.status, 500);
+    assert.doesNotMatch(answer.body, /eyJ/);
+    broken = false;
+    assert.equal((await ask(where, '/api/status')).status, 200);
+  });
+
+  it('says which address is taken', async () => {
+    await using first = serverOf();
+    const taken = await first.start();
+    await using second = new StatusServer({
+      listen: taken,
+      logger: silentLogger,
+      source: { status: () => someStatus(), readiness: () => ({ ready: true }) },
+    });
+    await assert.rejects(second.start(), {
+      code: 'MSI_LISTEN_FAILED',
+      message: new RegExp(`127\\.0\\.0\\.1:${taken.port} \\(MSI_MONITOR_LISTEN\\)`),
+    });
+  });
+
+  it('stops while somebody keeps a connection open, more than once', async () => {
+    const server = serverOf();
+    const { port } = await server.start();
+    const idle = request({ host: '127.0.0.1', port, path: '/livez' });
+    idle.on('error', () => undefined);
+    idle.flushHeaders();
+    await once(idle, 'socket');
+    await server.stop();
+    await server.stop();
+    await assert.rejects(fetchStatus({ host: '127.0.0.1', port }), { code: 'MSI_STATUS_UNAVAILABLE' });
+  });
+});
+
+describe('fetchStatus', () => {
+  it('says that no monitor answers, for anything but a status', async () => {
+    const other = createServer((_request, response) => response.writeHead(404).end('nothing'));
+    other.listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    try {
+      await assert.rejects(fetchStatus({ host: '127.0.0.1', port }), {
+        code: 'MSI_STATUS_UNAVAILABLE',
+        message: new RegExp(`127\\.0\\.0\\.1:${port}.*status 404`),
+      });
+    } finally {
+      other.close();
+    }
+  });
+
+  it('asks on the loopback when the monitor listens on all addresses', async () => {
+    await using server = serverOf();
+    const { port } = await server.start();
+    assert.equal((await fetchStatus({ host: '0.0.0.0', port })).version, '0.1.0');
+  });
+});
