@@ -1,29 +1,55 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { messageOf, MsiProxyError, type HostPort, type Logger } from '@msi-proxy/shared';
-import type { StatusSource } from './status-source.ts';
+import { isIP, type AddressInfo } from 'node:net';
+import {
+  messageOf,
+  MsiProxyError,
+  parseHostPort,
+  type HostPort,
+  type Logger,
+  type MonitorStatus,
+} from '@msi-proxy/shared';
 
 export const STATUS_PATH = '/api/status';
 
 export interface StatusServerOptions {
   /** Port 0 takes any that is free. */
   readonly listen: HostPort;
-  readonly source: StatusSource;
   readonly logger: Logger;
+  readonly status: () => MonitorStatus;
+  /** Ready: the event stream is open, everything was read lately, and the guard is as wanted. */
+  readonly ready: () => Readiness;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is missing, in words. */
+  readonly reason?: string;
+}
+
+/** Answers what the monitor knows: `/api/status`, `/livez`, `/readyz`. Changes nothing, so it takes no other methods. */
+export interface StatusServer extends AsyncDisposable {
+  /**
+   * @returns where it listens
+   * @throws {MsiProxyError} `MSI_LISTEN_FAILED`
+   */
+  start(): Promise<HostPort>;
+  stop(): Promise<void>;
 }
 
 interface Answer {
   readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
+  readonly body: unknown;
 }
 
 // Whoever asks is a person, a probe or `msi-monitor status`; more connections are a mistake or an attack.
 const MAX_CONNECTIONS = 64;
 
-/** Answers what the monitor knows: `/api/status`, `/livez`, `/readyz`. Changes nothing, so it takes no other methods. */
-export class StatusServer implements AsyncDisposable {
+export function createStatusServer(options: StatusServerOptions): StatusServer {
+  return new HttpStatusServer(options);
+}
+
+class HttpStatusServer implements StatusServer {
   readonly #options: StatusServerOptions;
   #server: Server | undefined;
 
@@ -31,10 +57,6 @@ export class StatusServer implements AsyncDisposable {
     this.#options = options;
   }
 
-  /**
-   * @returns where it listens
-   * @throws {MsiProxyError} `MSI_LISTEN_FAILED`
-   */
   async start(): Promise<HostPort> {
     const { listen, logger } = this.#options;
     const server = createServer(
@@ -73,45 +95,52 @@ export class StatusServer implements AsyncDisposable {
   }
 
   #respond(request: IncomingMessage, response: ServerResponse): void {
-    const { status, contentType, body } = this.#answer(request);
+    const { status, body } = this.#answer(request);
+    const text = `${JSON.stringify(body)}\n`;
     response.writeHead(status, {
-      'Content-Type': contentType,
-      'Content-Length': Buffer.byteLength(body),
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(text),
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
       ...(status === 405 && { Allow: 'GET, HEAD' }),
     });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    response.end(request.method === 'HEAD' ? undefined : text);
   }
 
-  #answer({ method, url = '' }: IncomingMessage): Answer {
-    if (method !== 'GET' && method !== 'HEAD') return text(405, 'Only GET and HEAD are answered here.');
-    const { source, logger } = this.#options;
+  #answer({ method, url = '', headers }: IncomingMessage): Answer {
+    if (!isDirectHost(headers.host)) return refusal(403, 'ask by IP address or as localhost');
+    if (method !== 'GET' && method !== 'HEAD') return refusal(405, 'only GET and HEAD are answered here');
+    const { status, ready, logger } = this.#options;
+    const [path = ''] = url.split('?', 1);
     try {
-      const [path = ''] = url.split('?', 1);
       switch (path) {
         case STATUS_PATH:
-          return json(200, source.status());
+          return { status: 200, body: status() };
         case '/livez':
-          return text(200, 'ok');
+          return { status: 200, body: { live: true } };
         case '/readyz': {
-          const readiness = source.readiness();
-          return readiness.ready ? text(200, 'ok') : text(503, readiness.reasons.join('\n'));
+          const readiness = ready();
+          return { status: readiness.ready ? 200 : 503, body: readiness };
         }
         default:
-          return text(404, `There is ${STATUS_PATH}, /livez and /readyz.`);
+          return refusal(404, `there is ${STATUS_PATH}, /livez and /readyz`);
       }
     } catch (err) {
       logger.error('A status request could not be answered', { err });
-      return text(500, 'See the log of the monitor.');
+      return refusal(500, 'see the log of the monitor');
     }
   }
 }
 
-function json(status: number, value: unknown): Answer {
-  return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` };
+/**
+ * Whether the request names the server by address. A web page that somebody on the VM has open can make its own name
+ * resolve to this server and would then be let read the answers (DNS rebinding).
+ */
+function isDirectHost(host = ''): boolean {
+  const { host: name } = parseHostPort(host) ?? parseHostPort(`${host}:80`) ?? { host: '' };
+  return isIP(name) !== 0 || name.toLowerCase() === 'localhost';
 }
 
-function text(status: number, line: string): Answer {
-  return { status, contentType: 'text/plain; charset=utf-8', body: `${line}\n` };
+function refusal(status: number, error: string): Answer {
+  return { status, body: { error } };
 }

@@ -3,7 +3,13 @@ import { createServer, request } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { silentLogger, type HostPort } from '@msi-proxy/shared';
-import { fetchStatus, StatusServer, type Readiness, type StatusSource } from '../../../src/status/index.ts';
+import {
+  createStatusServer,
+  fetchStatus,
+  type Readiness,
+  type StatusServer,
+  type StatusServerOptions,
+} from '../../../src/status/index.ts';
 import { someStatus } from './support.ts';
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
@@ -14,9 +20,13 @@ interface Answer {
   readonly body: string;
 }
 
-async function ask({ host, port }: HostPort, path: string, method = 'GET'): Promise<Answer> {
+async function ask(
+  { host, port }: HostPort,
+  path: string,
+  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
   return await new Promise((resolve, reject) => {
-    const asking = request({ host, port, path, method, agent: false }, response => {
+    const asking = request({ host, port, path, method, headers, agent: false }, response => {
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
       response.on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body }));
@@ -25,11 +35,13 @@ async function ask({ host, port }: HostPort, path: string, method = 'GET'): Prom
   });
 }
 
-function serverOf(source: Partial<StatusSource> = {}): StatusServer {
-  return new StatusServer({
+function serverOf(options: Partial<StatusServerOptions> = {}): StatusServer {
+  return createStatusServer({
     listen: ANY_PORT,
     logger: silentLogger,
-    source: { status: () => someStatus(), readiness: () => ({ ready: true }), ...source },
+    status: () => someStatus(),
+    ready: () => ({ ready: true }),
+    ...options,
   });
 }
 
@@ -45,12 +57,12 @@ describe('StatusServer', () => {
   });
 
   it('says whether it is ready, and what is missing', async () => {
-    let readiness: Readiness = { ready: false, reasons: ['the engine is not connected', 'no guard'] };
-    await using server = serverOf({ readiness: () => readiness });
+    let readiness: Readiness = { ready: false, reason: 'the engine is not connected' };
+    await using server = serverOf({ ready: () => readiness });
     const where = await server.start();
     const before = await ask(where, '/readyz');
     assert.equal(before.status, 503);
-    assert.equal(before.body, 'the engine is not connected\nno guard\n');
+    assert.deepEqual(JSON.parse(before.body), readiness);
     assert.equal((await ask(where, '/livez')).status, 200);
     readiness = { ready: true };
     assert.equal((await ask(where, '/readyz')).status, 200);
@@ -59,16 +71,35 @@ describe('StatusServer', () => {
   it('answers HEAD without a body, and refuses what could change something', async () => {
     await using server = serverOf();
     const where = await server.start();
-    const head = await ask(where, '/api/status', 'HEAD');
+    const head = await ask(where, '/api/status', { method: 'HEAD' });
     assert.equal(head.status, 200);
     assert.equal(head.body, '');
     assert.notEqual(head.headers['content-length'], '0');
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
-      const answer = await ask(where, '/api/status', method);
+      const answer = await ask(where, '/api/status', { method });
       assert.equal(answer.status, 405, method);
       assert.equal(answer.headers['allow'], 'GET, HEAD');
     }
     assert.equal((await ask(where, '/')).status, 404);
+  });
+
+  it('answers nobody who asks by a name, which may be one that a web page made up', async () => {
+    await using server = serverOf();
+    const where = await server.start();
+    for (const host of [
+      'evil.example',
+      'evil.example:9180',
+      '127.0.0.1.evil.example',
+      'localhost.evil',
+      '',
+    ]) {
+      const answer = await ask(where, '/api/status', { headers: { Host: host } });
+      assert.ok(answer.status === 403 || (host === '' && answer.status === 400), `${host}: ${answer.status}`);
+      assert.doesNotMatch(answer.body, /proxies/);
+    }
+    for (const host of ['localhost', 'localhost:9180', '10.0.0.4', '[::1]:9180']) {
+      assert.equal((await ask(where, '/api/status', { headers: { Host: host } })).status, 200, host);
+    }
   });
 
   it('answers 500 when the status cannot be made, and goes on', async () => {
@@ -89,11 +120,7 @@ describe('StatusServer', () => {
   it('says which address is taken', async () => {
     await using first = serverOf();
     const taken = await first.start();
-    await using second = new StatusServer({
-      listen: taken,
-      logger: silentLogger,
-      source: { status: () => someStatus(), readiness: () => ({ ready: true }) },
-    });
+    await using second = serverOf({ listen: taken });
     await assert.rejects(second.start(), {
       code: 'MSI_LISTEN_FAILED',
       message: new RegExp(`127\\.0\\.0\\.1:${taken.port} \\(MSI_MONITOR_LISTEN\\)`),
