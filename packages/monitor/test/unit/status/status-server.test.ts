@@ -86,15 +86,9 @@ describe('StatusServer', () => {
   it('answers nobody who asks by a name, which may be one that a web page made up', async () => {
     await using server = serverOf();
     const where = await server.start();
-    for (const host of [
-      'evil.example',
-      'evil.example:9180',
-      '127.0.0.1.evil.example',
-      'localhost.evil',
-      '',
-    ]) {
+    for (const host of ['evil.example', 'evil.example:9180', '127.0.0.1.evil.example', 'localhost.evil']) {
       const answer = await ask(where, '/api/status', { headers: { Host: host } });
-      assert.ok(answer.status === 403 || (host === '' && answer.status === 400), `${host}: ${answer.status}`);
+      assert.equal(answer.status, 403, host);
       assert.doesNotMatch(answer.body, /proxies/);
     }
     for (const host of ['localhost', 'localhost:9180', '10.0.0.4', '[::1]:9180']) {
