@@ -1,3 +1,4 @@
+export { EventRing } from './event-ring.ts';
 export { fetchStatus } from './fetch-status.ts';
 export { formatStatus } from './format-status.ts';
 export {
