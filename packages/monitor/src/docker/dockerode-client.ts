@@ -17,6 +17,7 @@ import type {
   ExecStream,
   NetworkDetails,
   NewNetwork,
+  RunExecOptions,
 } from './engine-client.ts';
 import { engineError, engineUnresponsive, statusOf } from './engine-errors.ts';
 import { EventLines } from './event-lines.ts';
@@ -168,16 +169,20 @@ class DockerodeClient implements EngineClient {
   async runExec(
     containerId: string,
     argv: readonly string[],
-    options: ExecOptions = {},
+    { stdin = '', timeoutMillis = this.#timeouts.execMillis, ...options }: RunExecOptions = {},
   ): Promise<ExecResult> {
     const { execId, stream } = await this.#startExec(containerId, argv, options);
-    stream.stdin.end();
-    const [stdout, stderr] = await within(
-      this.#timeouts.execMillis,
-      () => engineUnresponsive(this.host, `exec ${argv[0] ?? ''}`, this.#timeouts.execMillis),
-      Promise.all([readOutput(stream.stdout), readOutput(stream.stderr), stream.closed]),
-    ).finally(() => stream.destroy());
-    return { exitCode: await this.#exitCode(execId), stdout, stderr };
+    stream.stdin.end(stdin);
+    try {
+      const [stdout, stderr] = await within(
+        timeoutMillis,
+        () => engineUnresponsive(this.host, `exec ${printable(argv[0] ?? '')}`, timeoutMillis),
+        Promise.all([readOutput(stream.stdout), readOutput(stream.stderr), stream.closed]),
+      );
+      return { exitCode: await this.#exitCode(execId), stdout, stderr };
+    } finally {
+      stream.destroy();
+    }
   }
 
   async events({ sinceSeconds, signal }: EventOptions): Promise<AsyncIterable<EngineEvent>> {

@@ -105,7 +105,15 @@ export interface ExecStream {
   destroy(): void;
 }
 
+export interface RunExecOptions extends ExecOptions {
+  /** Written to the command's standard input, which then ends; empty when left out. */
+  readonly stdin?: string;
+  /** For the command as a whole, after which it is `MSI_ENGINE_UNRESPONSIVE`; 60 seconds when left out. */
+  readonly timeoutMillis?: number;
+}
+
 export interface ExecResult {
+  /** The command's own, or 126 or 127 when it could not be started. */
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -138,7 +146,7 @@ export interface EngineClient {
   /** Starts a command without a terminal. Settles once its streams are connected. */
   openExec(containerId: string, argv: readonly string[], options?: ExecOptions): Promise<ExecStream>;
   /** Runs a command to its end. Output beyond 1 MiB a stream is `MSI_ENGINE_REQUEST`. */
-  runExec(containerId: string, argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  runExec(containerId: string, argv: readonly string[], options?: RunExecOptions): Promise<ExecResult>;
   /**
    * Settles once the engine has accepted the subscription: what happens from then on is in the iterable, which ends
    * when the stream closes, for whatever reason. Events are hints: engines drop them for slow readers.

@@ -1,4 +1,4 @@
-export { DEFAULT_DOCKER_HOST, parseDockerHost } from './docker-host.ts';
+export { DEFAULT_DOCKER_HOST, DOCKER_HOST_GRAMMAR, parseDockerHost } from './docker-host.ts';
 export { createEngineClient } from './dockerode-client.ts';
 export type {
   ContainerDetails,
@@ -13,4 +13,5 @@ export type {
   ExecStream,
   NetworkDetails,
   NewNetwork,
+  RunExecOptions,
 } from './engine-client.ts';

@@ -1,42 +1,50 @@
-import { messageOf, type Clock, type Logger } from '@msi-proxy/shared';
+import { codeOf, messageOf, type Clock, type EngineStatus, type Logger } from '@msi-proxy/shared';
 import type { EngineClient, EngineEvent, EngineVersion } from '../docker/index.ts';
+import { backoffMillis } from './backoff.ts';
+import { pause } from './pause.ts';
 
-export type EngineState = 'connected' | 'connecting' | 'unresponsive';
+export type EngineState = EngineStatus['state'];
 
 export interface EventFollowerOptions {
   readonly engine: EngineClient;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A number from 0 up to, not including, 1, as `Math.random`. */
   readonly random: () => number;
-  /** Called after each subscription: lists everything, since events of before may be lost. */
+  /**
+   * Called after each subscription: lists everything, since events from before may be lost. Events that arrive meanwhile
+   * are given to {@link onEvent} at once. Rejection ends the subscription, and another one follows.
+   */
   readonly onSubscribed: () => Promise<void>;
   readonly onEvent: (event: EngineEvent) => void;
-  readonly onStateChange: (state: EngineState, error?: string) => void;
+  /** Called for each change of state, and when the problem is another one. */
+  readonly onStateChange: (state: EngineState, problem?: string) => void;
 }
 
-// As client-go's reflector: slow enough not to trouble an engine that is ill, fast enough not to be noticed after a restart.
-const MIN_BACKOFF_MILLIS = 800;
-const MAX_BACKOFF_MILLIS = 30_000;
+// As client-go's reflector: slow enough not to trouble an engine that is ill, fast enough after a mere restart.
+const RECONNECT_BACKOFF = { minMillis: 800, maxMillis: 30_000 };
 const HEALTHY_AFTER_MILLIS = 30_000;
 
-const PING_INTERVAL_MILLIS = 5_000;
-const PING_TIMEOUT_MILLIS = 2_000;
+const PING_INTERVAL_MILLIS = 10_000;
+const PING_TIMEOUT_MILLIS = 5_000;
+const QUICK_PING_TIMEOUT_MILLIS = 1_000;
 
-// Events carry the engine's clock, and those of one moment may be cut in two by a reconnect.
+// Two events can have one time and a disconnection between them; those that come twice do no harm.
 const REPLAY_SECONDS = 1;
 
 /**
  * Follows the engine's events for good. Subscribes first and lists then, so that nothing falls between; subscribes again
- * when the stream ends, from the last event on; notices an engine that hangs by pinging it.
+ * when the stream ends, from the last event on; notices an engine that hangs, which keeps its streams open and silent,
+ * by pinging it.
  */
 export class EventFollower {
   readonly #options: EventFollowerOptions;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #state: EngineState = 'connecting';
+  #problem: string | undefined;
   #version: EngineVersion | undefined;
   #lastEventSeconds: number | undefined;
-  #lastProblem: string | undefined;
 
   constructor(options: EventFollowerOptions) {
     this.#options = options;
@@ -46,99 +54,117 @@ export class EventFollower {
     return this.#state;
   }
 
+  /** Of the engine last reached. */
   get version(): EngineVersion | undefined {
     return this.#version;
   }
 
   start(): void {
-    this.#running ??= this.#run();
+    this.#running ??= this.#run(this.#stopping.signal);
   }
 
+  /** Settles when the subscription is closed and the listing under way has ended. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
   }
 
-  async #run(): Promise<void> {
+  /** Asks the engine now, and waits for at most a second. */
+  async engineAnswers(): Promise<boolean> {
+    try {
+      await this.#options.engine.ping(QUICK_PING_TIMEOUT_MILLIS);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #run(stopping: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
-    let failures = 0;
-    while (!this.#isStopped()) {
+    let attempt = 0;
+    while (!isAborted(stopping)) {
       const startMillis = clock.monotonicMillis();
-      const error = await this.#followOnce();
-      if (this.#isStopped()) return;
-      this.#setState('connecting', error);
-      if (clock.monotonicMillis() - startMillis >= HEALTHY_AFTER_MILLIS) failures = 0;
-      const ceiling = Math.min(MAX_BACKOFF_MILLIS, MIN_BACKOFF_MILLIS * 2 ** Math.min(failures, 20));
-      failures += 1;
-      await this.#pause(ceiling * (0.25 + 0.75 * random()));
+      const reason = await this.#followOnce(stopping);
+      if (isAborted(stopping)) return;
+      this.#setProblem(reason, 'connecting');
+      if (clock.monotonicMillis() - startMillis >= HEALTHY_AFTER_MILLIS) attempt = 0;
+      await pause(clock, backoffMillis(attempt, RECONNECT_BACKOFF, random), stopping);
+      attempt += 1;
     }
   }
 
   /** One subscription from beginning to end. @returns why it ended */
-  async #followOnce(): Promise<string> {
+  async #followOnce(stopping: AbortSignal): Promise<unknown> {
     const { engine, onSubscribed, onEvent } = this.#options;
     const ending = new AbortController();
-    const signal = AbortSignal.any([ending.signal, this.#stopping.signal]);
-    let pinging: Promise<void> | undefined;
+    const signal = AbortSignal.any([ending.signal, stopping]);
     try {
+      // Each time: the engine that comes back may be of another version.
       this.#version = await engine.version();
-      const sinceSeconds =
-        this.#lastEventSeconds === undefined ? undefined : this.#lastEventSeconds - REPLAY_SECONDS;
-      const events = await engine.events({ signal, ...(sinceSeconds !== undefined && { sinceSeconds }) });
-      this.#setState('connected');
-      pinging = this.#ping(signal);
-      // Not awaited before the events are read: the engine drops events for readers that are slow.
-      const listed = onSubscribed();
-      listed.catch(() => ending.abort());
+      const events = await engine.events({ signal, ...this.#replay() });
+      this.#setConnected();
+      void this.#watchOver(signal);
+      // Events are read meanwhile: the engine drops them for readers that are slow.
+      const listing = onSubscribed();
+      listing.catch(() => ending.abort());
       for await (const event of events) {
-        if (event.timeNano > 0) this.#lastEventSeconds = Math.floor(event.timeNano / 1e9);
+        if (event.timeNano > 0) this.#lastEventSeconds = event.timeNano / 1e9;
         onEvent(event);
       }
-      await listed;
-      return 'the event stream ended';
+      await listing;
+      return new Error('the event stream ended');
     } catch (error) {
-      return messageOf(error);
+      return error;
     } finally {
       ending.abort();
-      await pinging;
     }
   }
 
-  /** An engine that hangs keeps its streams open and silent. */
-  async #ping(signal: AbortSignal): Promise<void> {
-    const isOver = () => signal.aborted;
-    while (!isOver()) {
-      await this.#pause(PING_INTERVAL_MILLIS, signal);
-      if (isOver()) return;
-      const problem = await this.#options.engine.ping(PING_TIMEOUT_MILLIS).then(() => undefined, messageOf);
-      if (!isOver()) this.#setState(problem === undefined ? 'connected' : 'unresponsive', problem);
+  #replay(): { sinceSeconds?: number } {
+    return this.#lastEventSeconds === undefined
+      ? {}
+      : { sinceSeconds: this.#lastEventSeconds - REPLAY_SECONDS };
+  }
+
+  /** Only tells: cutting the stream of an engine that hangs would gain nothing and lose what it sends when it goes on. */
+  async #watchOver(signal: AbortSignal): Promise<void> {
+    const { clock, engine } = this.#options;
+    for (;;) {
+      await pause(clock, PING_INTERVAL_MILLIS, signal);
+      if (isAborted(signal)) return;
+      try {
+        await engine.ping(PING_TIMEOUT_MILLIS);
+        if (!isAborted(signal)) this.#setConnected();
+      } catch (error) {
+        if (!isAborted(signal)) this.#setProblem(error, 'unresponsive');
+      }
     }
   }
 
-  /** One log line for each change, not for each attempt. */
-  #setState(state: EngineState, problem?: string): void {
-    if (state === this.#state && problem === this.#lastProblem) return;
+  #setConnected(): void {
+    if (this.#state === 'connected') return;
+    this.#options.logger.info('Following the Docker engine', { ...this.#version });
+    this.#setState('connected', undefined);
+  }
+
+  #setProblem(error: unknown, usual: EngineState): void {
+    const state = codeOf(error) === 'MSI_ENGINE_UNRESPONSIVE' ? 'unresponsive' : usual;
+    const problem = messageOf(error);
+    const isFirst = state !== this.#state || this.#problem === undefined;
+    // One line for each change, not for each attempt.
+    if (isFirst)
+      this.#options.logger.warn('Cannot follow the Docker engine; trying again', { state, err: error });
+    if (isFirst || problem !== this.#problem) this.#setState(state, problem);
+  }
+
+  #setState(state: EngineState, problem: string | undefined): void {
     this.#state = state;
-    this.#lastProblem = problem;
-    const { logger, onStateChange } = this.#options;
-    if (problem === undefined) logger.info('Connected to the Docker engine', { ...this.#version });
-    else logger.warn(`The Docker engine cannot be followed: ${problem}`);
-    onStateChange(state, problem);
+    this.#problem = problem;
+    this.#options.onStateChange(state, problem);
   }
+}
 
-  /** A function, because the compiler takes a property for unchanged across an await. */
-  #isStopped(): boolean {
-    return this.#stopping.signal.aborted;
-  }
-
-  async #pause(millis: number, signal: AbortSignal = this.#stopping.signal): Promise<void> {
-    if (signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    const wake = () => resolve(undefined);
-    const timer = this.#options.clock.setTimer(wake, millis);
-    signal.addEventListener('abort', wake, { once: true });
-    await promise;
-    timer.cancel();
-    signal.removeEventListener('abort', wake);
-  }
+/** A function, because the compiler takes the property for unchanged across an await. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

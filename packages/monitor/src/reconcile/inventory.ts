@@ -14,6 +14,7 @@ const PARALLEL_INSPECTS = 8;
 export class Inventory {
   readonly #engine: EngineClient;
   readonly #containers = new Map<string, ContainerDetails>();
+  readonly #reads = new Map<string, Promise<ContainerDetails | undefined>>();
   #networks: readonly NetworkDetails[] = [];
   #gatewayAddresses: ReadonlyMap<string, string> = new Map();
 
@@ -37,8 +38,27 @@ export class Inventory {
     return this.#containers.get(id);
   }
 
-  /** Reads one container. @returns what it is now; `undefined` when it does not run */
+  /**
+   * Reads one container. Reads of one container wait for each other, so that an answer that took long does not replace
+   * a newer one.
+   *
+   * @returns what it is now; `undefined` when it does not run
+   */
   async readContainer(id: string): Promise<ContainerDetails | undefined> {
+    const previous = this.#reads.get(id);
+    const read = (async () => {
+      await previous?.catch(() => undefined);
+      return await this.#inspect(id);
+    })();
+    this.#reads.set(id, read);
+    try {
+      return await read;
+    } finally {
+      if (this.#reads.get(id) === read) this.#reads.delete(id);
+    }
+  }
+
+  async #inspect(id: string): Promise<ContainerDetails | undefined> {
     const container = await this.#engine.inspectContainer(id);
     if (container === undefined || !RUNNING.includes(container.state)) {
       this.#containers.delete(id);
@@ -62,20 +82,20 @@ export class Inventory {
   async readAll(): Promise<void> {
     await this.readNetworks();
     const listed = await this.#engine.listContainers();
-    const running = new Set(listed.map(({ id }) => id));
-    for (const id of this.containerIds) if (!running.has(id)) this.#containers.delete(id);
-    await this.#readContainers([...running]);
+    // Those that are known but not listed are read too: they may have started after the list was made.
+    await this.#readContainers(new Set([...listed.map(({ id }) => id), ...this.containerIds]));
   }
 
-  /** Reads the containers that are not known yet, and drops those that are gone: cheaper than {@link readAll}. */
+  /** Reads the containers that have come or gone since the last reading: cheaper than {@link readAll}. */
   async readNew(): Promise<void> {
-    const listed = await this.#engine.listContainers();
-    const running = new Set(listed.map(({ id }) => id));
-    for (const id of this.containerIds) if (!running.has(id)) this.#containers.delete(id);
-    await this.#readContainers([...running].filter(id => !this.#containers.has(id)));
+    const listed = new Set((await this.#engine.listContainers()).map(({ id }) => id));
+    const come = [...listed].filter(id => !this.#containers.has(id));
+    const gone = this.containerIds.filter(id => !listed.has(id));
+    await this.#readContainers(new Set([...come, ...gone]));
   }
 
-  async #readContainers(ids: string[]): Promise<void> {
+  async #readContainers(all: ReadonlySet<string>): Promise<void> {
+    const ids = [...all];
     const worker = async (): Promise<void> => {
       for (let id = ids.pop(); id !== undefined; id = ids.pop()) await this.readContainer(id);
     };

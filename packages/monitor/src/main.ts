@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+import { EXIT_FAILURE } from '@msi-proxy/shared';
+import { runCli } from './cli.ts';
+import { VERSION } from './version.ts';
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  environment: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  version: VERSION,
+  selfArgv: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+  onStop: stop => {
+    let stopping = false;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(EXIT_FAILURE);
+        stopping = true;
+        stop();
+      });
+    }
+  },
+});

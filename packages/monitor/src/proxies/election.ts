@@ -1,0 +1,24 @@
+/** A proxy as the election sees it. */
+export interface Candidate {
+  readonly containerId: string;
+  readonly startedAt: string;
+  /** Why it cannot serve at the moment; `undefined` when it can. */
+  readonly obstacle: string | undefined;
+}
+
+/**
+ * Chooses the proxy that serves. The one that does goes on as long as it can, since a change costs its clients their
+ * connections; otherwise the one that has run longest, which all monitors would agree on.
+ */
+export function electServing<T extends Candidate>(
+  candidates: readonly T[],
+  current: T | undefined,
+): T | undefined {
+  const able = candidates.filter(({ obstacle }) => obstacle === undefined);
+  if (current !== undefined && able.includes(current)) return current;
+  return able.sort((a, b) => compare(a.startedAt, b.startedAt) || compare(a.containerId, b.containerId))[0];
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,144 @@
+import type { Clock, Logger, ProxyState, ProxyStatus } from '@msi-proxy/shared';
+import type { ContainerDetails } from '../docker/index.ts';
+import type { ProxyTarget } from '../wiring/wiring-method.ts';
+import { electServing } from './election.ts';
+import { ProxyMember, type ProxyMemberOptions } from './proxy-member.ts';
+
+export interface ProxyManagerOptions extends Omit<ProxyMemberOptions, 'onChange'> {
+  /**
+   * Another proxy serves, or none, or the same one at another address.
+   * @param leaving whether the one before said that it stops, so that its connections may finish
+   */
+  readonly onServingChange: (serving: ProxyMember | undefined, leaving: boolean) => void;
+}
+
+interface Known {
+  readonly member: ProxyMember;
+  state: ProxyState;
+  reason: string | undefined;
+  sinceMillis: number;
+}
+
+/** All proxies of the VM: one serves, the others stand by. */
+export class ProxyManager {
+  readonly #options: ProxyManagerOptions;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #known = new Map<string, Known>();
+  #serving: ProxyMember | undefined;
+  #servingTarget: ProxyTarget | undefined;
+
+  constructor(options: ProxyManagerOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+  }
+
+  get serving(): ProxyMember | undefined {
+    return this.#serving;
+  }
+
+  get target(): ProxyTarget | undefined {
+    return this.#serving?.target;
+  }
+
+  /** Follows exactly these containers. */
+  update(containers: readonly ContainerDetails[]): void {
+    const present = new Set(containers.map(keyOf));
+    for (const [key, { member }] of this.#known) {
+      if (present.has(key)) continue;
+      this.#known.delete(key);
+      void member.stop();
+    }
+    for (const container of containers) {
+      const known = this.#known.get(keyOf(container));
+      if (known !== undefined) known.member.update(container);
+      else this.#follow(container);
+    }
+    this.elect();
+  }
+
+  /** Looks at all proxies again; to be called whenever something about them may have changed. */
+  elect(): void {
+    const members = [...this.#known.values()].map(({ member }) => member);
+    const previous = this.#serving;
+    const next = electServing(members, previous);
+    const target = next?.target;
+    if (
+      next !== previous ||
+      target?.address !== this.#servingTarget?.address ||
+      target?.port !== this.#servingTarget?.port
+    ) {
+      this.#serving = next;
+      this.#servingTarget = target;
+      this.#options.onServingChange(next, previous?.isLeaving === true);
+    }
+    for (const member of members) member.session?.setRole(member === next ? 'serving' : 'standby');
+    for (const known of this.#known.values()) this.#note(known);
+  }
+
+  status(): ProxyStatus[] {
+    return [...this.#known.values()].map(({ member, state, reason, sinceMillis }) => {
+      const { address, welcome } = member;
+      return {
+        containerId: member.containerId,
+        name: member.container.name,
+        state,
+        since: new Date(sinceMillis).toISOString(),
+        ...(reason !== undefined && { reason }),
+        ...(address !== undefined && { address }),
+        ...(welcome !== undefined && { version: welcome.proxyVersion, instanceId: welcome.instanceId }),
+      };
+    });
+  }
+
+  /** What the proxies counted for a container, over all of them. */
+  countsOf(containerId: string) {
+    const reports = [...this.#known.values()].flatMap(({ member }) => member.report?.callers ?? []);
+    const own = reports.filter(report => report.containerId === containerId);
+    const lastRefusal = own.map(report => report.lastRefusal).find(refusal => refusal !== undefined);
+    return {
+      requests: own.reduce((sum, { requests }) => sum + requests, 0),
+      refusals: own.reduce((sum, { refusals }) => sum + refusals, 0),
+      ...(lastRefusal !== undefined && { lastRefusal }),
+    };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#known.values()].map(({ member }) => member.stop()));
+    this.#known.clear();
+  }
+
+  #follow(container: ContainerDetails): void {
+    const member = new ProxyMember(container, { ...this.#options, onChange: () => this.elect() });
+    const known: Known = {
+      member,
+      state: 'starting',
+      reason: undefined,
+      sinceMillis: this.#clock.wallMillis(),
+    };
+    this.#known.set(keyOf(container), known);
+    this.#logger.info('Found a proxy', { containerId: container.id, container: container.name });
+    member.start();
+  }
+
+  #note(known: Known): void {
+    const { member } = known;
+    const state = this.#stateOf(member);
+    known.reason = member.obstacle;
+    if (state === known.state) return;
+    known.state = state;
+    known.sinceMillis = this.#clock.wallMillis();
+  }
+
+  #stateOf(member: ProxyMember): ProxyState {
+    if (member === this.#serving) return 'serving';
+    if (member.obstacle === undefined) return 'standby';
+    return member.welcome === undefined ? 'starting' : 'unhealthy';
+  }
+}
+
+/** A restart keeps the id; everything else about the proxy is new. */
+function keyOf({ id, startedAt }: ContainerDetails): string {
+  return `${id} ${startedAt}`;
+}

@@ -1,0 +1,202 @@
+import {
+  codeOf,
+  messageOf,
+  type ClientState,
+  type Clock,
+  type Logger,
+  type WiringMethodName,
+} from '@msi-proxy/shared';
+import type { EngineClient } from '../docker/index.ts';
+import type { ProxyMember } from '../proxies/proxy-member.ts';
+import type { WiringSelector } from '../wiring/select.ts';
+import type { ProxyTarget, WirableClient, WiringMethod } from '../wiring/wiring-method.ts';
+import type { DesiredClient } from './desired-state.ts';
+import { WorkQueue } from './work-queue.ts';
+
+export interface ClientWiringOptions {
+  readonly engine: EngineClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly selector: WiringSelector;
+  readonly serving: () => ProxyMember | undefined;
+  /** Settles when the serving proxy knows the policy of everything that was published until now. */
+  readonly policyKnown: (serving: ProxyMember) => Promise<void>;
+  readonly onWired: (client: WirableClient, record: WiringRecord) => void;
+}
+
+/** How far the wiring of one network namespace is. */
+export interface WiringRecord {
+  readonly state: ClientState;
+  readonly sinceMillis: number;
+  readonly reason?: string;
+  readonly method?: WiringMethodName;
+  /** From the start of the container to verified wiring; absent when it ran before the monitor. */
+  readonly wiredAfterMillis?: number;
+}
+
+const CONCURRENCY = 4;
+const RETRY = { minMillis: 250, maxMillis: 30_000 };
+
+/** Wires each client's network namespace once, verifies it, and does so again whenever the proxy changes. */
+export class ClientWiring {
+  readonly #options: ClientWiringOptions;
+  readonly #queue: WorkQueue;
+  readonly #wanted = new Map<string, WirableClient>();
+  readonly #records = new Map<string, WiringRecord>();
+  readonly #startedAtMillis: number;
+
+  constructor(options: ClientWiringOptions) {
+    this.#options = options;
+    this.#startedAtMillis = options.clock.wallMillis();
+    this.#queue = new WorkQueue({
+      clock: options.clock,
+      concurrency: CONCURRENCY,
+      backoff: RETRY,
+      random: options.random,
+      work: key => this.#wire(key),
+      onError: (key, error) => this.#fail(key, error),
+    });
+  }
+
+  recordOf(client: WirableClient): WiringRecord | undefined {
+    return this.#records.get(keyOf(client));
+  }
+
+  /** Sets which namespaces should be wired. Those that are new are wired; those that are gone are forgotten. */
+  update(clients: readonly DesiredClient[]): void {
+    const namespaces = new Map<string, WirableClient>();
+    for (const { plan } of clients) {
+      if (plan.kind === 'wire') namespaces.set(keyOf(plan.namespace), plan.namespace);
+    }
+    for (const [key, client] of this.#wanted) {
+      if (!namespaces.has(key)) this.#forget(key, client, clients);
+    }
+    for (const [key, client] of namespaces) {
+      const known = this.#wanted.get(key);
+      this.#wanted.set(key, client);
+      if (JSON.stringify(known) !== JSON.stringify(client)) this.#queue.add(key);
+    }
+  }
+
+  /** Verifies everything again, and mends what does not hold. */
+  refreshAll(): void {
+    for (const key of this.#wanted.keys()) this.#queue.add(key);
+  }
+
+  async stop(): Promise<void> {
+    await this.#queue.stop();
+  }
+
+  async #wire(key: string): Promise<void> {
+    const client = this.#wanted.get(key);
+    if (client === undefined) return;
+    const choice = this.#options.selector.select(client);
+    if (choice.kind === 'none') {
+      this.#record(key, { state: 'refused', reason: choice.reason });
+      return;
+    }
+    const { method } = choice;
+    const serving = this.#options.serving();
+    if (serving?.target === undefined) {
+      this.#record(key, { state: 'pending', reason: 'no proxy is ready to serve', method: method.name });
+      return;
+    }
+    if (this.#records.get(key)?.state !== 'wired')
+      this.#record(key, { state: 'pending', method: method.name });
+    await this.#options.policyKnown(serving);
+    const target = method.name === 'nat' ? await this.#shareNetwork(serving, client) : serving.target;
+    await this.#applyAndVerify(key, client, method, target);
+  }
+
+  async #applyAndVerify(
+    key: string,
+    client: WirableClient,
+    method: WiringMethod,
+    target: ProxyTarget,
+  ): Promise<void> {
+    const result = await method.apply(client, target);
+    await method.verify(client, target);
+    if (result === 'repaired') {
+      this.#options.logger.warn('Wiring had changed and was mended', {
+        containerId: client.containerId,
+        method: method.name,
+      });
+    }
+    const before = this.#records.get(key);
+    if (before?.state === 'wired' && before.method === method.name) return;
+    const startedMillis = Date.parse(client.startedAt);
+    const isNew = startedMillis >= this.#startedAtMillis && before?.wiredAfterMillis === undefined;
+    const wiredAfterMillis = isNew
+      ? this.#options.clock.wallMillis() - startedMillis
+      : before?.wiredAfterMillis;
+    const record = this.#record(key, {
+      state: 'wired',
+      method: method.name,
+      ...(wiredAfterMillis !== undefined && { wiredAfterMillis }),
+    });
+    if (record !== undefined) this.#options.onWired(client, record);
+  }
+
+  /** Docker keeps its networks apart, so a client that is wired in its own namespace needs the proxy on a network of its own. */
+  async #shareNetwork(serving: ProxyMember, client: WirableClient): Promise<ProxyTarget> {
+    const { target } = serving;
+    const own = client.networks.filter(({ address }) => address !== '');
+    if (target !== undefined && own.some(({ name }) => target.addressesByNetwork[name] !== undefined))
+      return target;
+    const [network] = own;
+    if (network !== undefined) {
+      await this.#options.engine.connectNetwork(network.name, serving.containerId);
+      const container = await this.#options.engine.inspectContainer(serving.containerId);
+      if (container !== undefined) serving.update(container);
+    }
+    if (serving.target === undefined) throw new Error('the proxy stopped serving');
+    return serving.target;
+  }
+
+  #fail(key: string, error: unknown): void {
+    const client = this.#wanted.get(key);
+    // The event that says why a namespace is gone is on its way.
+    if (client === undefined || codeOf(error) === 'MSI_NAMESPACE_GONE') return;
+    const before = this.#records.get(key);
+    const reason = messageOf(error);
+    if (before?.state !== 'failed' || before.reason !== reason) {
+      this.#options.logger.warn('A client could not be wired; it is tried again', {
+        err: error,
+        containerId: client.containerId,
+      });
+    }
+    this.#record(key, { state: 'failed', reason });
+  }
+
+  #forget(key: string, client: WirableClient, clients: readonly DesiredClient[]): void {
+    const wasWiredBy = this.#records.get(key)?.method;
+    this.#wanted.delete(key);
+    this.#records.delete(key);
+    // The container still runs but is refused now: somebody who has no label joined its namespace.
+    const stillRuns = clients.some(({ container }) => container.id === client.containerId);
+    if (wasWiredBy !== 'nat' || !stillRuns) return;
+    const choice = this.#options.selector.select(client);
+    if (choice.kind !== 'method') return;
+    choice.method.remove(client).catch((err: unknown) => {
+      this.#options.logger.warn('The wiring of a client could not be removed', {
+        err,
+        containerId: client.containerId,
+      });
+    });
+  }
+
+  #record(key: string, record: Omit<WiringRecord, 'sinceMillis'>): WiringRecord | undefined {
+    if (!this.#wanted.has(key)) return undefined;
+    const before = this.#records.get(key);
+    const sinceMillis =
+      before?.state === record.state ? before.sinceMillis : this.#options.clock.wallMillis();
+    const full = { ...record, sinceMillis };
+    this.#records.set(key, full);
+    return full;
+  }
+}
+
+function keyOf({ containerId, startedAt }: WirableClient): string {
+  return `${containerId} ${startedAt}`;
+}

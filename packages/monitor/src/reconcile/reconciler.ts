@@ -1,0 +1,297 @@
+import {
+  messageOf,
+  type Clock,
+  type Confirmed,
+  type EngineStatus,
+  type Logger,
+  type Timer,
+} from '@msi-proxy/shared';
+import { CallerPublisher } from '../control/caller-publisher.ts';
+import type { EngineClient, EngineEvent } from '../docker/index.ts';
+import type { VmRules } from '../guard/vm-rules.ts';
+import { ProxyManager } from '../proxies/proxy-manager.ts';
+import type { ProxyMember } from '../proxies/proxy-member.ts';
+import { ensureProxyNetwork, type ProxyNetwork } from '../proxies/proxy-network.ts';
+import type { EventJournal } from '../status/event-journal.ts';
+import type { WiringSelector } from '../wiring/select.ts';
+import { AddressConfirmation } from './address-confirmation.ts';
+import { ClientWiring } from './client-wiring.ts';
+import { desiredState, type DesiredState, type DesiredStateOptions } from './desired-state.ts';
+import { EventFollower, type EngineState } from './event-follower.ts';
+import { Inventory } from './inventory.ts';
+import { RuleKeeper } from './rule-keeper.ts';
+import { WorkQueue } from './work-queue.ts';
+
+export interface ReconcilerOptions extends DesiredStateOptions {
+  readonly engine: EngineClient;
+  readonly rules: VmRules;
+  readonly selector: WiringSelector;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly journal: EventJournal;
+  readonly guard: 'enforce' | 'audit' | 'off';
+  /** Whether the VM's rules redirect (`host`), or only guard. */
+  readonly redirect: boolean;
+  readonly proxyNetworkName: string;
+  readonly proxySubnet?: string;
+  readonly resyncMillis: number;
+  readonly version: string;
+}
+
+/** Events after which a container may be another one than before. */
+const CONTAINER_ACTIONS = new Set([
+  'start',
+  'die',
+  'destroy',
+  'pause',
+  'unpause',
+  'rename',
+  'update',
+  'restart',
+  'stop',
+]);
+
+const INSPECT_CONCURRENCY = 8;
+const RETRY = { minMillis: 200, maxMillis: 10_000 };
+const RESYNC_JITTER = 0.1;
+
+/**
+ * Makes the world match what Docker's labels say. Level-triggered: an event only names a container that is worth a look;
+ * what should be is computed from what is read, all of it, each time. Nothing is remembered that could not be read again,
+ * so a monitor may be killed anywhere.
+ */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #inventory: Inventory;
+  readonly #publisher = new CallerPublisher();
+  readonly #proxies: ProxyManager;
+  readonly #wiring: ClientWiring;
+  readonly #rules: RuleKeeper;
+  readonly #follower: EventFollower;
+  readonly #inspections: WorkQueue;
+  readonly #confirmation: AddressConfirmation;
+  #network: ProxyNetwork | undefined;
+  #desired: DesiredState = { proxies: [], clients: [], callers: new Map() };
+  #resyncTimer: Timer | undefined;
+  #engineSinceMillis: number;
+  #engineProblem: string | undefined;
+  #lastSyncMillis: number | undefined;
+  #stopped = false;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    const { engine, clock, logger, random, rules, guard, redirect, selector, version } = options;
+    this.#engineSinceMillis = clock.wallMillis();
+    this.#inventory = new Inventory(engine);
+    this.#rules = new RuleKeeper({ rules, clock, logger, random, guard, redirect });
+    this.#confirmation = new AddressConfirmation({
+      engine,
+      clock,
+      logger,
+      caller: address => this.#publisher.caller(address),
+      readContainer: async id => {
+        await this.#inventory.readContainer(id);
+        this.#recompute();
+      },
+      readNew: async () => {
+        await this.#inventory.readNew();
+        this.#recompute();
+      },
+    });
+    this.#proxies = new ProxyManager({
+      engine,
+      clock,
+      logger,
+      random,
+      publisher: this.#publisher,
+      monitorVersion: version,
+      network: () => this.#network,
+      engineAnswers: () => this.#follower.state === 'connected',
+      confirm: address => this.confirm(address),
+      onServingChange: (serving, leaving) => this.#servingChanged(serving, leaving),
+    });
+    this.#wiring = new ClientWiring({
+      engine,
+      clock,
+      logger,
+      random,
+      selector,
+      serving: () => this.#proxies.serving,
+      policyKnown: async serving => {
+        await serving.session?.acknowledged(this.#publisher.revision);
+      },
+      onWired: ({ containerId, name }, { method, wiredAfterMillis }) => {
+        const took = wiredAfterMillis === undefined ? '' : ` ${wiredAfterMillis} ms after its start`;
+        this.#note(`Client "${name}" is wired by ${method ?? '?'}${took}`, containerId, {
+          method,
+          wiredAfterMillis,
+        });
+      },
+    });
+    this.#inspections = new WorkQueue({
+      clock,
+      concurrency: INSPECT_CONCURRENCY,
+      backoff: RETRY,
+      random,
+      work: id => this.#inspect(id),
+      onError: (id, err) =>
+        logger.debug('A container could not be read; it is tried again', { err, containerId: id }),
+    });
+    this.#follower = new EventFollower({
+      engine,
+      clock,
+      logger,
+      random,
+      onSubscribed: () => this.#readAll(),
+      onEvent: event => this.#handleEvent(event),
+      onStateChange: (state, problem) => this.#engineChanged(state, problem),
+    });
+  }
+
+  get desired(): DesiredState {
+    return this.#desired;
+  }
+
+  get proxies(): ProxyManager {
+    return this.#proxies;
+  }
+
+  get wiring(): ClientWiring {
+    return this.#wiring;
+  }
+
+  get rules(): RuleKeeper {
+    return this.#rules;
+  }
+
+  get engineStatus(): EngineStatus {
+    const { version } = this.#follower;
+    return {
+      state: this.#follower.state,
+      since: new Date(this.#engineSinceMillis).toISOString(),
+      ...version,
+      ...(this.#engineProblem !== undefined && { lastError: this.#engineProblem }),
+      ...(this.#lastSyncMillis !== undefined && { lastSyncAt: new Date(this.#lastSyncMillis).toISOString() }),
+    };
+  }
+
+  /** The guard first: no container is looked at before the direct way is shut. */
+  async start(): Promise<void> {
+    await this.#rules.start();
+    this.#follower.start();
+    this.#scheduleResync();
+  }
+
+  /** Leaves all wiring and all rules in place. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#resyncTimer?.cancel();
+    await this.#follower.stop();
+    await this.#inspections.stop();
+    await this.#wiring.stop();
+    await this.#proxies.stop();
+    await this.#rules.stop();
+  }
+
+  async confirm(address: string): Promise<Confirmed['result'] | undefined> {
+    return await this.#confirmation.confirm(address);
+  }
+
+  async #readAll(): Promise<void> {
+    const { engine, proxyNetworkName, proxySubnet, clock } = this.#options;
+    this.#network = await ensureProxyNetwork({
+      engine,
+      name: proxyNetworkName,
+      ...(proxySubnet !== undefined && { subnet: proxySubnet }),
+    });
+    this.#rules.setBridge(this.#network.bridge);
+    await this.#inventory.readAll();
+    this.#lastSyncMillis = clock.wallMillis();
+    this.#recompute({ confirmsAll: true });
+    this.#rules.check();
+    this.#wiring.refreshAll();
+  }
+
+  #handleEvent({ type, action, actorId, attributes }: EngineEvent): void {
+    if (type === 'container' && CONTAINER_ACTIONS.has(action)) this.#inspections.add(actorId);
+    if (type !== 'network') return;
+    // Docker connects before it starts: this is the earliest sign of a new container.
+    const containerId = attributes['container'];
+    if (containerId !== undefined) this.#inspections.add(containerId);
+    this.#rules.check();
+  }
+
+  async #inspect(id: string): Promise<void> {
+    await this.#inventory.readContainer(id);
+    this.#recompute();
+  }
+
+  #recompute({ confirmsAll = false } = {}): void {
+    const before = this.#desired;
+    this.#desired = desiredState(this.#inventory.snapshot, this.#options);
+    // The proxy must know who may have what before a container reaches it.
+    if (confirmsAll) this.#publisher.publishAll(this.#desired.callers);
+    else this.#publisher.publish(this.#desired.callers);
+    this.#proxies.update(this.#desired.proxies);
+    this.#wiring.update(this.#desired.clients);
+    this.#journalChanges(before);
+  }
+
+  #servingChanged(serving: ProxyMember | undefined, leaving: boolean): void {
+    void this.#rules.switchTarget(serving?.target, { flushFlows: !leaving });
+    this.#wiring.refreshAll();
+    if (serving === undefined) this.#note('No proxy is ready to serve; clients wait');
+    else
+      this.#note(`Proxy "${serving.container.name}" serves`, serving.containerId, {
+        address: serving.address,
+      });
+  }
+
+  #journalChanges(before: DesiredState): void {
+    const known = new Set(before.clients.map(({ container }) => `${container.id} ${container.startedAt}`));
+    for (const { container, plan } of this.#desired.clients) {
+      if (known.delete(`${container.id} ${container.startedAt}`)) continue;
+      if (plan.kind === 'refuse')
+        this.#note(`Client "${container.name}" is refused: ${plan.reason}`, container.id);
+      else this.#note(`Client "${container.name}" appeared`, container.id);
+    }
+    for (const { container } of before.clients) {
+      if (known.has(`${container.id} ${container.startedAt}`))
+        this.#note(`Client "${container.name}" is gone`, container.id);
+    }
+  }
+
+  #engineChanged(state: EngineState, problem: string | undefined): void {
+    this.#engineSinceMillis = this.#options.clock.wallMillis();
+    this.#engineProblem = problem;
+    this.#note(
+      state === 'connected' ? 'The Docker engine answers' : `The Docker engine: ${problem ?? state}`,
+    );
+    this.#proxies.elect();
+  }
+
+  #note(message: string, containerId?: string, fields: Record<string, unknown> = {}): void {
+    this.#options.journal.add(message, containerId);
+    this.#options.logger.info(message, { ...(containerId !== undefined && { containerId }), ...fields });
+  }
+
+  #scheduleResync(): void {
+    const { clock, resyncMillis, random } = this.#options;
+    const delayMillis = resyncMillis * (1 + RESYNC_JITTER * (2 * random() - 1));
+    this.#resyncTimer = clock.setTimer(() => {
+      void this.#resync().finally(() => {
+        if (!this.#stopped) this.#scheduleResync();
+      });
+    }, delayMillis);
+  }
+
+  async #resync(): Promise<void> {
+    try {
+      if (this.#follower.state === 'connected') await this.#readAll();
+      else this.#rules.check();
+    } catch (error) {
+      this.#options.logger.warn(`Reading everything anew failed: ${messageOf(error)}`);
+    }
+  }
+}

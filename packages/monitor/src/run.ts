@@ -1,0 +1,121 @@
+import {
+  effectiveSettings,
+  IMDS_ADDRESS,
+  localCommandRunner,
+  MsiProxyError,
+  systemClock,
+  unknownSettings,
+  type Environment,
+  type Logger,
+} from '@msi-proxy/shared';
+import { MONITOR_SETTINGS, SETTINGS_PREFIX, type MonitorSettings } from './config.ts';
+import { createEngineClient, type EngineClient } from './docker/index.ts';
+import { createVmRules } from './guard/nft-vm-rules.ts';
+import { Reconciler } from './reconcile/reconciler.ts';
+import { EventJournal } from './status/event-journal.ts';
+import { createStatusServer, type Readiness } from './status/status-server.ts';
+import { monitorStatus } from './status/monitor-status.ts';
+import { createClientNamespaces } from './wiring/client-namespace.ts';
+import { createHostWiring } from './wiring/host.ts';
+import { createNatWiring } from './wiring/nat.ts';
+import { createWiringSelector } from './wiring/select.ts';
+import type { WiringMethod } from './wiring/wiring-method.ts';
+
+export interface RunOptions {
+  readonly settings: MonitorSettings;
+  readonly environment: Environment;
+  readonly logger: Logger;
+  readonly version: string;
+  /** Starts this program again, for its `probe` command. */
+  readonly selfArgv: readonly [file: string, ...argv: string[]];
+}
+
+export interface RunningMonitor {
+  /** Stops following Docker; wiring and rules stay in place. */
+  stop(): Promise<void>;
+}
+
+/** API version of Docker Engine 25, from which on containers on internal networks only have no default route. */
+const INTERNAL_WITHOUT_ROUTE_API = 1.44;
+
+/** Starts the monitor. Does not wait for Docker, which may come later. */
+export async function run(options: RunOptions): Promise<RunningMonitor> {
+  const { settings, environment, logger, version } = options;
+  const clock = systemClock;
+  const startedAtMillis = clock.wallMillis();
+  logger.info('Starting', { version, settings: effectiveSettings(MONITOR_SETTINGS, settings) });
+  for (const name of unknownSettings(MONITOR_SETTINGS, environment, SETTINGS_PREFIX)) {
+    logger.warn(`${name} is not a setting of the monitor and has no effect`);
+  }
+
+  const engine = createEngineClient({ dockerHost: settings.dockerHost, logger });
+  const rules = createVmRules({ runner: localCommandRunner, logger });
+  const journal = new EventJournal(clock);
+  const host = createHostWiring({
+    rules,
+    proxyNetwork: settings.proxyNetwork,
+    internalNetworksAreRouted: () =>
+      Number(reconciler.engineStatus.apiVersion ?? 0) < INTERNAL_WITHOUT_ROUTE_API,
+  });
+  const nat = createNat(options, engine);
+  const reconciler: Reconciler = new Reconciler({
+    engine,
+    rules,
+    selector: createWiringSelector({ methods: [host, nat], setting: settings.wiring }),
+    clock,
+    logger,
+    random: Math.random,
+    journal,
+    guard: settings.guard,
+    redirect: settings.wiring !== 'nat',
+    proxyNetworkName: settings.proxyNetwork,
+    ...(settings.proxySubnet !== undefined && { proxySubnet: settings.proxySubnet }),
+    resyncMillis: settings.resyncSeconds * 1_000,
+    unlabelledSharers: settings.unlabelledSharers,
+    version,
+  });
+  const status = createStatusServer({
+    listen: settings.listen,
+    logger,
+    status: () => monitorStatus({ reconciler, journal, version, startedAtMillis }),
+    ready: () => readiness(reconciler, settings, clock.wallMillis()),
+  });
+
+  await status.start();
+  await reconciler.start();
+  return {
+    async stop() {
+      await reconciler.stop();
+      await status.stop();
+    },
+  };
+}
+
+function createNat({ logger, selfArgv }: RunOptions, engine: EngineClient): WiringMethod {
+  const namespaces = createClientNamespaces({
+    runner: localCommandRunner,
+    execInContainer: async (containerId, argv) => {
+      const container = await engine.inspectContainer(containerId);
+      if (container?.state !== 'running') {
+        throw new MsiProxyError('MSI_NAMESPACE_GONE', 'The container does not run', {
+          details: { containerId },
+        });
+      }
+      return await engine.runExec(containerId, argv, { user: '0' });
+    },
+  });
+  return createNatWiring({ namespaces, probeArgv: [...selfArgv, 'probe'], logger });
+}
+
+function readiness(reconciler: Reconciler, { resyncSeconds }: MonitorSettings, nowMillis: number): Readiness {
+  const { state, lastSyncAt, lastError } = reconciler.engineStatus;
+  const guard = reconciler.rules.status;
+  const reasons: string[] = [];
+  if (state !== 'connected') reasons.push(`the Docker engine is not followed: ${lastError ?? state}`);
+  if (lastSyncAt === undefined || nowMillis - Date.parse(lastSyncAt) > 2_000 * resyncSeconds) {
+    reasons.push(`containers were not read within the last ${2 * resyncSeconds} s`);
+  }
+  if (guard.state === 'not-in-place')
+    reasons.push(`the way to ${IMDS_ADDRESS} is not guarded: ${guard.reason ?? ''}`);
+  return reasons.length === 0 ? { ready: true } : { ready: false, reason: reasons.join('; ') };
+}

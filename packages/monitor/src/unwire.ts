@@ -1,0 +1,72 @@
+import { localCommandRunner, messageOf, silentLogger } from '@msi-proxy/shared';
+import type { MonitorSettings } from './config.ts';
+import { createEngineClient, type EngineClient } from './docker/index.ts';
+import { createVmRules } from './guard/nft-vm-rules.ts';
+import { desiredState } from './reconcile/desired-state.ts';
+import { Inventory } from './reconcile/inventory.ts';
+import { createClientNamespaces } from './wiring/client-namespace.ts';
+import { createNatWiring } from './wiring/nat.ts';
+
+export interface UnwireOptions {
+  readonly settings: MonitorSettings;
+  /** Name or id of one container; everything when it is left out. */
+  readonly container?: string;
+  readonly print: (line: string) => void;
+}
+
+/**
+ * Takes the wiring away: of one container, or of all and the rules of the VM too. Works without a running monitor; one
+ * that runs would wire again.
+ *
+ * @returns whether all of it could be done
+ */
+export async function unwire({ settings, container, print }: UnwireOptions): Promise<boolean> {
+  const engine = createEngineClient({ dockerHost: settings.dockerHost, logger: silentLogger });
+  let succeeded = await unwireClients(engine, settings, container, print);
+  if (container !== undefined) return succeeded;
+  try {
+    await createVmRules({ runner: localCommandRunner, logger: silentLogger }).remove();
+    print('Removed the packet rules of the VM: the way to IMDS is open to all containers');
+  } catch (error) {
+    print(`The packet rules of the VM could not be removed: ${messageOf(error)}`);
+    succeeded = false;
+  }
+  return succeeded;
+}
+
+async function unwireClients(
+  engine: EngineClient,
+  settings: MonitorSettings,
+  wanted: string | undefined,
+  print: (line: string) => void,
+): Promise<boolean> {
+  const inventory = new Inventory(engine);
+  try {
+    await inventory.readAll();
+  } catch (error) {
+    print(`Containers could not be read, so nothing was removed from them: ${messageOf(error)}`);
+    return false;
+  }
+  const namespaces = createClientNamespaces({ runner: localCommandRunner });
+  const nat = createNatWiring({ namespaces, probeArgv: ['false'], logger: silentLogger });
+  const { clients } = desiredState(inventory.snapshot, settings);
+  const matching = clients.filter(
+    ({ container }) => wanted === undefined || container.name === wanted || container.id.startsWith(wanted),
+  );
+  if (wanted !== undefined && matching.length === 0) {
+    print(`There is no running client container "${wanted}"`);
+    return false;
+  }
+  let succeeded = true;
+  for (const { container, plan } of matching) {
+    if (plan.kind !== 'wire' || !nat.suits(plan.namespace).suitable) continue;
+    try {
+      await nat.remove(plan.namespace);
+      print(`Removed the wiring inside ${container.name} (${container.id.slice(0, 12)})`);
+    } catch (error) {
+      print(`${container.name} (${container.id.slice(0, 12)}): ${messageOf(error)}`);
+      succeeded = false;
+    }
+  }
+  return succeeded;
+}
