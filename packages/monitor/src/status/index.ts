@@ -1,4 +1,3 @@
-export { EventRing } from './event-ring.ts';
 export { fetchStatus } from './fetch-status.ts';
 export { formatStatus } from './format-status.ts';
 export {
