@@ -18,16 +18,28 @@ export function createExecStream(connection: Duplex): ExecStream {
   const closed = new Promise<void>(resolve => {
     demultiplexer.once('close', resolve);
   });
-  // An error has no listener that could use it: that the stream is over is told by `closed`.
+  // Nobody could make use of an error: that the stream is over is told by `closed`.
   for (const stream of [connection, demultiplexer, stdout, stderr]) stream.on('error', () => undefined);
-  connection.once('close', () => demultiplexer.end());
+  // After a proper end, the rest is still on its way to the readers; after a cut, there is no more to come.
+  connection.once('close', () => {
+    if (!connection.readableEnded) demultiplexer.destroy();
+  });
   demultiplexer.once('close', () => {
     connection.destroy();
     stdout.end();
     stderr.end();
   });
   connection.pipe(demultiplexer);
-  return { stdin: connection, stdout, stderr, closed, destroy: () => connection.destroy() };
+  return {
+    stdin: connection,
+    stdout,
+    stderr,
+    closed,
+    destroy: () => {
+      connection.destroy();
+      demultiplexer.destroy();
+    },
+  };
 }
 
 function createDemultiplexer(stdout: Writable, stderr: Writable): Writable {
