@@ -48,11 +48,10 @@ export class EventLines {
 
   #endLine(): EngineEvent | undefined {
     const line = Buffer.concat(this.#parts).toString('utf8').trim();
-    const oversized = this.#oversized;
     this.#parts = [];
     this.#pendingBytes = 0;
     this.#oversized = false;
-    if (oversized || line === '') return undefined;
+    if (line === '') return undefined;
     const event = parseEvent(line);
     if (event === undefined) this.#logger.warn('Passing over what is no event', { line: printable(line) });
     return event;

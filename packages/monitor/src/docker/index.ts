@@ -8,6 +8,7 @@ export type {
   EngineClient,
   EngineEvent,
   EngineVersion,
+  EventOptions,
   ExecOptions,
   ExecResult,
   ExecStream,

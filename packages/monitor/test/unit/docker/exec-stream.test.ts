@@ -73,13 +73,17 @@ describe('ExecStream', () => {
     assert.deepEqual(await output, ['', '']);
   });
 
-  it('is over when it is destroyed while nobody reads what has come', async () => {
-    const stream = createExecStream(connection);
-    connection.push(frame(1, Buffer.alloc(1024 * 1024)));
-    await settle();
-    stream.destroy();
-    await stream.closed;
-    assert.ok(connection.destroyed);
+  it('is over when it is destroyed while nobody reads, however much has come and whether it has ended', async () => {
+    for (let pieces = 1; pieces <= 12; pieces++) {
+      connection = new FakeConnection();
+      const stream = createExecStream(connection);
+      for (let piece = 0; piece < pieces; piece++) connection.push(frame(1, Buffer.alloc(30 * 1024)));
+      if (pieces % 2 === 0) connection.push(null);
+      await settle();
+      stream.destroy();
+      await stream.closed;
+      assert.ok(connection.destroyed);
+    }
   });
 
   it('holds the command back while an output is not read, and loses nothing', async () => {
