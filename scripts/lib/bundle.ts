@@ -26,7 +26,7 @@ export async function bundleProgram(name: ProgramName, outfile: string): Promise
 
 /** Makes one executable ES module of an entry file and all that it imports. */
 export async function bundle(entryFile: string, outfile: string): Promise<void> {
-  await esbuild.build({
+  const { warnings } = await esbuild.build({
     entryPoints: [entryFile],
     outfile,
     bundle: true,
@@ -43,8 +43,12 @@ export async function bundle(entryFile: string, outfile: string): Promise<void> 
     },
     plugins: [leaveOut(LEFT_OUT)],
     legalComments: 'none',
-    logLevel: 'warning',
+    logLevel: 'silent',
   });
+  if (warnings.length > 0) {
+    const messages = await esbuild.formatMessages(warnings, { kind: 'warning' });
+    throw new Error(`bundling ${entryFile}:\n${messages.join('')}`);
+  }
   await chmod(outfile, 0o755);
 }
 
