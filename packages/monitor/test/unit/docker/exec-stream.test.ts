@@ -88,15 +88,16 @@ describe('ExecStream', () => {
 
   it('holds the command back while an output is not read, and loses nothing', async () => {
     const { stdout } = createExecStream(connection);
-    const piece = frame(1, Buffer.alloc(64 * 1024, 'x'));
+    const piece = frame(1, Buffer.alloc(16 * 1024, 'x'));
+    await settle();
     let accepted = 0;
     while (accepted < 1000 && connection.push(piece)) {
       accepted++;
       await settle();
     }
-    assert.ok(accepted < 10, `${accepted} pieces were taken`);
+    assert.ok(accepted > 1 && accepted < 50, `${accepted} pieces were taken`);
     connection.push(null);
-    assert.equal((await text(stdout)).length, (accepted + 1) * 64 * 1024);
+    assert.equal((await text(stdout)).length, (accepted + 1) * 16 * 1024);
   });
 
   it('refuses output that is longer than 1 MiB', async () => {
