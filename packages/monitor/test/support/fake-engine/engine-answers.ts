@@ -1,0 +1,72 @@
+import type { EngineState, FakeContainer, FakeNetwork } from './engine-state.ts';
+import { isUp } from './engine-state.ts';
+
+/** `GET /containers/{id}/json`. Since API 1.52 without the address fields from before there were networks. */
+export function containerJson(
+  container: FakeContainer,
+  state: EngineState,
+  { legacyFields }: { legacyFields: boolean },
+): unknown {
+  const { id, name, image, labels, networkMode, startedAt, pid, endpoints } = container;
+  const first = [...endpoints.values()][0] ?? '';
+  return {
+    Id: id,
+    Name: `/${name}`,
+    Platform: 'linux',
+    Image: 'sha256:0',
+    State: {
+      Status: container.state,
+      Running: isUp(container),
+      Paused: container.state === 'paused',
+      StartedAt: startedAt,
+      Pid: pid,
+    },
+    Config: { Image: image, Labels: labels },
+    HostConfig: { NetworkMode: networkMode === 'bridge' ? 'default' : networkMode, Privileged: false },
+    NetworkSettings: {
+      SandboxKey: isUp(container) ? `/var/run/docker/netns/${id.slice(0, 12)}` : '',
+      ...(legacyFields && { IPAddress: first, Gateway: '', Bridge: '' }),
+      Networks: Object.fromEntries(
+        [...endpoints].map(([networkId, address]) => {
+          const network = state.network(networkId);
+          return [network.name, { NetworkID: networkId, IPAddress: address, GlobalIPv6Address: '' }];
+        }),
+      ),
+    },
+  };
+}
+
+export function containerSummaryJson({ id, name, state, labels }: FakeContainer): unknown {
+  return { Id: id, Names: [`/${name}`], State: state, Labels: labels };
+}
+
+/** @param withContainers as `GET /networks/{id}` answers and `GET /networks` does not */
+export function networkJson(
+  network: FakeNetwork,
+  state: EngineState,
+  { withContainers }: { withContainers: boolean },
+): unknown {
+  const { id, name, driver, internal, prefix, options } = network;
+  const hasAddresses = driver !== 'host' && driver !== 'null';
+  return {
+    Id: id,
+    Name: name,
+    Driver: driver,
+    Scope: 'local',
+    Internal: internal,
+    Options: options,
+    Labels: {},
+    IPAM: {
+      Driver: 'default',
+      Config: hasAddresses ? [{ Subnet: `${prefix}.0/24`, Gateway: `${prefix}.1` }] : [],
+    },
+    Containers: withContainers
+      ? Object.fromEntries(
+          [...state.endpointsOf(network)].map(([containerId, address]) => [
+            containerId,
+            { Name: state.container(containerId).name, IPv4Address: address === '' ? '' : `${address}/24` },
+          ]),
+        )
+      : {},
+  };
+}
