@@ -6,8 +6,9 @@ import { TableKeeper } from '../nft/table-keeper.ts';
 import { combineResults } from '../wiring/apply-result.ts';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
 import { DockerUserRule } from './docker-user-rule.ts';
+import { readInheritedRules, withInheritedRules, type InheritedRules } from './inherited-rules.ts';
 import type { VmRules, VmRulesWanted } from './vm-rules.ts';
-import { TARGET_MAP, targetAddresses, targetElements, VM_TABLE, vmElements, vmTable } from './vm-table.ts';
+import { parseTargetElement, TARGET_MAP, targetElements, VM_TABLE, vmElements, vmTable } from './vm-table.ts';
 
 export interface VmRulesDependencies {
   /** Runs programs in the VM's network namespace. */
@@ -27,6 +28,8 @@ class NftVmRules implements VmRules {
   readonly #keeper = new TableKeeper();
   readonly #dockerUserRule: DockerUserRule;
   #ensured: VmRulesWanted | undefined;
+  /** Undefined until the first look at the table. */
+  #inherited: InheritedRules | undefined;
   /** A reading that has not begun: whoever asks until then shares it, as all clients do after an event. */
   #nextDrift: Promise<readonly string[]> | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -42,12 +45,15 @@ class NftVmRules implements VmRules {
     return this.#ensured?.redirect === true ? this.#ensured.target : undefined;
   }
 
-  async ensure(wanted: VmRulesWanted): Promise<ApplyResult> {
+  async ensure(known: VmRulesWanted): Promise<ApplyResult> {
     return await this.#inTurn(async () => {
+      const wanted = withInheritedRules(known, await this.#readInherited());
       // The guard first: what goes wrong after it leaves nobody with a direct way.
       const table = await this.#ensureTable(wanted);
       const chain = await this.#ensureDockerUserRule(wanted);
       this.#ensured = wanted;
+      // From here on the monitor knows, also that there is none.
+      if (known.proxyBridge !== undefined && wanted.target === known.target) this.#inherited = {};
       return combineResults(table, chain);
     });
   }
@@ -60,6 +66,7 @@ class NftVmRules implements VmRules {
       if (this.#ensured === undefined) {
         throw new MsiProxyError('MSI_INTERNAL', 'The target was switched before there were rules');
       }
+      this.#inherited = {};
       const previous = this.#ensured;
       if (previous.redirect && previous.proxyBridge !== undefined) {
         await this.#nft.load(replaceElements(VM_TABLE, TARGET_MAP, targetElements(target)));
@@ -82,9 +89,18 @@ class NftVmRules implements VmRules {
   async remove(): Promise<void> {
     await this.#inTurn(async () => {
       this.#ensured = undefined;
+      this.#inherited = {};
       await this.#removeTable();
       await this.#dockerUserRule.remove();
     });
+  }
+
+  async #readInherited(): Promise<InheritedRules> {
+    if (this.#inherited === undefined) {
+      const table = await this.#nft.read(VM_TABLE);
+      this.#inherited = table === undefined ? {} : readInheritedRules(table);
+    }
+    return this.#inherited;
   }
 
   async #ensureTable(wanted: VmRulesWanted): Promise<ApplyResult> {
@@ -94,9 +110,9 @@ class NftVmRules implements VmRules {
     const elements = vmElements(wanted);
     const { result, previousElements } = await this.#keeper.ensure(this.#nft, table, elements);
     // A target that changed while no monitor ran: nobody has seen to the connections to the old one.
-    const stale = targetAddresses(previousElements.get(TARGET_MAP) ?? []);
-    for (const address of stale) {
-      if (address !== wanted.target?.address) await this.#forgetFlowsTo(address);
+    for (const previous of (previousElements.get(TARGET_MAP) ?? []).map(parseTargetElement)) {
+      if (previous === undefined || previous.address === wanted.target?.address) continue;
+      await this.#forgetFlowsTo(previous.address);
     }
     return result;
   }

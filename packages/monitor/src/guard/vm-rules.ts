@@ -11,14 +11,17 @@ export interface VmRulesWanted {
   readonly guard: 'enforce' | 'audit' | 'off';
   /** Whether containers' requests are sent to the proxy here (`host`), or only guarded. */
   readonly redirect: boolean;
-  /** Absent until the proxy network exists. */
-  readonly proxyBridge?: ProxyBridge;
+  /** Absent until the proxy network is known: what an earlier monitor left of the redirect stays until then. */
+  readonly proxyBridge?: Pick<ProxyBridge, 'interfaceName'>;
   /**
    * The addresses on that network that belong to proxies, serving or not: they alone may reach IMDS from there. Absent:
    * whoever is on that network may.
    */
   readonly proxyAddresses?: readonly string[];
-  /** Absent while no proxy serves: requests wait (their packets are dropped) until one does. */
+  /**
+   * Absent while no proxy serves: requests wait (their packets are dropped) until one does. Before the first
+   * {@link VmRules.switchTarget} a target that an earlier monitor left stays, if it is one of {@link proxyAddresses}.
+   */
   readonly target?: Pick<ProxyTarget, 'address' | 'port'>;
 }
 

@@ -12,10 +12,13 @@ import type {
   TableDefinition,
 } from '../nft/table-definition.ts';
 import { checkedAddress, checkedEndpoint } from '../wiring/proxy-endpoint.ts';
-import type { ProxyBridge, VmRulesWanted } from './vm-rules.ts';
+import type { VmRulesWanted } from './vm-rules.ts';
 
 export const VM_TABLE = 'msi_proxy';
 export const TARGET_MAP = 'target';
+
+/** Comment of the rule that lets proxies reach IMDS. */
+export const PROXIES_RULE = 'proxies at IMDS';
 
 /** Requests that were sent to the proxy: known by where they first went. */
 const REDIRECTED = `ct status dnat ct original ip daddr ${IMDS_ADDRESS}`;
@@ -69,9 +72,10 @@ export function targetElements(target: VmRulesWanted['target']): string[] {
   return [`${IMDS_PORT} : ${address} . ${port}`];
 }
 
-/** The addresses in elements of the target map. */
-export function targetAddresses(elements: readonly string[]): string[] {
-  return elements.flatMap(element => /: (\S+) \./.exec(element)?.[1] ?? []);
+/** Reads an element of the target map; undefined for what another program put there. */
+export function parseTargetElement(element: string): VmRulesWanted['target'] {
+  const [, address, port] = /^\d+ : (\d+\.\d+\.\d+\.\d+) \. (\d+)$/.exec(element) ?? [];
+  return address === undefined ? undefined : { address, port: Number(port) };
 }
 
 function redirectChains(bridge: string): ChainDefinition[] {
@@ -146,7 +150,7 @@ function proxyPassRules(
   // In one order, so that the same proxies make the same table.
   const list = addresses === undefined ? undefined : [...new Set(addresses.map(checkedAddress))].sort();
   const source = list === undefined ? '' : `ip saddr { ${list.join(', ')} } `;
-  return [{ match: `${fromBridge} ${source}${toImds}`, verdict: 'accept', comment: 'proxies at IMDS' }];
+  return [{ match: `${fromBridge} ${source}${toImds}`, verdict: 'accept', comment: PROXIES_RULE }];
 }
 
 /** The proxy's own address is for the redirect only; ports that its operator publishes are the operator's decision. */
@@ -170,7 +174,7 @@ function proxyAddressRules(
 const AUDIT_VERDICT = 'counter limit rate 10/minute log prefix "msi-proxy guard: "';
 
 /** In nft a name that ends in `*` stands for many. Linux allows 15 characters. */
-function quoteInterface({ interfaceName }: ProxyBridge): string {
+function quoteInterface({ interfaceName }: NonNullable<VmRulesWanted['proxyBridge']>): string {
   if (/^[\w.@:-]{1,15}$/.test(interfaceName)) return `"${interfaceName}"`;
   throw new MsiProxyError(
     'MSI_SETTINGS_INVALID',

@@ -191,6 +191,47 @@ describe('The packet rules of a VM', function () {
     assert.deepEqual(await waiting, { from: 'b', peer: '172.17.0.2' });
   });
 
+  describe('when a monitor starts', () => {
+    const unknown: VmRulesWanted = { guard: 'enforce', redirect: true };
+    const proxyAddresses = [PROXY_A.address, PROXY_B.address];
+    let nextMonitor: VmRules;
+
+    beforeEach(async () => {
+      await rules.ensure({ ...SERVED, proxyAddresses });
+      nextMonitor = createVmRules({ runner: vm.runner, logger: silentLogger });
+    });
+
+    it('stay as they were until it knows the proxies', async () => {
+      assert.equal(await nextMonitor.ensure(unknown), 'unchanged');
+      assert.deepEqual(nextMonitor.target, PROXY_A);
+      assert.equal(await nextMonitor.ensure({ ...ENFORCED, proxyAddresses }), 'unchanged');
+
+      assert.deepEqual(await client.ask(IMDS_ADDRESS), { from: 'a', peer: '172.17.0.2' });
+      assert.deepEqual(await nextMonitor.drift(), []);
+    });
+
+    it('let requests wait when the last target is no proxy any more', async () => {
+      await nextMonitor.ensure(unknown);
+
+      await nextMonitor.ensure({ ...ENFORCED, proxyAddresses: [PROXY_B.address] });
+
+      assert.equal(nextMonitor.target, undefined);
+      assert.deepEqual(await client.ask(IMDS_ADDRESS, { timeoutMillis: 500 }), { failure: 'timeout' });
+      // Also when it comes back: it has to be chosen again.
+      await nextMonitor.ensure({ ...ENFORCED, proxyAddresses });
+      assert.equal(nextMonitor.target, undefined);
+    });
+
+    it('do not come back once it has said that no proxy serves', async () => {
+      await nextMonitor.ensure(unknown);
+
+      await nextMonitor.switchTarget(undefined, { flushFlows: false });
+      await nextMonitor.ensure({ ...ENFORCED, proxyAddresses });
+
+      assert.deepEqual(await client.ask(IMDS_ADDRESS, { timeoutMillis: 500 }), { failure: 'timeout' });
+    });
+  });
+
   it('send requests to a stand-in on the VM itself', async () => {
     const standIn = await vm.respond('stand-in', `${PROXY_BRIDGE.gateway}:16925`);
     try {

@@ -10,7 +10,7 @@ const B = { address: '172.31.250.3', port: 80 };
 const wanted: VmRulesWanted = {
   guard: 'enforce',
   redirect: true,
-  proxyBridge: { interfaceName: 'br-msi', gateway: '172.31.250.1' },
+  proxyBridge: { interfaceName: 'br-msi' },
   target: A,
 };
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { targetAddresses, vmElements, vmTable } from '../../../src/guard/vm-table.ts';
+import { parseTargetElement, vmElements, vmTable } from '../../../src/guard/vm-table.ts';
 import type { VmRulesWanted } from '../../../src/guard/vm-rules.ts';
 import { replaceTable } from '../../../src/nft/table-definition.ts';
 
@@ -86,12 +86,12 @@ describe('The table of a VM', () => {
   }
 });
 
-describe('targetAddresses', () => {
-  it('finds the address in an element', () => {
-    assert.deepEqual(targetAddresses(['80 : 172.31.250.2 . 8080']), ['172.31.250.2']);
+describe('parseTargetElement', () => {
+  it('reads what was written', () => {
+    assert.deepEqual(parseTargetElement('80 : 172.31.250.2 . 8080'), target);
   });
 
   it('overlooks what another program put there', () => {
-    assert.deepEqual(targetAddresses(['{"elem":1}']), []);
+    assert.equal(parseTargetElement('{"elem":1}'), undefined);
   });
 });

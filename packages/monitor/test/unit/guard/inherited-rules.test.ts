@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { readInheritedRules, withInheritedRules } from '../../../src/guard/inherited-rules.ts';
+import type { VmRulesWanted } from '../../../src/guard/vm-rules.ts';
+import { parseTable } from '../../../src/nft/table-reading.ts';
+
+const proxyBridge = { interfaceName: 'br-msi' };
+const A = { address: '172.31.250.2', port: 80 };
+const B = { address: '172.31.250.3', port: 80 };
+
+/** As nft 1.0.6 prints it. */
+function table({ sources = '{"set":["172.31.250.2","172.31.250.3"]}', target = '' } = {}) {
+  const source = `{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":${sources}}},`;
+  return parseTable(`{"nftables":[
+    {"map":{"name":"target","elem":[${target}]}},
+    {"rule":{"chain":"guard","comment":"proxies at IMDS","expr":[
+      {"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"br-msi"}},${sources === '' ? '' : source}
+      {"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":"169.254.169.254"}},
+      {"accept":null}]}}]}`);
+}
+
+describe('readInheritedRules', () => {
+  it('finds the bridge, the proxies and the serving one', () => {
+    const target = '[80,{"concat":["172.31.250.2",80]}]';
+
+    assert.deepEqual(readInheritedRules(table({ target })), {
+      proxyBridge,
+      proxyAddresses: [A.address, B.address],
+      target: A,
+    });
+  });
+
+  it('finds a single proxy', () => {
+    const inherited = readInheritedRules(table({ sources: '"172.31.250.2"' }));
+
+    assert.deepEqual(inherited, { proxyBridge, proxyAddresses: [A.address] });
+  });
+
+  it('finds that all of the network passed', () => {
+    assert.deepEqual(readInheritedRules(table({ sources: '' })), { proxyBridge });
+  });
+
+  it('finds nothing in a table without bridge', () => {
+    assert.deepEqual(readInheritedRules(parseTable('{"nftables":[]}')), {});
+  });
+});
+
+describe('withInheritedRules', () => {
+  const inherited = { proxyBridge, proxyAddresses: [A.address], target: A };
+  const unknown: VmRulesWanted = { guard: 'audit', redirect: true };
+
+  it('takes all of them while the proxy network is not known', () => {
+    assert.deepEqual(withInheritedRules(unknown, inherited), { ...unknown, ...inherited });
+  });
+
+  it('keeps the target while it is a proxy', () => {
+    const wanted = { ...unknown, proxyBridge, proxyAddresses: [B.address, A.address] };
+
+    assert.deepEqual(withInheritedRules(wanted, inherited), { ...wanted, target: A });
+  });
+
+  const unmoved: Record<string, VmRulesWanted> = {
+    'another one is wanted': { ...unknown, proxyBridge, proxyAddresses: [A.address, B.address], target: B },
+    'it is no proxy': { ...unknown, proxyBridge, proxyAddresses: [B.address] },
+    'nobody says who is a proxy': { ...unknown, proxyBridge },
+  };
+  for (const [condition, wanted] of Object.entries(unmoved)) {
+    it(`does not keep the target when ${condition}`, () => {
+      assert.deepEqual(withInheritedRules(wanted, inherited), wanted);
+    });
+  }
+});
