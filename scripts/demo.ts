@@ -60,7 +60,7 @@ function disposeOnSignals(world: World): void {
 async function buildAll({ docker, baseImage }: World): Promise<void> {
   const sizes: string[] = [];
   for (const source of [...Object.values(IMAGES), NODE_CLIENT_IMAGE]) {
-    progress(`Building ${source.repository}`);
+    hint(`Building ${source.repository}`);
     const built = await buildImage(source, { docker, ...(baseImage !== undefined && { baseImage }) });
     sizes.push(`${source.repository.split('/')[1]!} ${formatBytes(built.contentBytes)}`);
   }
@@ -91,7 +91,7 @@ async function startAll(world: World): Promise<void> {
   );
   await start(world, client(NAMES.unlabelled, {}));
   done('proxy, monitor, two labelled clients and an unlabelled container started');
-  progress('Waiting until both clients are wired');
+  hint('Waiting until both clients are wired');
   const wired = await waitUntil(() => wiredClients(world), {
     what: 'both clients to be wired (docker logs msi-demo-monitor tells more)',
     timeoutMillis: 60_000,
@@ -113,14 +113,14 @@ async function allChecks(world: World): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
   for await (const result of runChecks(world)) {
     results.push(result);
-    progress(`${shortName(result.container)}: ${result.asksFor}`);
+    hint(`${shortName(result.container)}: ${result.asksFor}`);
   }
   done(`${results.length} requests asked from inside the containers`);
   return results;
 }
 
 async function failover(world: World): Promise<CheckResult> {
-  progress('Killing the proxy and starting another one');
+  hint('Killing the proxy and starting another one');
   const result = await runFailover(world, name => startProxy(world, name));
   done('proxy killed and replaced');
   return result;
@@ -183,9 +183,15 @@ function shortName(container: string): string {
   return container.replace(/^msi-demo-/, '');
 }
 
+/** Something that takes long: said in any case. */
 function progress(text: string): void {
-  if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K  … ${text}`);
-  else console.log(`  … ${text}`);
+  if (process.stdout.isTTY) hint(text);
+  else console.log(`… ${text}`);
+}
+
+/** What is under way, on a line that the next one replaces. */
+function hint(text: string): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r\u001b[K… ${text}`);
 }
 
 function done(text: string): void {

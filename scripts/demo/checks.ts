@@ -39,7 +39,10 @@ interface Check {
 
 const VAULT = 'https://vault.azure.net';
 const MANAGEMENT = 'https://management.azure.com';
-const NO_TOKEN = 'no token';
+const NOT_GRANTED = 'no token: not granted';
+const NOT_FOUND = 'no token: Identity not found';
+
+const MAX_MESSAGE_LENGTH = 80;
 
 const IDENTITY_NAMES: Readonly<Record<string, string>> = {
   [DEFAULT_SYSTEM_IDENTITY.clientId]: 'system',
@@ -64,14 +67,14 @@ const CHECKS: readonly Check[] = [
   }),
   sdk(NAMES.reports, SYSTEM, { credential: 'managed-identity', resource: MANAGEMENT }),
   sdk(NAMES.reports, SYSTEM, { credential: 'default', resource: MANAGEMENT }),
-  sdk(NAMES.reports, NO_TOKEN, {
+  sdk(NAMES.reports, NOT_GRANTED, {
     credential: 'managed-identity',
     resource: MANAGEMENT,
     clientId: DEFAULT_APP_IDENTITY.clientId,
   }),
   curl(NAMES.unlabelled, 'instance metadata', '403', { path: instancePath('compute/name') }),
   curl(NAMES.unlabelled, 'token for Key Vault', '400 Identity not found', { path: tokenPath(VAULT) }),
-  sdk(NAMES.unlabelled, NO_TOKEN, { credential: 'default', resource: VAULT }),
+  sdk(NAMES.unlabelled, NOT_FOUND, { credential: 'default', resource: VAULT }),
 ];
 
 /** Asks for everything that the table shows, one after the other. */
@@ -117,7 +120,11 @@ function describeAnswer(answer: ImdsAnswer): string {
 }
 
 function describeResult(result: SdkResult): string {
-  return result.ok ? describeToken(result.claims) : NO_TOKEN;
+  if (result.ok) return describeToken(result.claims);
+  const known = [NOT_GRANTED, NOT_FOUND].find(text =>
+    result.message.includes(text.slice('no token: '.length)),
+  );
+  return known ?? `no token: ${result.message.slice(0, MAX_MESSAGE_LENGTH)}`;
 }
 
 function describeToken(claims: Readonly<Record<string, unknown>>): string {

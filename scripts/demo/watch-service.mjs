@@ -1,12 +1,15 @@
-// Runs inside a client: asks for metadata again and again, each time over a new connection, until the file given as the
-// first argument is there. Prints how many requests there were, how many failed, and the longest time without an answer.
-import { existsSync } from 'node:fs';
+// Runs inside a client: asks for metadata again and again, each time over a new connection. Makes the first file when it
+// is served, and ends when the second one is there. Prints how many requests there were, how many failed, and the longest
+// time without an answer.
+import { existsSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const [stopFile, url] = process.argv.slice(1);
+const [watchingFile, stopFile, url] = process.argv.slice(1);
 const result = { requests: 0, failed: 0, longestGapMillis: 0 };
+await isServed();
 let lastAnswerAt = performance.now();
+writeFileSync(watchingFile, '');
 while (!existsSync(stopFile)) {
   result.requests += 1;
   if (await isServed()) {

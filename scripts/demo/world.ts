@@ -53,7 +53,7 @@ export async function labWorld(progress: (text: string) => void): Promise<World>
       vm.keep();
       return { environment: `export DOCKER_HOST=${vm.engine.host}`, removal: ['npm run lab:clean'] };
     },
-    [Symbol.asyncDispose]: () => vm.remove(),
+    [Symbol.asyncDispose]: () => vm[Symbol.asyncDispose](),
   };
 }
 

@@ -80,7 +80,7 @@ export class Engine {
     this.#dockerd?.signal('SIGSTOP');
   }
 
-  unfreeze(): void {
+  thaw(): void {
     this.#dockerd?.signal('SIGCONT');
   }
 

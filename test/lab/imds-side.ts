@@ -79,7 +79,7 @@ export class ImdsSide {
     this.#emulator.signal('SIGSTOP');
   }
 
-  unfreeze(): void {
+  thaw(): void {
     this.#emulator.signal('SIGCONT');
   }
 }

@@ -31,6 +31,7 @@ export class SimulatedVm implements AsyncDisposable {
   #imds: ImdsSide | undefined;
   #assembly: Promise<void> | undefined;
   #removal: Promise<void> | undefined;
+  #kept = false;
 
   private constructor(record: LabRecord, options: SimulatedVmOptions) {
     this.#record = record;
@@ -101,9 +102,10 @@ export class SimulatedVm implements AsyncDisposable {
     });
   }
 
-  /** Leaves the VM running when this process ends; `npm run lab:clean` removes it. */
+  /** Leaves the VM running beyond its scope and this process; `npm run lab:clean` removes it. */
   keep(): void {
     saveRecord({ ...this.#record, kept: true });
+    this.#kept = true;
     live.delete(this);
   }
 
@@ -114,7 +116,7 @@ export class SimulatedVm implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.remove();
+    if (!this.#kept) await this.remove();
   }
 
   async #assemble(options: SimulatedVmOptions): Promise<void> {
