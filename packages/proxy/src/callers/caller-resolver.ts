@@ -37,6 +37,34 @@ export interface CallerResolverOptions {
   readonly silenceGraceMillis: number;
 }
 
+/** How long to wait, in milliseconds. */
+interface Patience {
+  /** For a monitor that can say who has the address. */
+  readonly holdMillis: number;
+  /** For a container to appear at an address of which the monitor says that nobody has it. */
+  readonly appearMillis: number;
+}
+
+interface Question {
+  readonly askedAtMillis: number;
+  readonly answer: Promise<Answer>;
+}
+
+/**
+ * `inconclusive`: the session ended before the answer, or the address changed hands while it was under way, so that
+ * nobody knows which came first.
+ */
+type Answer = Confirmed['result'] | { readonly kind: 'inconclusive' };
+
+/** `changed`: somebody else is at the address, or the monitor is in another state. */
+type Wake = { readonly kind: 'changed' | 'stopping' | 'time-up' };
+
+// While the engine hangs; frequent enough that a request is served soon after it is back.
+const ASK_AGAIN_MILLIS = 500;
+
+// A live monitor answers in milliseconds.
+const STOP_PATIENCE_MILLIS = 1_000;
+
 /**
  * Finds out who is behind a source address, and makes sure that it still is: Docker gives a freed address to the next
  * container at once, and the event that says so can be lost. So an entry is served only if it was confirmed a moment
@@ -44,8 +72,11 @@ export interface CallerResolverOptions {
  */
 export class CallerResolver {
   readonly #options: CallerResolverOptions;
-  /** Confirmations under way, so that a burst of requests from one address asks once. */
-  readonly #asking = new Map<string, Promise<Confirmed['result']>>();
+  /** The latest question about each address, so that a burst of requests from one asks once. */
+  readonly #questions = new Map<string, Question>();
+  /** Tells each request that waits of the stop. */
+  readonly #waiters = new Set<() => void>();
+  #isStopping = false;
 
   constructor(options: CallerResolverOptions) {
     this.#options = options;
@@ -59,101 +90,141 @@ export class CallerResolver {
       : undefined;
   }
 
+  /** Waits as long as a request may wait: for a container that is just starting, or for a monitor to be back. */
   async resolve(address: string): Promise<Resolution> {
-    const { table, monitor, clock, callerWaitMillis, holdMillis } = this.#options;
+    const { holdMillis, callerWaitMillis } = this.#options;
+    return await this.#resolve(address, { holdMillis, appearMillis: callerWaitMillis });
+  }
+
+  /** Says how it is now, for those who ask again by themselves. Waits only for the monitor's answer, and not long. */
+  async resolveSoon(address: string): Promise<Resolution> {
+    const isAsked = this.#options.monitor.monitorState !== 'none';
+    return await this.#resolve(address, {
+      holdMillis: isAsked ? this.#options.callerWaitMillis : 0,
+      appearMillis: 0,
+    });
+  }
+
+  /** Requests wait no more, now and later, except a moment for the answer of a monitor that is there. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const stop of [...this.#waiters]) stop();
+  }
+
+  async #resolve(address: string, patience: Patience): Promise<Resolution> {
+    const { monitor, clock } = this.#options;
     const startMillis = clock.monotonicMillis();
-    let answered = false;
+    let isNobody = false;
+    let hasAskedInStop = false;
     for (;;) {
       const known = this.fresh(address) ?? this.#servedInSilence(address);
       if (known !== undefined) return { kind: 'known', caller: known };
 
+      const asks = monitor.monitorState === 'live' && !isNobody;
+      if (this.#isStopping) {
+        if (hasAskedInStop || !asks) return { kind: 'unavailable', reason: 'the proxy is stopping' };
+        hasAskedInStop = true;
+      }
       const waitedMillis = clock.monotonicMillis() - startMillis;
-      // Once the monitor has said that it knows nobody there, only a container that is just starting can still appear.
-      const leftMillis = (answered ? callerWaitMillis : holdMillis) - waitedMillis;
-      if (leftMillis <= 0)
-        return answered ? { kind: 'nobody' } : { kind: 'unavailable', reason: this.#whyNot() };
+      const leftMillis = (isNobody ? patience.appearMillis : patience.holdMillis) - waitedMillis;
+      if (leftMillis <= 0) return isNobody ? { kind: 'nobody' } : this.#unavailable();
 
-      const changed = this.#change(address, leftMillis);
-      try {
-        if (monitor.monitorState === 'live' && !answered) {
-          const result = await Promise.race([this.#ask(address), changed.promise]);
-          if (result !== undefined) {
-            if (result.kind === 'engine-unresponsive') {
-              const entry = table.get(address);
-              if (entry !== undefined && this.#isWithinGrace(entry))
-                return { kind: 'known', caller: entry.caller };
-              await changed.promise;
-            }
-            answered = result.kind === 'nobody';
-            // A caller that was confirmed is in the table now; if its time is 0, it is as fresh as it can be.
-            if (result.kind === 'caller') return { kind: 'known', caller: result.caller };
-          }
-        } else {
-          await changed.promise;
+      const waitMillis = hasAskedInStop ? Math.min(leftMillis, STOP_PATIENCE_MILLIS) : leftMillis;
+      const outcome = await this.#wait(address, waitMillis, asks ? this.#ask(address) : undefined);
+      switch (outcome.kind) {
+        case 'caller':
+          return { kind: 'known', caller: outcome.caller };
+        case 'nobody':
+          isNobody = true;
+          break;
+        case 'engine-unresponsive': {
+          const held = this.#withinGrace(address);
+          if (held !== undefined) return { kind: 'known', caller: held };
+          await this.#wait(address, Math.min(leftMillis, ASK_AGAIN_MILLIS));
+          break;
         }
-      } finally {
-        changed.cancel();
+        case 'changed':
+          isNobody = false;
+          break;
+        case 'inconclusive':
+        case 'stopping':
+        case 'time-up':
+          break;
       }
     }
   }
 
-  #ask(address: string): Promise<Confirmed['result'] | undefined> {
-    const { monitor, table } = this.#options;
-    let asking = this.#asking.get(address);
-    if (asking === undefined) {
-      asking = monitor.confirm(address).then(result => {
-        if (result.kind === 'caller') table.confirm(result.caller);
+  #ask(address: string): Promise<Answer> {
+    const { monitor, table, clock, confirmAfterMillis } = this.#options;
+    const nowMillis = clock.monotonicMillis();
+    const asked = this.#questions.get(address);
+    // The answer to an older question may tell of a time that is too long ago.
+    if (asked !== undefined && nowMillis - asked.askedAtMillis <= confirmAfterMillis) return asked.answer;
+
+    const before = table.get(address)?.caller;
+    const answer = monitor.confirm(address).then(
+      (result): Answer => {
+        if (table.get(address)?.caller !== before) return { kind: 'inconclusive' };
+        // The monitor looked some time after it was asked; it is certain only that it was not before.
+        if (result.kind === 'caller') table.confirm(result.caller, nowMillis);
         if (result.kind === 'nobody') table.remove(address);
         return result;
-      });
-      this.#asking.set(address, asking);
-      const forget = () => this.#asking.delete(address);
-      asking.then(forget, forget);
-    }
-    // A session that ends leaves the question open; the change of state wakes those who wait.
-    return asking.catch(() => new Promise<undefined>(() => undefined));
+      },
+      (): Answer => ({ kind: 'inconclusive' }),
+    );
+    const question = { askedAtMillis: nowMillis, answer };
+    this.#questions.set(address, question);
+    void answer.finally(() => {
+      if (this.#questions.get(address) === question) this.#questions.delete(address);
+    });
+    return answer;
   }
 
   #servedInSilence(address: string): Caller | undefined {
-    if (this.#options.monitor.monitorState !== 'silent') return undefined;
-    const entry = this.#options.table.get(address);
-    return entry !== undefined && this.#isWithinGrace(entry) ? entry.caller : undefined;
+    return this.#options.monitor.monitorState === 'silent' ? this.#withinGrace(address) : undefined;
   }
 
-  #isWithinGrace(entry: CallerEntry): boolean {
-    return this.#ageMillis(entry) <= this.#options.silenceGraceMillis;
+  /** While the engine hangs it cannot give an address to another container. */
+  #withinGrace(address: string): Caller | undefined {
+    const entry = this.#options.table.get(address);
+    return entry !== undefined && this.#ageMillis(entry) <= this.#options.silenceGraceMillis
+      ? entry.caller
+      : undefined;
   }
 
   #ageMillis(entry: CallerEntry): number {
     return this.#options.clock.monotonicMillis() - entry.confirmedAtMillis;
   }
 
-  #whyNot(): string {
-    switch (this.#options.monitor.monitorState) {
-      case 'none':
-        return 'no monitor is connected to the proxy';
-      case 'silent':
-        return 'the monitor does not answer';
-      case 'live':
-        return 'the monitor could not confirm the caller in time';
-    }
+  #unavailable(): Resolution {
+    const reasons = {
+      none: 'no monitor is connected to the proxy',
+      silent: 'the monitor does not answer',
+      live: 'the monitor could not confirm the caller in time',
+    };
+    return { kind: 'unavailable', reason: reasons[this.#options.monitor.monitorState] };
   }
 
-  /** Settles when something about the address or the monitor changes, or the time is up. */
-  #change(address: string, timeoutMillis: number): { promise: Promise<undefined>; cancel: () => void } {
+  /** Waits for the answer, for somebody else at the address, for a change of the monitor, or for the time. */
+  async #wait(address: string, timeoutMillis: number, answer?: Promise<Answer>): Promise<Answer | Wake> {
     const { table, monitor, clock } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    const done = () => resolve(undefined);
-    const timer = clock.setTimer(done, timeoutMillis);
+    const { promise, resolve } = Promise.withResolvers<Wake>();
+    const wake = () => resolve({ kind: 'changed' });
+    const stop = () => resolve({ kind: 'stopping' });
+    const timer = clock.setTimer(() => resolve({ kind: 'time-up' }), timeoutMillis);
     const endTable = table.onChange(changed => {
-      if (changed === address) done();
+      // Nobody is served because an address became free; and the answer that frees it must itself be heard.
+      if (changed === address && table.get(address) !== undefined) wake();
     });
-    const endMonitor = monitor.onMonitorStateChange(done);
-    const cancel = () => {
+    const endMonitor = monitor.onMonitorStateChange(wake);
+    this.#waiters.add(stop);
+    try {
+      return await (answer === undefined ? promise : Promise.race([answer, promise]));
+    } finally {
       timer.cancel();
       endTable();
       endMonitor();
-    };
-    return { promise, cancel };
+      this.#waiters.delete(stop);
+    }
   }
 }

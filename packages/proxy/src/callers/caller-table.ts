@@ -23,6 +23,7 @@ export class CallerTable {
     return this.#entries.size;
   }
 
+  /** As long as owner and grant stay the same, so does the `caller` object. */
   get(address: string): CallerEntry | undefined {
     return this.#entries.get(address);
   }
@@ -33,20 +34,30 @@ export class CallerTable {
     return current?.containerId === containerId && current.startedAt === startedAt;
   }
 
-  /** Replaces everything; each entry counts as confirmed now. */
-  replaceAll(callers: readonly Caller[]): void {
+  /** Replaces everything. */
+  replaceAll(callers: readonly Caller[], confirmedAtMillis?: number): void {
     const kept = new Set(callers.map(({ address }) => address));
     for (const address of [...this.#entries.keys()]) {
       if (!kept.has(address)) this.remove(address);
     }
-    for (const caller of callers) this.confirm(caller);
+    for (const caller of callers) this.confirm(caller, confirmedAtMillis);
   }
 
-  /** The monitor has just seen this container at its address. */
-  confirm(caller: Caller): void {
+  /**
+   * The monitor has seen this container at its address.
+   *
+   * @param confirmedAtMillis the latest moment of which that is certain; now unless given
+   */
+  confirm(caller: Caller, confirmedAtMillis = this.#clock.monotonicMillis()): void {
     const known = this.#entries.get(caller.address);
-    this.#entries.set(caller.address, { caller, confirmedAtMillis: this.#clock.monotonicMillis() });
-    if (known === undefined || !sameCaller(known.caller, caller)) this.#tell(caller.address);
+    const isSame = known !== undefined && sameCaller(known.caller, caller);
+    if (isSame) {
+      const latestMillis = Math.max(known.confirmedAtMillis, confirmedAtMillis);
+      this.#entries.set(caller.address, { ...known, confirmedAtMillis: latestMillis });
+      return;
+    }
+    this.#entries.set(caller.address, { caller, confirmedAtMillis });
+    this.#tell(caller.address);
   }
 
   remove(address: string): void {
