@@ -54,11 +54,12 @@ export function readNetwork(answer: unknown): NetworkDetails {
   const pool = arrayOf(recordOf(network['IPAM'])['Config'])
     .map(recordOf)
     .find(config => ipv4(config['Subnet']) !== '');
-  const gateway = ipv4(pool?.['Gateway']);
+  const driver = stringOf(network['Driver']);
+  const gateway = ipv4(pool?.['Gateway']) || impliedGateway(driver, pool);
   return {
     id: stringOf(network['Id']),
     name: stringOf(network['Name']),
-    driver: stringOf(network['Driver']),
+    driver,
     internal: network['Internal'] === true,
     options: stringRecordOf(network['Options']),
     labels: stringRecordOf(network['Labels']),
@@ -82,6 +83,20 @@ function readContainerNetwork(name: string, answer: unknown): ContainerNetwork {
 // A state that is not known must not be taken for one that can be wired.
 function readState(answer: unknown): ContainerState {
   return CONTAINER_STATES.includes(stringOf(answer)) ? (answer as ContainerState) : 'dead';
+}
+
+/**
+ * An engine that was given a subnet without a gateway gives the bridge the first address, but does not tell it (seen with
+ * Docker 28). With a range for containers, the address is one of that range: which, is not known.
+ */
+function impliedGateway(driver: string, pool: Readonly<Record<string, unknown>> = {}): string {
+  if (driver !== 'bridge' || stringOf(pool['IPRange']) !== '') return '';
+  const [base = '', bits = ''] = stringOf(pool['Subnet']).split('/');
+  if (!isIPv4(base) || !/^\d{1,2}$/.test(bits)) return '';
+  const number = base.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+  const size = 2 ** (32 - Number(bits));
+  const first = number - (number % size) + 1;
+  return [24, 16, 8, 0].map(shift => Math.floor(first / 2 ** shift) % 256).join('.');
 }
 
 /** The address of `a.b.c.d` or `a.b.c.d/n`; empty for anything else. */

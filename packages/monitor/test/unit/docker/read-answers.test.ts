@@ -126,4 +126,27 @@ describe('readNetwork', () => {
     });
     assert.deepEqual([subnet, gateway, containers], [undefined, undefined, {}]);
   });
+
+  for (const [what, network, expected] of [
+    ['the first address', { Driver: 'bridge', IPAM: { Config: [{ Subnet: '10.9.0.0/16' }] } }, '10.9.0.1'],
+    [
+      'the first address of a subnet written by another of its addresses',
+      { Driver: 'bridge', IPAM: { Config: [{ Subnet: '192.168.255.77/26' }] } },
+      '192.168.255.65',
+    ],
+    [
+      'not known where containers have a range of their own',
+      { Driver: 'bridge', IPAM: { Config: [{ Subnet: '10.9.0.0/16', IPRange: '10.9.4.0/24' }] } },
+      undefined,
+    ],
+    [
+      'not known for other drivers',
+      { Driver: 'macvlan', IPAM: { Config: [{ Subnet: '10.9.0.0/16' }] } },
+      undefined,
+    ],
+  ] as const) {
+    it(`takes the gateway that the engine does not tell as ${what}`, () => {
+      assert.equal(readNetwork(network).gateway, expected);
+    });
+  }
 });
