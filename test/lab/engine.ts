@@ -80,7 +80,7 @@ export class Engine {
     this.#dockerd?.signal('SIGSTOP');
   }
 
-  thaw(): void {
+  unfreeze(): void {
     this.#dockerd?.signal('SIGCONT');
   }
 

@@ -79,7 +79,7 @@ export class ImdsSide {
     this.#emulator.signal('SIGSTOP');
   }
 
-  thaw(): void {
+  unfreeze(): void {
     this.#emulator.signal('SIGCONT');
   }
 }
