@@ -9,7 +9,8 @@ export interface AuditRecord {
   readonly resource?: string;
   readonly verdict: 'allowed' | 'denied' | 'failed';
   readonly reason?: string;
-  readonly status: number;
+  /** Absent when nothing was answered. */
+  readonly status?: number;
   readonly durationMillis: number;
 }
 

@@ -27,6 +27,7 @@ export interface CliOptions {
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly identity: ProcessIdentity;
+  readonly platform: NodeJS.Platform;
   readonly version: string;
   /** Calls back at the first request to end; the second one ends the process at once. */
   readonly onStop: (stop: () => void) => void;
@@ -76,7 +77,13 @@ export async function runCli(options: CliOptions): Promise<number> {
   }
 }
 
-async function serveUntilStopped({ environment, identity, version, onStop }: CliOptions): Promise<number> {
+async function serveUntilStopped({
+  environment,
+  identity,
+  platform,
+  version,
+  onStop,
+}: CliOptions): Promise<number> {
   const logger = createLogger({ component: 'proxy' });
   try {
     const settings = readSettings(PROXY_SETTINGS, environment);
@@ -92,6 +99,7 @@ async function serveUntilStopped({ environment, identity, version, onStop }: Cli
       logger,
       runner: localCommandRunner,
       identity,
+      platform,
       version,
     });
     await stopRequested;
@@ -117,9 +125,9 @@ function logStartFailure(logger: Logger, error: unknown): void {
   }
 }
 
-async function control({ environment, stdin, stdout, stderr }: CliOptions): Promise<number> {
+async function control({ environment, platform, stdin, stdout, stderr }: CliOptions): Promise<number> {
   const { runControl } = await import('./control/control-command.ts');
-  const { moveRoute } = await import('./route/linux-route.ts');
+  const { moveRoute } = await import('./route/route.ts');
   const { controlSocket } = readSettings({ controlSocket: PROXY_SETTINGS.controlSocket }, environment);
   return await runControl({
     socketPath: controlSocket,
@@ -127,12 +135,12 @@ async function control({ environment, stdin, stdout, stderr }: CliOptions): Prom
     stdout,
     stderr,
     clock: systemClock,
-    setRoute: wanted => moveRoute(wanted, { runner: localCommandRunner, logger: silentLogger }),
+    setRoute: wanted => moveRoute(wanted, { runner: localCommandRunner, logger: silentLogger, platform }),
   });
 }
 
 async function health({ environment }: CliOptions): Promise<number> {
   const { healthcheck } = await import('./healthcheck.ts');
   const { listen } = readSettings({ listen: PROXY_SETTINGS.listen }, environment);
-  return await healthcheck(listen.port);
+  return await healthcheck(listen);
 }

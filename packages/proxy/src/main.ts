@@ -10,6 +10,7 @@ const exitCode = await runCli({
   stdout: process.stdout,
   stderr: process.stderr,
   identity: process,
+  platform: process.platform,
   version: VERSION,
   onStop: stop => {
     let stopping = false;

@@ -1,7 +1,7 @@
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import httpProxy from 'http-proxy';
-import { codeOf, messageOf, MsiProxyError, type Clock } from '@msi-proxy/shared';
+import { codeOf, messageOf, MsiProxyError, type Clock, type Timer } from '@msi-proxy/shared';
 import { hopByHopNames, withoutHeaders } from './relay/hop-by-hop.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
@@ -12,6 +12,7 @@ export interface UpstreamAnswer {
   /** Flat list of names and values as received, without hop-by-hop headers and Content-Length. */
   readonly rawHeaders: readonly string[];
   readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
   /** As sent; of a HEAD it is not the length of the body. */
   readonly contentLength: string | undefined;
   readonly body: Buffer;
@@ -24,7 +25,12 @@ export interface RelayRequest {
   readonly target: string;
   /** The request's body, which was read before; empty for GET and HEAD. */
   readonly body: Buffer;
+  /** Connections to use. */
+  readonly agent: Agent;
+  /** For everything until the whole answer is there. */
   readonly timeoutMillis: number;
+  /** The answer will be read here: it is asked for whole and without compression. */
+  readonly isInspected: boolean;
 }
 
 export interface RelayOptions {
@@ -33,14 +39,23 @@ export interface RelayOptions {
   readonly maxResponseBytes: number;
 }
 
-interface Pending {
-  upstreamRequest: ClientRequest | undefined;
-  readonly fail: (error: MsiProxyError) => void;
-  readonly receive: (answer: IncomingMessage) => void;
+/** The events of one request to IMDS. */
+interface Attempt {
+  /** It has a connection, or is getting one; nothing has been sent yet. */
+  readonly sending: (upstreamRequest: ClientRequest) => void;
+  readonly answering: (answer: IncomingMessage) => void;
+  readonly failed: (error: unknown) => void;
 }
 
-// Never sent on. Forwarded headers are refused by the gate; these are for good measure, since IMDS rejects them too.
-const NEVER_SENT = ['host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'forwarded', 'via'];
+// IMDS is on the same machine. Long enough for a SYN that was dropped to be sent again, after 1 s.
+const CONNECT_TIMEOUT_MILLIS = 2_000;
+
+// The gate refuses X-Forwarded-For, and nothing adds one; for good measure, since IMDS refuses forwarded requests.
+const NEVER_SENT = ['expect', 'forwarded', 'via'];
+const FORWARDED_PREFIX = 'x-forwarded-';
+
+/** What makes an answer partial or unreadable. */
+const NOT_SENT_WHEN_INSPECTED = ['accept-encoding', 'range', 'if-range'];
 
 /**
  * Sends requests to IMDS through `http-proxy`. The library has known faults (docs/adr/0002), so it only does what it
@@ -50,14 +65,13 @@ const NEVER_SENT = ['host', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-
 export class Relay {
   readonly #options: RelayOptions;
   readonly #proxy: httpProxy;
-  readonly #pending = new WeakMap<IncomingMessage, Pending>();
+  readonly #attempts = new WeakMap<IncomingMessage, Attempt>();
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    const { upstream } = options;
+    const { host, port } = options.upstream.address;
     this.#proxy = httpProxy.createProxyServer({
-      target: { protocol: 'http:', host: upstream.address.host, port: upstream.address.port },
-      agent: upstream.agent,
+      target: { protocol: 'http:', host, port },
       selfHandleResponse: true,
       xfwd: false,
       ws: false,
@@ -65,79 +79,116 @@ export class Relay {
       toProxy: true,
       prependPath: false,
     });
-    this.#proxy.on('proxyReq', (upstreamRequest, request) => {
-      const pending = this.#pending.get(request);
-      if (pending !== undefined) pending.upstreamRequest = upstreamRequest;
-    });
-    this.#proxy.on('proxyRes', (answer, request) => this.#pending.get(request)?.receive(answer));
+    this.#proxy.on('proxyReq', (upstreamRequest, request) =>
+      this.#attempts.get(request)?.sending(upstreamRequest),
+    );
+    this.#proxy.on('proxyRes', (answer, request) => this.#attempts.get(request)?.answering(answer));
     // Errors reach the callback of each call; without a listener a stray one would end the process.
     this.#proxy.on('error', () => undefined);
-    this.#proxy.on('econnreset', (error, request) =>
-      this.#pending.get(request)?.fail(upstreamFailure(error)),
-    );
+    // Instead of the callback, when the client has left.
+    this.#proxy.on('econnreset', (error, request) => this.#attempts.get(request)?.failed(error));
   }
 
   /**
    * @throws {MsiProxyError} `MSI_UPSTREAM_FAILED`, `MSI_UPSTREAM_TIMEOUT` or `MSI_UPSTREAM_TOO_LARGE`
    */
   async send(relayed: RelayRequest): Promise<UpstreamAnswer> {
-    const { upstream } = this.#options;
-    this.#prepareHeaders(relayed.request);
-    relayed.request.url = relayed.target;
+    const { upstream, clock } = this.#options;
+    const { response, timeoutMillis } = relayed;
+    const end = new AbortController();
+    const clientLeft = () => end.abort(upstreamFailure(new Error('the client left before the answer')));
+    const timer = clock.setTimer(() => end.abort(timedOut('no whole answer', timeoutMillis)), timeoutMillis);
+    response.once('close', clientLeft);
+    if (response.destroyed) clientLeft();
+    this.#prepare(relayed);
     try {
-      const answer = await this.#attempt(relayed).catch((error: unknown) => {
-        // IMDS closed an idle connection at the moment when we used it again: nothing was answered, so it is safe to
-        // repeat what does not change anything.
-        if (!isStaleConnection(error) || relayed.request.method === 'POST') throw error;
-        return this.#attempt(relayed);
-      });
+      const answer = await this.#attemptTwice(relayed, end.signal);
       upstream.answered();
       return answer;
     } catch (error) {
-      if (!relayed.response.destroyed) upstream.failed(error);
+      if (!response.destroyed) upstream.failed(error);
       throw error;
-    }
-  }
-
-  #attempt({ request, response, body, timeoutMillis }: RelayRequest): Promise<UpstreamAnswer> {
-    const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
-    const pending: Pending = {
-      upstreamRequest: undefined,
-      fail: reject,
-      receive: answer => {
-        readAnswer(answer, this.#options.maxResponseBytes).then(resolve, reject);
-      },
-    };
-    const abort = (error: MsiProxyError) => {
-      reject(error);
-      pending.upstreamRequest?.destroy();
-    };
-    const clientLeft = () =>
-      abort(new MsiProxyError('MSI_UPSTREAM_FAILED', 'the client left before the answer'));
-    const timer = this.#options.clock.setTimer(
-      () => abort(new MsiProxyError('MSI_UPSTREAM_TIMEOUT', `no whole answer within ${timeoutMillis} ms`)),
-      timeoutMillis,
-    );
-    response.once('close', clientLeft);
-    this.#pending.set(request, pending);
-    this.#proxy.web(request, response, { buffer: Readable.from(body.length > 0 ? [body] : []) }, error => {
-      const reused = pending.upstreamRequest?.reusedSocket === true;
-      reject(upstreamFailure(error, reused));
-    });
-    return promise.finally(() => {
+    } finally {
       timer.cancel();
       response.off('close', clientLeft);
-    });
+    }
   }
 
-  /** The library sends `request.headers`; it does not remove what belongs to the client's connection. */
-  #prepareHeaders(request: IncomingMessage): void {
+  async #attemptTwice(relayed: RelayRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
+    try {
+      return await this.#attempt(relayed, relayed.agent, signal);
+    } catch (error) {
+      // IMDS closed an idle connection at the moment when we used it again. Nothing was answered, so what does not
+      // change anything can be repeated; on a connection of its own, since the other idle ones may be as dead.
+      if (!isStaleConnection(error) || relayed.request.method === 'POST') throw error;
+      return await this.#attempt(relayed, false, signal);
+    }
+  }
+
+  async #attempt(
+    { request, response, body }: RelayRequest,
+    agent: Agent | false,
+    signal: AbortSignal,
+  ): Promise<UpstreamAnswer> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
+    let upstreamRequest: ClientRequest | undefined;
+    let connectTimer: Timer | undefined;
+    const abort = () => {
+      reject(signal.reason as Error);
+      upstreamRequest?.destroy();
+    };
+    const failed = (error: unknown) => reject(upstreamFailure(error, upstreamRequest?.reusedSocket));
+    this.#attempts.set(request, {
+      sending: sent => {
+        upstreamRequest = sent;
+        // It waited for a free connection, and nobody wants it any more.
+        if (signal.aborted) sent.destroy();
+        else connectTimer = this.#limitConnecting(sent, reject);
+      },
+      answering: answer => {
+        readAnswer(answer, this.#options.maxResponseBytes).then(resolve, reject);
+      },
+      failed,
+    });
+    signal.addEventListener('abort', abort);
+    try {
+      const buffer = Readable.from(body.length > 0 ? [body] : []);
+      this.#proxy.web(request, response, { agent, buffer }, failed);
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', abort);
+      connectTimer?.cancel();
+    }
+  }
+
+  #limitConnecting(upstreamRequest: ClientRequest, reject: (error: Error) => void): Timer | undefined {
+    const { socket } = upstreamRequest;
+    if (socket?.connecting !== true) return undefined;
+    const timer = this.#options.clock.setTimer(() => {
+      reject(timedOut('no connection', CONNECT_TIMEOUT_MILLIS));
+      upstreamRequest.destroy();
+    }, CONNECT_TIMEOUT_MILLIS);
+    socket.once('connect', () => timer.cancel());
+    return timer;
+  }
+
+  /** The library sends `request.url` and `request.headers`; it does not remove what belongs to the client's connection. */
+  #prepare({ request, target, body, isInspected }: RelayRequest): void {
+    request.url = target;
     const { headers } = request;
-    for (const name of [...hopByHopNames(headers.connection), ...NEVER_SENT]) {
+    const dropped = new Set([
+      ...hopByHopNames(headers.connection),
+      ...NEVER_SENT,
+      ...(isInspected ? NOT_SENT_WHEN_INSPECTED : []),
+    ]);
+    for (const name of Object.keys(headers)) {
       // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- headers are deleted by name
-      delete headers[name];
+      if (dropped.has(name) || name.startsWith(FORWARDED_PREFIX)) delete headers[name];
     }
     headers.host = this.#options.upstream.hostHeader;
+    delete headers['content-length'];
+    if (body.length > 0) headers['content-length'] = String(body.length);
   }
 }
 
@@ -148,40 +199,46 @@ async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<Up
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       length += chunk.length;
+      // Leaving the loop destroys the answer and its connection.
       if (length > maxBytes) {
         throw new MsiProxyError('MSI_UPSTREAM_TOO_LARGE', `the answer is larger than ${maxBytes} bytes`);
       }
       chunks.push(chunk);
     }
   } catch (error) {
-    answer.destroy();
     throw error instanceof MsiProxyError ? error : upstreamFailure(error);
   }
-  if (!answer.complete) throw new MsiProxyError('MSI_UPSTREAM_FAILED', 'the answer broke off');
+  if (!answer.complete) throw upstreamFailure(new Error('the answer broke off'));
   const dropped = new Set([...hopByHopNames(answer.headers.connection), 'content-length']);
   return {
-    status: answer.statusCode ?? 502,
+    status: answer.statusCode!,
     statusText: answer.statusMessage ?? '',
     rawHeaders: withoutHeaders(answer.rawHeaders, dropped),
     contentType: answer.headers['content-type'],
+    contentEncoding: answer.headers['content-encoding'],
     contentLength: answer.headers['content-length'],
     body: Buffer.concat(chunks),
   };
 }
 
 class UpstreamFailure extends MsiProxyError {
-  readonly reusedSocket: boolean;
+  readonly onReusedSocket: boolean;
 
-  constructor(cause: unknown, reusedSocket: boolean) {
+  constructor(cause: unknown, onReusedSocket: boolean) {
     super('MSI_UPSTREAM_FAILED', `IMDS did not answer: ${messageOf(cause)}`, { cause });
-    this.reusedSocket = reusedSocket;
+    this.onReusedSocket = onReusedSocket;
   }
 }
 
-function upstreamFailure(cause: unknown, reusedSocket = false): UpstreamFailure {
-  return new UpstreamFailure(cause, reusedSocket);
+function upstreamFailure(cause: unknown, onReusedSocket = false): UpstreamFailure {
+  return new UpstreamFailure(cause, onReusedSocket);
+}
+
+function timedOut(what: string, millis: number): MsiProxyError {
+  return new MsiProxyError('MSI_UPSTREAM_TIMEOUT', `${what} within ${millis} ms`);
 }
 
 function isStaleConnection(error: unknown): boolean {
-  return error instanceof UpstreamFailure && error.reusedSocket && codeOf(error.cause) === 'ECONNRESET';
+  if (!(error instanceof UpstreamFailure) || !error.onReusedSocket) return false;
+  return ['ECONNRESET', 'EPIPE'].includes(codeOf(error.cause) ?? '');
 }

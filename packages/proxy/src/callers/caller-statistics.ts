@@ -12,8 +12,6 @@ const MAX_CONTAINERS = 4096;
 /** What each container asked for and was refused since the proxy started. */
 export class CallerStatistics {
   readonly #counts = new Map<string, Counts>();
-  /** Grows with each change, so that reports are sent only when there is something new. */
-  revision = 0;
 
   count(containerId: string, refusal?: string): void {
     const counts = this.#counts.get(containerId) ?? { requests: 0, refusals: 0 };
@@ -24,7 +22,6 @@ export class CallerStatistics {
     }
     this.#counts.delete(containerId);
     this.#counts.set(containerId, counts);
-    this.revision += 1;
     if (this.#counts.size > MAX_CONTAINERS) {
       const [oldest] = this.#counts.keys();
       if (oldest !== undefined) this.#counts.delete(oldest);

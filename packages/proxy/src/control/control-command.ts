@@ -8,8 +8,10 @@ import {
   MessageDecoder,
   messageOf,
   MONITOR_MESSAGE_TYPES,
+  PROXY_MESSAGE_TYPES,
   type Clock,
   type MonitorMessage,
+  type ProxyMessage,
   type SetRoute,
 } from '@msi-proxy/shared';
 
@@ -20,8 +22,10 @@ export interface ControlCommandOptions {
   readonly stderr: Writable;
   readonly clock: Clock;
   /** Moves the route to IMDS; the server itself may not any more. */
-  readonly setRoute: (wanted: Pick<SetRoute, 'address' | 'gateway'>) => Promise<void>;
+  readonly setRoute: (wanted: Pick<SetRoute, 'address' | 'gateway'>) => Promise<unknown>;
 }
+
+const CHECK_INTERVAL_MILLIS = HEARTBEAT_TIMEOUT_MILLIS / 10;
 
 /**
  * `msi-proxy control`: joins the monitor, which started it by `docker exec`, to the server. Runs as root and so carries
@@ -32,49 +36,64 @@ export interface ControlCommandOptions {
  */
 export async function runControl(options: ControlCommandOptions): Promise<number> {
   const { socketPath, stdin, stdout, stderr, clock, setRoute } = options;
-  const decoder = new MessageDecoder<MonitorMessage>(MONITOR_MESSAGE_TYPES);
   const ended = Promise.withResolvers<number>();
-  const socket = connect(socketPath);
-  socket.on('error', error => {
-    stderr.write(`MSI_CONTROL_UNAVAILABLE: ${socketPath}: ${messageOf(error)}\n`);
+  const end = (exitCode: number) => () => ended.resolve(exitCode);
+  const fail = (text: string) => {
+    stderr.write(`${text}\n`);
     ended.resolve(EXIT_FAILURE);
-  });
-  socket.on('close', () => ended.resolve(EXIT_OK));
-  socket.on('data', (chunk: Buffer) => stdout.write(chunk));
-
-  let lastHeardMillis = clock.monotonicMillis();
-  const watch = () => {
-    if (clock.monotonicMillis() - lastHeardMillis > HEARTBEAT_TIMEOUT_MILLIS) ended.resolve(EXIT_OK);
-    else timer = clock.setTimer(watch, HEARTBEAT_TIMEOUT_MILLIS / 10);
   };
-  let timer = clock.setTimer(watch, HEARTBEAT_TIMEOUT_MILLIS / 10);
+
+  const socket = connect(socketPath);
+  socket.on('error', error => fail(`MSI_CONTROL_UNAVAILABLE: ${socketPath}: ${messageOf(error)}`));
+  socket.on('close', end(EXIT_OK));
+  // Whole messages both ways: `route-set` must not fall into the middle of one.
+  const fromProxy = new MessageDecoder<ProxyMessage>(PROXY_MESSAGE_TYPES);
+  relayMessages(socket, fromProxy, message => stdout.write(encodeMessage(message)), fail);
 
   const carryOut = async ({ requestId, address, gateway }: SetRoute): Promise<void> => {
     const outcome = await setRoute({ address, gateway }).then(
-      () => ({ ok: true, message: `route moved to ${gateway}` }),
+      () => ({ ok: true, message: `the route to IMDS goes through ${gateway}` }),
       (error: unknown) => ({ ok: false, message: messageOf(error) }),
     );
     stdout.write(encodeMessage({ type: 'route-set', requestId, ...outcome }));
   };
-  stdin.on('data', (chunk: Buffer) => {
+  const fromMonitor = new MessageDecoder<MonitorMessage>(MONITOR_MESSAGE_TYPES);
+  const onMonitorMessage = (message: MonitorMessage) => {
     lastHeardMillis = clock.monotonicMillis();
-    try {
-      for (const message of decoder.push(chunk)) {
-        if (message.type === 'set-route') void carryOut(message);
-        else socket.write(encodeMessage(message));
-      }
-    } catch (error) {
-      stderr.write(`${messageOf(error)}\n`);
-      ended.resolve(EXIT_FAILURE);
-    }
-  });
-  stdin.on('end', () => ended.resolve(EXIT_OK));
-  stdin.on('error', () => ended.resolve(EXIT_OK));
-  stdout.on('error', () => ended.resolve(EXIT_OK));
+    if (message.type === 'set-route') void carryOut(message);
+    else socket.write(encodeMessage(message));
+  };
+  relayMessages(stdin, fromMonitor, onMonitorMessage, fail);
+  stdin.on('end', end(EXIT_OK));
+  stdin.on('error', end(EXIT_OK));
+  stdout.on('error', end(EXIT_OK));
 
-  const code = await ended.promise;
+  let lastHeardMillis = clock.monotonicMillis();
+  const watch = () => {
+    if (clock.monotonicMillis() - lastHeardMillis > HEARTBEAT_TIMEOUT_MILLIS) {
+      fail('MSI_CONTROL_UNAVAILABLE: the monitor has not been heard for too long');
+    } else timer = clock.setTimer(watch, CHECK_INTERVAL_MILLIS);
+  };
+  let timer = clock.setTimer(watch, CHECK_INTERVAL_MILLIS);
+
+  const exitCode = await ended.promise;
   timer.cancel();
   socket.destroy();
   stdin.destroy();
-  return code;
+  return exitCode;
+}
+
+function relayMessages<Message extends MonitorMessage | ProxyMessage>(
+  source: Readable,
+  decoder: MessageDecoder<Message>,
+  take: (message: Message) => void,
+  fail: (text: string) => void,
+): void {
+  source.on('data', (chunk: Buffer) => {
+    try {
+      for (const message of decoder.push(chunk)) take(message);
+    } catch (error) {
+      fail(`MSI_CONTROL_PROTOCOL: ${messageOf(error)}`);
+    }
+  });
 }

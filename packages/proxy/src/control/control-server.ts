@@ -1,11 +1,13 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import {
   CONTROL_PROTOCOL,
+  messageOf,
   MsiProxyError,
   type Clock,
   type Confirmed,
+  type Hello,
   type Logger,
   type Report,
   type Timer,
@@ -32,6 +34,8 @@ const REPORT_INTERVAL_MILLIS = 2_000;
 export class ControlServer implements ConfirmationSource {
   readonly #options: ControlServerOptions;
   readonly #stateListeners = new Set<() => void>();
+  /** Also those that have not said hello, and those that a newer one has replaced. */
+  readonly #sessions = new Set<MonitorSession>();
   #server: Server | undefined;
   #session: MonitorSession | undefined;
   #role: 'serving' | 'standby' | undefined;
@@ -56,23 +60,13 @@ export class ControlServer implements ConfirmationSource {
     mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
     // Left over by a server that was killed; a living one holds the listening port, which is taken first.
     rmSync(socketPath, { force: true });
-    const server = createServer(socket => {
-      new MonitorSession({
-        socket,
-        table: this.#options.table,
-        clock: this.#options.clock,
-        logger: this.#options.logger,
-        onHello: (session, hello) => this.#accept(session, hello),
-        onRole: role => this.#setRole(role),
-        onStateChange: session => {
-          if (session === this.#session) this.#tellState();
-        },
-        onEnd: session => this.#ended(session),
-      }).start();
-    });
+    const server = createServer(socket => this.#open(socket));
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      server.once('error', cause => {
+        const text = `The control socket ${socketPath} cannot be opened: ${messageOf(cause)}`;
+        reject(new MsiProxyError('MSI_LISTEN_FAILED', text, { cause }));
+      });
       server.listen(socketPath, resolve);
     });
     chmodSync(socketPath, 0o600);
@@ -82,11 +76,12 @@ export class ControlServer implements ConfirmationSource {
   async stop(): Promise<void> {
     this.#reportTimer?.cancel();
     this.sendReport();
-    this.#session?.end();
     const server = this.#server;
     if (server === undefined) return;
     this.#server = undefined;
-    await new Promise(resolve => server.close(resolve));
+    const closed = new Promise(resolve => server.close(resolve));
+    for (const session of [...this.#sessions]) session.end();
+    await closed;
   }
 
   confirm(address: string): Promise<Confirmed['result']> {
@@ -108,11 +103,38 @@ export class ControlServer implements ConfirmationSource {
     this.#session.send(report);
   }
 
-  #accept(
-    session: MonitorSession,
-    hello: { protocol: number; sessionId: string; monitorVersion: string },
-  ): void {
+  #open(socket: Socket): void {
+    const { table, clock, logger } = this.#options;
+    const session = new MonitorSession({
+      socket,
+      table,
+      clock,
+      logger,
+      onHello: (from, hello) => this.#accept(from, hello),
+      onRole: (from, role) => {
+        if (from === this.#session) this.#setRole(role);
+      },
+      onStateChange: from => {
+        if (from === this.#session) this.#tellState();
+      },
+      onEnd: from => this.#ended(from),
+    });
+    this.#sessions.add(session);
+    session.start();
+  }
+
+  #accept(session: MonitorSession, hello: Hello): void {
     const { logger, instanceId, proxyVersion, port } = this.#options;
+    const { sessionId } = hello;
+    // Also to a monitor of another protocol, so that it can say which one this proxy speaks.
+    session.send({
+      type: 'welcome',
+      protocol: CONTROL_PROTOCOL,
+      sessionId,
+      proxyVersion,
+      instanceId,
+      port: port(),
+    });
     if (hello.protocol !== CONTROL_PROTOCOL) {
       throw new MsiProxyError(
         'MSI_CONTROL_PROTOCOL',
@@ -124,17 +146,8 @@ export class ControlServer implements ConfirmationSource {
     previous?.end();
     this.#lastReport = '';
     logger.info('A monitor has connected', {
-      sessionId: hello.sessionId,
-      monitorVersion: hello.monitorVersion,
-    });
-    const { sessionId } = hello;
-    session.send({
-      type: 'welcome',
-      protocol: CONTROL_PROTOCOL,
       sessionId,
-      proxyVersion,
-      instanceId,
-      port: port(),
+      monitorVersion: hello.monitorVersion,
     });
   }
 
@@ -145,6 +158,7 @@ export class ControlServer implements ConfirmationSource {
   }
 
   #ended(session: MonitorSession): void {
+    this.#sessions.delete(session);
     if (session !== this.#session) return;
     this.#session = undefined;
     this.#options.logger.warn('The monitor has disconnected; requests wait until it is back');

@@ -9,6 +9,7 @@ import {
   SILENCE_MILLIS,
   type Clock,
   type Confirmed,
+  type Hello,
   type Logger,
   type MonitorMessage,
   type ProxyMessage,
@@ -22,18 +23,30 @@ export interface MonitorSessionOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called once, with the first message; a throw refuses the session. */
-  readonly onHello: (session: MonitorSession, hello: Extract<MonitorMessage, { type: 'hello' }>) => void;
-  readonly onRole: (role: 'serving' | 'standby') => void;
+  readonly onHello: (session: MonitorSession, hello: Hello) => void;
+  readonly onRole: (session: MonitorSession, role: 'serving' | 'standby') => void;
   /** The session became usable, fell silent, or is heard again. */
   readonly onStateChange: (session: MonitorSession) => void;
   readonly onEnd: (session: MonitorSession) => void;
 }
 
+interface Question {
+  readonly address: string;
+  readonly answer: PromiseWithResolvers<Confirmed['result']>;
+  readonly timer: Timer;
+}
+
+// Far beyond what anybody waits for an answer; it only keeps lost questions from piling up.
+const FORGET_QUESTION_MILLIS = 60_000;
+
+// For the last messages to a peer that reads.
+const FLUSH_MILLIS = 1_000;
+
 /** One session of a monitor: brings the callers, answers confirmations. */
 export class MonitorSession {
   readonly #options: MonitorSessionOptions;
   readonly #decoder = new MessageDecoder<MonitorMessage>(MONITOR_MESSAGE_TYPES);
-  readonly #questions = new Map<number, PromiseWithResolvers<Confirmed['result']>>();
+  readonly #questions = new Map<number, Question>();
   #nextRequestId = 1;
   #sessionId: string | undefined;
   #revision: number | undefined;
@@ -52,6 +65,7 @@ export class MonitorSession {
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', () => undefined); // `close` follows
     socket.on('close', () => this.end());
+    socket.on('end', () => this.end());
     this.#beat();
   }
 
@@ -72,26 +86,38 @@ export class MonitorSession {
     if (!this.#ended) this.#options.socket.write(encodeMessage(message));
   }
 
-  confirm(address: string): Promise<Confirmed['result']> {
-    const question = Promise.withResolvers<Confirmed['result']>();
-    if (this.#ended) {
-      question.reject(sessionEnded());
-      return question.promise;
-    }
+  async confirm(address: string): Promise<Confirmed['result']> {
+    if (this.#ended) throw unavailable('the control session has ended');
     const requestId = this.#nextRequestId++;
-    this.#questions.set(requestId, question);
+    const answer = Promise.withResolvers<Confirmed['result']>();
+    const timer = this.#options.clock.setTimer(() => {
+      this.#questions.delete(requestId);
+      answer.reject(unavailable('the monitor has not answered'));
+    }, FORGET_QUESTION_MILLIS);
+    this.#questions.set(requestId, { address, answer, timer });
     this.send({ type: 'confirm', requestId, address });
-    return question.promise;
+    return await answer.promise;
   }
 
+  /** What was sent before still arrives. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#pulse?.cancel();
-    this.#options.socket.destroy();
-    for (const question of this.#questions.values()) question.reject(sessionEnded());
+    this.#flush();
+    for (const { answer, timer } of this.#questions.values()) {
+      timer.cancel();
+      answer.reject(unavailable('the control session has ended'));
+    }
     this.#questions.clear();
     this.#options.onEnd(this);
+  }
+
+  #flush(): void {
+    const { socket, clock } = this.#options;
+    const timer = clock.setTimer(() => socket.destroy(), FLUSH_MILLIS);
+    socket.once('close', () => timer.cancel());
+    socket.destroySoon();
   }
 
   /** Sends heartbeats and listens for their absence. */
@@ -118,9 +144,14 @@ export class MonitorSession {
   }
 
   #receive(chunk: Buffer): void {
-    this.#lastHeardMillis = this.#options.clock.monotonicMillis();
+    if (this.#ended) return;
+    const nowMillis = this.#options.clock.monotonicMillis();
+    // What arrives at the end of a silence was held up on the way: it may tell of any moment since the last message.
+    const wasSilent = nowMillis - this.#lastHeardMillis > SILENCE_MILLIS;
+    const trueAtMillis = wasSilent ? this.#lastHeardMillis : nowMillis;
+    this.#lastHeardMillis = nowMillis;
     try {
-      for (const message of this.#decoder.push(chunk)) this.#handle(message);
+      for (const message of this.#decoder.push(chunk)) this.#handle(message, trueAtMillis);
     } catch (err) {
       this.#options.logger.error('The control session broke the protocol and ends', { err });
       this.end();
@@ -129,7 +160,7 @@ export class MonitorSession {
     this.#setSilent(false);
   }
 
-  #handle(message: MonitorMessage): void {
+  #handle(message: MonitorMessage, trueAtMillis: number): void {
     const { table, onHello, onRole } = this.#options;
     if (this.#sessionId === undefined) {
       if (message.type !== 'hello')
@@ -142,7 +173,7 @@ export class MonitorSession {
       case 'hello':
         throw protocolError('a second "hello" in one session');
       case 'snapshot':
-        table.replaceAll(message.callers);
+        table.replaceAll(message.callers, trueAtMillis);
         this.#acknowledge(message.revision);
         return;
       case 'delta':
@@ -152,21 +183,32 @@ export class MonitorSession {
           );
         }
         for (const address of message.removed) table.remove(address);
-        for (const caller of message.upserted) table.confirm(caller);
+        for (const caller of message.upserted) table.confirm(caller, trueAtMillis);
         this.#acknowledge(message.revision);
         return;
       case 'confirmed':
-        this.#questions.get(message.requestId)?.resolve(message.result);
-        this.#questions.delete(message.requestId);
+        this.#confirmed(message);
         return;
       case 'role':
-        onRole(message.role);
+        onRole(this, message.role);
         return;
       case 'heartbeat':
         return;
       case 'set-route':
         throw protocolError('"set-route" is for the control command, which did not take it');
     }
+  }
+
+  #confirmed({ requestId, result }: Confirmed): void {
+    const question = this.#questions.get(requestId);
+    if (question === undefined) return; // forgotten
+    const { address, answer, timer } = question;
+    if (result.kind === 'caller' && result.caller.address !== address) {
+      throw protocolError(`asked who has ${address}, the monitor told who has ${result.caller.address}`);
+    }
+    this.#questions.delete(requestId);
+    timer.cancel();
+    answer.resolve(result);
   }
 
   #acknowledge(revision: number): void {
@@ -181,6 +223,6 @@ function protocolError(text: string): MsiProxyError {
   return new MsiProxyError('MSI_CONTROL_PROTOCOL', text);
 }
 
-function sessionEnded(): MsiProxyError {
-  return new MsiProxyError('MSI_CONTROL_UNAVAILABLE', 'the control session has ended');
+function unavailable(text: string): MsiProxyError {
+  return new MsiProxyError('MSI_CONTROL_UNAVAILABLE', text);
 }

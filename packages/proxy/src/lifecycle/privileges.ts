@@ -8,30 +8,37 @@ export interface ProcessIdentity {
   setuid?(id: number): void;
 }
 
+export interface PrivilegesOptions {
+  readonly identity: ProcessIdentity;
+  /** User id to change to; also taken for the group. */
+  readonly user: number | 'root';
+  /** Text of `/proc/self/status`; undefined where there is none. */
+  readonly readStatus: () => string | undefined;
+}
+
 /**
  * Gives up root for good. To be called when everything that needs it is open: the port, the control socket, the route.
  *
  * @returns whether there was anything to give up
  * @throws {MsiProxyError} `MSI_PRIVILEGES_NOT_DROPPED`
  */
-export function dropPrivileges(identity: ProcessIdentity, user: number | 'root'): boolean {
+export function dropPrivileges({ identity, user, readStatus }: PrivilegesOptions): boolean {
   if (user === 'root' || identity.getuid?.() !== 0) return false;
   try {
     identity.setgroups?.([]);
     identity.setgid?.(user);
     identity.setuid?.(user);
   } catch (cause) {
-    throw new MsiProxyError(
-      'MSI_PRIVILEGES_NOT_DROPPED',
+    throw notDropped(
       `The proxy could not change to user ${user}: ${messageOf(cause)}; the container needs the capabilities SETUID and SETGID`,
-      { cause },
+      cause,
     );
   }
-  if (isRootAgain(identity)) {
-    throw new MsiProxyError(
-      'MSI_PRIVILEGES_NOT_DROPPED',
-      `The proxy could become root again after changing to ${user}`,
-    );
+  // Read back: the kernel keeps capabilities across setuid where it is told to.
+  if (isRootAgain(identity)) throw notDropped(`The proxy could become root again after changing to ${user}`);
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readStatus() ?? '')?.[1];
+  if (capabilities !== undefined && /[^0]/.test(capabilities)) {
+    throw notDropped(`The proxy still has capabilities after changing to ${user}: ${capabilities}`);
   }
   return true;
 }
@@ -43,4 +50,8 @@ function isRootAgain(identity: ProcessIdentity): boolean {
     return false;
   }
   return identity.getuid?.() === 0;
+}
+
+function notDropped(text: string, cause?: unknown): MsiProxyError {
+  return new MsiProxyError('MSI_PRIVILEGES_NOT_DROPPED', text, { cause });
 }

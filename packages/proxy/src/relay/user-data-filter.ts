@@ -15,14 +15,15 @@ const SECRET_NAMES = new Set(['userdata', 'customdata']);
 export function withoutUserData(body: Buffer, contentType: string | undefined): Buffer | undefined {
   if (body.length === 0) return body;
   const text = body.toString('utf8');
+  // UTF-16 and the like, in which the names would not be found.
+  if (text.includes('\0')) return undefined;
   // Names may be written with escapes (`\u0075serData`); only a text that has neither cannot hold one.
   if (!/userdata|customdata|\\u/i.test(text)) return body;
-  if (contentType?.startsWith('text/') === true) return withoutListedNames(text, body);
   let document: unknown;
   try {
     document = JSON.parse(text);
   } catch {
-    return undefined;
+    return contentType?.startsWith('text/') === true ? withoutListedNames(text, body) : undefined;
   }
   const { value, changed } = strip(document);
   return changed ? Buffer.from(JSON.stringify(value)) : body;

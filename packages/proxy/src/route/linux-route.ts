@@ -5,6 +5,9 @@ export interface RouteOptions {
   readonly logger: Logger;
 }
 
+/** `in-place`: it was there, and nothing was changed. */
+export type RouteOutcome = 'added' | 'in-place';
+
 interface Hop {
   readonly gateway: string;
   readonly device: string;
@@ -19,7 +22,7 @@ const DESTINATION = `${IMDS_ADDRESS}/32`;
  *
  * @throws {MsiProxyError} `MSI_ROUTE_NO_GATEWAY`, `MSI_ROUTE_NO_CAPABILITY` or `MSI_ROUTE_NOT_EFFECTIVE`
  */
-export async function ensureRoute(options: RouteOptions): Promise<void> {
+export async function ensureRoute(options: RouteOptions): Promise<RouteOutcome> {
   const [hop] = hopsOf(await readJson(options, ['route', 'show', 'default']));
   if (hop === undefined) {
     throw new MsiProxyError(
@@ -27,7 +30,7 @@ export async function ensureRoute(options: RouteOptions): Promise<void> {
       'The proxy has no default gateway: attach it to a bridge network that is not internal',
     );
   }
-  await setRoute(hop, options);
+  return await setRoute(hop, options);
 }
 
 /**
@@ -38,7 +41,7 @@ export async function ensureRoute(options: RouteOptions): Promise<void> {
 export async function moveRoute(
   { address, gateway }: { readonly address: string; readonly gateway: string },
   options: RouteOptions,
-): Promise<void> {
+): Promise<RouteOutcome> {
   const links = await readJson(options, ['-4', 'address', 'show']);
   const link = links.find(candidate =>
     arrayOf(candidate['addr_info']).some(info => isRecord(info) && info['local'] === address),
@@ -47,26 +50,14 @@ export async function moveRoute(
   if (typeof device !== 'string') {
     throw new MsiProxyError('MSI_ROUTE_NO_GATEWAY', `No interface has the address ${address}`);
   }
-  await setRoute({ gateway, device }, options);
+  return await setRoute({ gateway, device }, options);
 }
 
-async function setRoute(hop: Hop, options: RouteOptions): Promise<void> {
+async function setRoute(hop: Hop, options: RouteOptions): Promise<RouteOutcome> {
   const current = hopsOf(await readJson(options, ['route', 'show', DESTINATION]));
-  if (current.length === 1 && isSame(current[0], hop)) {
-    options.logger.info('The route to IMDS is in place', { ...hop });
-    return;
-  }
-  const argv = ['route', 'replace', DESTINATION, 'via', hop.gateway, 'dev', hop.device];
-  const { exitCode, stderr } = await run(options, argv);
-  if (exitCode !== 0) {
-    if (/not permitted/i.test(stderr)) {
-      throw new MsiProxyError(
-        'MSI_ROUTE_NO_CAPABILITY',
-        `The route to IMDS could not be added for want of the capability NET_ADMIN: start the proxy with --cap-add NET_ADMIN, or with MSI_PROXY_ROUTE=off where the route is not needed`,
-      );
-    }
-    throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', `ip ${argv.join(' ')}: ${stderr.trim()}`);
-  }
+  const isInPlace = current.length === 1 && isSame(current[0], hop);
+  if (!isInPlace) await replaceRoute(hop, options);
+
   // Read back what the kernel would do, not what was written.
   const [effective] = hopsOf(await readJson(options, ['route', 'get', IMDS_ADDRESS]));
   if (!isSame(effective, hop)) {
@@ -75,7 +66,21 @@ async function setRoute(hop: Hop, options: RouteOptions): Promise<void> {
       `The route to IMDS was set through ${hop.gateway} (${hop.device}), but goes ${effective === undefined ? 'nowhere' : `through ${effective.gateway} (${effective.device})`}`,
     );
   }
-  options.logger.info('Added the route to IMDS', { ...hop });
+  options.logger.info(isInPlace ? 'The route to IMDS is in place' : 'Added the route to IMDS', { ...hop });
+  return isInPlace ? 'in-place' : 'added';
+}
+
+async function replaceRoute(hop: Hop, options: RouteOptions): Promise<void> {
+  const argv = ['route', 'replace', DESTINATION, 'via', hop.gateway, 'dev', hop.device];
+  const { exitCode, stderr } = await run(options, argv);
+  if (exitCode === 0) return;
+  if (/not permitted/i.test(stderr)) {
+    throw new MsiProxyError(
+      'MSI_ROUTE_NO_CAPABILITY',
+      'The route to IMDS could not be added for want of the capability NET_ADMIN: start the proxy with --cap-add NET_ADMIN, or with MSI_PROXY_ROUTE=off where the route is not needed',
+    );
+  }
+  throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', `ip ${argv.join(' ')}: ${stderr.trim()}`);
 }
 
 function isSame(a: Hop | undefined, b: Hop): boolean {

@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { codeOf, messageOf, MsiProxyError, type Clock, type HostPort } from '@msi-proxy/shared';
+import { codeOf, messageOf, MsiProxyError, type Clock, type HostPort, type Logger } from '@msi-proxy/shared';
 import { badRequest } from '../answers/imds-answers.ts';
 
 export interface HttpServerOptions {
   readonly listen: HostPort;
   readonly maxConnections: number;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
@@ -33,6 +34,8 @@ export class HttpServer {
         keepAliveTimeout: KEEP_ALIVE_MILLIS,
         connectionsCheckingInterval: CHECK_INTERVAL_MILLIS,
         maxHeaderSize: MAX_HEADER_BYTES,
+        insecureHTTPParser: false,
+        requireHostHeader: false, // the handler answers in IMDS's shape
         noDelay: true,
       },
       options.handle,
@@ -64,12 +67,17 @@ export class HttpServer {
       });
       this.#server.listen(port, host, resolve);
     });
+    // Such as an accept that fails for want of file descriptors.
+    this.#server.on('error', err =>
+      this.#options.logger.error('A connection could not be accepted', { err }),
+    );
   }
 
   /** Accepts no more, lets requests under way finish for so long, and ends what is left. */
   async drain(graceMillis: number): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
+    if (!this.#server.listening) return;
     const closed = new Promise<void>(resolve => {
       this.#server.close(() => resolve());
     });

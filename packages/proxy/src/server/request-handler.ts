@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
-  codeOf,
   INSTANCE_HEADER,
+  MsiProxyError,
   type Caller,
   type Clock,
   type EndpointGroup,
@@ -47,7 +47,12 @@ export interface RequestHandlerOptions {
   /** What the health check of the proxy's own container is told. */
   readonly health: () => { readonly healthy: boolean; readonly details: Readonly<Record<string, unknown>> };
   readonly isDraining: () => boolean;
+  /** Whether connections end with their next answer, so that clients come to another proxy. */
+  readonly endsConnections: () => boolean;
 }
+
+// Answers are small; a client that reads so slowly holds memory for nothing.
+const SEND_TIMEOUT_MILLIS = 10_000;
 
 // Well-known SDKs send a dozen headers. Node's own limit would cut the list silently, and hide what comes after.
 const MAX_HEADERS = 64;
@@ -61,30 +66,31 @@ export class RequestHandler {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
+    const { clock, logger } = this.#options;
     response.on('error', () => undefined); // the client left; `close` follows
-    const startMillis = this.#options.clock.monotonicMillis();
-    this.#route(request, response, startMillis).catch((err: unknown) => {
-      this.#options.logger.error('A request failed unexpectedly', { err });
+    this.#limitSending(response);
+    this.#route(request, response, clock.monotonicMillis()).catch((err: unknown) => {
+      logger.error('A request failed unexpectedly', { err });
       if (response.headersSent) response.destroy();
       else sendLocalAnswer(response, internalError('instance'), { close: true });
     });
   }
 
+  /** Answers what needs no caller before it waits for anything: SDKs give their probes some 300 ms. */
   async #route(request: IncomingMessage, response: ServerResponse, startMillis: number): Promise<void> {
     const address = sourceAddress(request);
     const { method = '', url: target = '', rawHeaders } = request;
-    if (rawHeaders.length > 2 * MAX_HEADERS) {
-      sendLocalAnswer(response, badRequest('instance', 'Too many headers'), { close: true });
-      this.#audit(
-        { address, group: 'none', verdict: 'denied', reason: 'too-many-headers', status: 400 },
-        startMillis,
-      );
+    const malformed = malformedReason(request);
+    if (malformed !== undefined) {
+      sendLocalAnswer(response, badRequest('instance', malformed.text), { close: true });
+      const { reason } = malformed;
+      this.#audit({ address, group: 'none', verdict: 'denied', reason, status: 400 }, startMillis);
       return;
     }
     const verdict = passGate({ method, target, rawHeaders });
     if (verdict.kind === 'answer') {
-      // An unread body must not be taken for the next request.
-      const close = this.#options.isDraining() || verdict.reason === 'body' || verdict.reason === 'method';
+      // A body that is not read must not be taken for the next request.
+      const close = this.#options.endsConnections() || announcesBody(request);
       sendLocalAnswer(response, verdict.answer, { close });
       const { reason, answer } = verdict;
       // Probes of SDKs are no news.
@@ -92,7 +98,7 @@ export class RequestHandler {
       this.#audit({ address, group: 'none', verdict: 'denied', reason, status: answer.status }, startMillis);
       return;
     }
-    if (verdict.request.endpoint.group === 'ready') await this.#answerReady(address, response);
+    if (verdict.request.endpoint.group === 'ready') await this.#answerReady(address, request, response);
     else await this.#answer(verdict.request, address, request, response, startMillis);
   }
 
@@ -106,6 +112,7 @@ export class RequestHandler {
     const { requireIdentity, statistics, sources } = this.#options;
     const { group, errorShape } = gated.endpoint;
     const body = await readBody(request, gated.contentLength);
+    if (body === undefined) return; // the client left
     const resolution = await this.#resolve(address);
     if (resolution.kind === 'unavailable') {
       const answer = serviceUnavailable(errorShape, `Try again: ${resolution.reason}`);
@@ -117,19 +124,19 @@ export class RequestHandler {
       return;
     }
     const caller = resolution.kind === 'known' ? resolution.caller : undefined;
-    const record = { address, group, ...(caller && { caller }) };
     const decision = authorize(gated, caller?.grant, { requireIdentity });
-    const facts = {
+    const record = {
+      address,
+      group,
+      ...(caller && { caller }),
       ...(decision.identity && { identity: decision.identity }),
       ...(decision.resource !== undefined && { resource: decision.resource }),
     };
     if (decision.kind === 'deny') {
       if (caller !== undefined) statistics.count(caller.containerId, decision.reason);
       const { answer, reason } = decision;
-      this.#send(response, caller, () =>
-        sendLocalAnswer(response, answer, { close: this.#options.isDraining() }),
-      );
-      this.#audit({ ...record, ...facts, verdict: 'denied', reason, status: answer.status }, startMillis);
+      sendLocalAnswer(response, answer, { close: this.#options.endsConnections() });
+      this.#audit({ ...record, verdict: 'denied', reason, status: answer.status }, startMillis);
       return;
     }
     // Authorisation allows nothing to an address that nobody has; said once more for the type.
@@ -137,32 +144,30 @@ export class RequestHandler {
     statistics.count(caller.containerId);
     try {
       const answer = await sources(group)({ request, response, gated, decision, caller, body });
-      this.#send(response, caller, () =>
-        sendUpstreamAnswer(response, answer, { close: this.#options.isDraining() }),
-      );
-      this.#audit({ ...record, ...facts, verdict: 'allowed', status: answer.status }, startMillis);
-    } catch (error) {
-      const code = codeOf(error);
-      if (code === undefined) throw error;
-      if (!response.destroyed) {
-        sendLocalAnswer(response, serviceUnavailable(errorShape, 'The metadata service does not answer'), {
-          close: true,
-        });
+      if (!this.#options.table.holds(caller)) {
+        // The address has changed hands since; the answer is not for its new owner.
+        response.destroy();
+        this.#audit({ ...record, verdict: 'failed', reason: 'caller-gone' }, startMillis);
+        return;
       }
-      this.#options.logger.debug('IMDS failed', { err: error, containerId: caller.containerId });
-      this.#audit({ ...record, ...facts, verdict: 'failed', reason: code, status: 503 }, startMillis);
+      sendUpstreamAnswer(response, answer, { close: this.#options.endsConnections() });
+      this.#audit({ ...record, verdict: 'allowed', status: answer.status }, startMillis);
+    } catch (err) {
+      if (!(err instanceof MsiProxyError)) throw err;
+      if (response.destroyed) {
+        this.#audit({ ...record, verdict: 'failed', reason: 'client-left' }, startMillis);
+        return;
+      }
+      const answer = serviceUnavailable(errorShape, 'The metadata service does not answer');
+      sendLocalAnswer(response, answer, { close: true });
+      this.#options.logger.debug('IMDS failed', { err, containerId: caller.containerId });
+      this.#audit({ ...record, verdict: 'failed', reason: err.code, status: 503 }, startMillis);
     }
   }
 
-  /** Sends, unless the address has changed hands since the request was admitted: the answer is not for its new owner. */
-  #send(response: ServerResponse, caller: Caller | undefined, send: () => void): void {
-    if (caller !== undefined && !this.#options.table.holds(caller)) response.destroy();
-    else send();
-  }
-
   /** The proxy's own path: for wiring checks, for containers that wait for their wiring, and for its health check. */
-  async #answerReady(address: string, response: ServerResponse): Promise<void> {
-    const answer = isLoopback(address) ? this.#healthAnswer() : readyAnswer(await this.#resolve(address));
+  async #answerReady(address: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const answer = isFromInside(request) ? this.#healthAnswer() : await this.#readyAnswer(address);
     const headers = {
       ...answer.headers,
       [INSTANCE_HEADER]: this.#options.instanceId,
@@ -174,6 +179,24 @@ export class RequestHandler {
   #healthAnswer(): LocalAnswer {
     const { healthy, details } = this.#options.health();
     return jsonAnswer(healthy ? 200 : 503, { healthy, ...details });
+  }
+
+  async #readyAnswer(address: string): Promise<LocalAnswer> {
+    const reason = this.#options.isDraining()
+      ? 'this proxy is stopping'
+      : notReadyReason(await this.#options.resolver.resolveSoon(address));
+    return reason === undefined
+      ? jsonAnswer(200, { ready: true })
+      : jsonAnswer(503, { ready: false, reason });
+  }
+
+  /** Ends connections to clients that do not read their answer. */
+  #limitSending(response: ServerResponse): void {
+    response.once('prefinish', () => {
+      const timer = this.#options.clock.setTimer(() => response.destroy(), SEND_TIMEOUT_MILLIS);
+      response.once('finish', () => timer.cancel());
+      response.once('close', () => timer.cancel());
+    });
   }
 
   async #resolve(address: string): Promise<Resolution> {
@@ -188,14 +211,9 @@ export class RequestHandler {
   }
 }
 
-function readyAnswer(resolution: Resolution): LocalAnswer {
-  const reason = notReadyReason(resolution);
-  return reason === undefined ? jsonAnswer(200, { ready: true }) : jsonAnswer(503, { ready: false, reason });
-}
-
 function notReadyReason(resolution: Resolution): string | undefined {
   if (resolution.kind === 'unavailable') return resolution.reason;
-  if (resolution.kind === 'nobody') return 'the monitor does not know this address';
+  if (resolution.kind === 'nobody') return 'this container is not known yet';
   return grantProblem(resolution.caller.grant);
 }
 
@@ -210,19 +228,47 @@ function grantProblem(grant: Grant): string | undefined {
   }
 }
 
-/** The gate has bounded the length. */
-async function readBody(request: IncomingMessage, contentLength: number): Promise<Buffer> {
+/** The gate has bounded the length. @returns `undefined` when the client leaves in the middle */
+async function readBody(request: IncomingMessage, contentLength: number): Promise<Buffer | undefined> {
   if (contentLength === 0) return Buffer.alloc(0);
   const chunks: Buffer[] = [];
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch {
+    return undefined;
+  }
   return Buffer.concat(chunks);
 }
 
-/** IPv4 in its own notation also where the socket listens on IPv6. */
-function sourceAddress(request: IncomingMessage): string {
-  return (request.socket.remoteAddress ?? '').replace(/^::ffff:/i, '');
+/** What makes a request of HTTP's form no request of ours, whatever it asks. */
+function malformedReason({
+  rawHeaders,
+  headers,
+  httpVersion,
+}: IncomingMessage): { reason: string; text: string } | undefined {
+  if (rawHeaders.length > 2 * MAX_HEADERS) return { reason: 'too-many-headers', text: 'Too many headers' };
+  // Node's own check is off: its answer would have no body, and SDKs parse every body.
+  if (httpVersion === '1.1' && headers.host === undefined) {
+    return { reason: 'host-missing', text: 'The Host header is missing' };
+  }
+  return undefined;
 }
 
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
+function announcesBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0);
+}
+
+/** IPv4 in its own notation also where the socket listens on IPv6. */
+function plainAddress(address: string | undefined): string {
+  return (address ?? '').replace(/^::ffff:/i, '');
+}
+
+function sourceAddress({ socket }: IncomingMessage): string {
+  return plainAddress(socket.remoteAddress);
+}
+
+/** From the proxy's own network namespace: nobody else can ask from the very address that is asked. */
+function isFromInside({ socket }: IncomingMessage): boolean {
+  return plainAddress(socket.remoteAddress) === plainAddress(socket.localAddress);
 }

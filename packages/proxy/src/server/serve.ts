@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import {
   effectiveSettings,
   systemClock,
   unknownSettings,
   type CommandRunner,
-  type EndpointGroup,
   type Environment,
   type Logger,
 } from '@msi-proxy/shared';
@@ -16,11 +16,11 @@ import { PROXY_SETTINGS, SETTINGS_PREFIX, type ProxySettings } from '../config.t
 import { ControlServer } from '../control/control-server.ts';
 import { dropPrivileges, type ProcessIdentity } from '../lifecycle/privileges.ts';
 import { Relay } from '../relay.ts';
-import { ensureRoute } from '../route/linux-route.ts';
-import { Upstream } from '../upstream/upstream.ts';
+import { ensureRoute } from '../route/route.ts';
+import { laneOf, Upstream, type Lane } from '../upstream/upstream.ts';
 import { HttpServer } from './http-server.ts';
 import { createRelaySource } from './relay-source.ts';
-import { RequestHandler } from './request-handler.ts';
+import { RequestHandler, type AnswerSource } from './request-handler.ts';
 
 export interface ServeOptions {
   readonly settings: ProxySettings;
@@ -28,6 +28,7 @@ export interface ServeOptions {
   readonly logger: Logger;
   readonly runner: CommandRunner;
   readonly identity: ProcessIdentity;
+  readonly platform: NodeJS.Platform;
   readonly version: string;
 }
 
@@ -40,7 +41,7 @@ export interface RunningProxy {
 
 /** Starts the server: route, port, control socket, and only then without root's rights. */
 export async function serve(options: ServeOptions): Promise<RunningProxy> {
-  const { settings, environment, logger, runner, identity, version } = options;
+  const { settings, environment, logger, runner, identity, platform, version } = options;
   const clock = systemClock;
   const instanceId = randomUUID();
   logger.info('Starting', { version, instanceId, settings: effectiveSettings(PROXY_SETTINGS, settings) });
@@ -48,7 +49,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     logger.warn(`${name} is not a setting of the proxy and has no effect`);
   }
 
-  if (settings.route === 'auto') await ensureRoute({ runner, logger });
+  const route = settings.route === 'auto' ? await ensureRoute({ runner, logger, platform }) : 'off';
 
   const table = new CallerTable(clock);
   const statistics = new CallerStatistics();
@@ -70,10 +71,14 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     }),
   });
   const resolver = new CallerResolver({ table, monitor: control, clock, ...settings });
-  const general = createRelaySource({ relay, timeoutMillis: settings.upstreamTimeoutMillis });
-  const scheduledEvents = createRelaySource({ relay, timeoutMillis: settings.scheduledEventsTimeoutMillis });
-  const sources = (group: EndpointGroup | 'versions') =>
-    group === 'scheduledevents' || group === 'scheduledevents-ack' ? scheduledEvents : general;
+  const { upstreamTimeoutMillis, scheduledEventsTimeoutMillis } = settings;
+  const source = (lane: Lane, timeoutMillis: number) =>
+    createRelaySource({ relay, agent: upstream.agents[lane], timeoutMillis });
+  const sources: Readonly<Record<Lane, AnswerSource>> = {
+    identity: source('identity', upstreamTimeoutMillis),
+    'scheduled-events': source('scheduled-events', scheduledEventsTimeoutMillis),
+    general: source('general', upstreamTimeoutMillis),
+  };
   const handler = new RequestHandler({
     instanceId,
     table,
@@ -83,10 +88,11 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     logger,
     clock,
     requireIdentity: settings.requireIdentity,
-    sources,
+    sources: group => sources[laneOf(group)],
     health: () => ({
       healthy: !server.isDraining,
       details: {
+        route,
         monitor: control.monitorState,
         callers: table.size,
         imds: upstream.state.state,
@@ -94,28 +100,42 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
       },
     }),
     isDraining: () => server.isDraining,
+    // A connection stays on this proxy whatever the wiring says, until this proxy ends it.
+    endsConnections: () => server.isDraining || control.role === 'standby',
   });
   const server: HttpServer = new HttpServer({
     listen: settings.listen,
     maxConnections: settings.maxConnections,
     clock,
+    logger,
     handle: (request, response) => handler.handle(request, response),
   });
 
-  await server.start();
-  await control.start();
-  if (dropPrivileges(identity, settings.user)) logger.info('Dropped root rights', { user: settings.user });
-  logger.info('Ready', { port: server.port });
-
-  return {
-    port: server.port,
-    instanceId,
-    async stop() {
-      const drained = server.drain(settings.drainMillis);
-      control.sendReport();
-      await drained;
-      await control.stop();
-      upstream.destroy();
-    },
+  const stop = async () => {
+    const drained = server.drain(settings.drainMillis);
+    resolver.stop();
+    control.sendReport();
+    await drained;
+    await control.stop();
+    upstream.destroy();
   };
+  try {
+    await server.start();
+    await control.start();
+    if (dropPrivileges({ identity, user: settings.user, readStatus }))
+      logger.info('Gave up root', { user: settings.user });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  logger.info('Ready', { port: server.port });
+  return { port: server.port, instanceId, stop };
+}
+
+function readStatus(): string | undefined {
+  try {
+    return readFileSync('/proc/self/status', 'utf8');
+  } catch {
+    return undefined; // not Linux
+  }
 }
