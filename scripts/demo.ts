@@ -13,8 +13,8 @@ import {
 } from '../test/lab/index.ts';
 import { runChecks, type CheckResult } from './demo/checks.ts';
 import { runFailover } from './demo/failover.ts';
-import { DEMO_LABEL, NAMES } from './demo/names.ts';
-import { engineWorld, labWorld, type World } from './demo/world.ts';
+import { DEMO_LABEL, DEMO_TAG, NAMES } from './demo/names.ts';
+import { DEMO_IMAGES, engineWorld, labWorld, type World } from './demo/world.ts';
 import { labObstacle } from './lib/debian-packages.ts';
 import { engineAnswers } from './lib/docker-client.ts';
 import { buildImage, IMAGES, NODE_CLIENT_IMAGE } from './lib/image-builder.ts';
@@ -59,9 +59,13 @@ function disposeOnSignals(world: World): void {
 
 async function buildAll({ docker, baseImage }: World): Promise<void> {
   const sizes: string[] = [];
-  for (const source of [...Object.values(IMAGES), NODE_CLIENT_IMAGE]) {
+  for (const source of DEMO_IMAGES) {
     hint(`Building ${source.repository}`);
-    const built = await buildImage(source, { docker, ...(baseImage !== undefined && { baseImage }) });
+    const built = await buildImage(source, {
+      docker,
+      tag: DEMO_TAG,
+      ...(baseImage !== undefined && { baseImage }),
+    });
     sizes.push(`${source.repository.split('/')[1]!} ${formatBytes(built.contentBytes)}`);
   }
   done(`images built, each with one file of ours: ${sizes.join(', ')}`);
@@ -70,7 +74,10 @@ async function buildAll({ docker, baseImage }: World): Promise<void> {
 async function startAll(world: World): Promise<void> {
   await world.startUpstream();
   await startProxy(world, NAMES.proxy);
-  await start(world, world.monitor({ name: NAMES.monitor, image: `${IMAGES.monitor.repository}:latest` }));
+  await start(
+    world,
+    world.monitor({ name: NAMES.monitor, image: `${IMAGES.monitor.repository}:${DEMO_TAG}` }),
+  );
   await start(
     world,
     clientContainer(
@@ -127,7 +134,7 @@ async function failover(world: World): Promise<CheckResult> {
 }
 
 async function startProxy(world: World, name: string): Promise<void> {
-  const image = `${IMAGES.proxy.repository}:latest`;
+  const image = `${IMAGES.proxy.repository}:${DEMO_TAG}`;
   // The network is there once a monitor has run; before that, the proxy starts on the default one and is moved.
   const hasNetwork = (await world.run(['network', 'inspect', PROXY_NETWORK])).exitCode === 0;
   const env = world.proxyEnvironment();
@@ -139,7 +146,7 @@ async function start({ docker }: World, container: ContainerOptions): Promise<vo
 }
 
 function client(name: string, labels: Labels): ContainerOptions {
-  return { name, labels, image: `${NODE_CLIENT_IMAGE.repository}:latest` };
+  return { name, labels, image: `${NODE_CLIENT_IMAGE.repository}:${DEMO_TAG}` };
 }
 
 function show(results: readonly CheckResult[]): void {

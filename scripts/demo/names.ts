@@ -1,6 +1,9 @@
 /** On every container of the demo, so that all can be found again. */
 export const DEMO_LABEL = 'msi-proxy-demo';
 
+/** Not `latest`: the demo must not replace, nor remove, images that somebody works with. */
+export const DEMO_TAG = 'demo';
+
 export const NAMES = {
   proxy: 'msi-demo-proxy',
   secondProxy: 'msi-demo-proxy-2',

@@ -13,8 +13,13 @@ import {
 } from '../../test/lab/index.ts';
 import { installLabPackages } from '../lib/debian-packages.ts';
 import { dockerClient } from '../lib/docker-client.ts';
-import { IMAGES } from '../lib/image-builder.ts';
-import { DEMO_LABEL, NAMES } from './names.ts';
+import { IMAGES, NODE_CLIENT_IMAGE } from '../lib/image-builder.ts';
+import { DEMO_LABEL, DEMO_TAG, NAMES } from './names.ts';
+
+export const DEMO_IMAGES = [...Object.values(IMAGES), NODE_CLIENT_IMAGE];
+
+/** What the Dockerfiles are based on by themselves. */
+const PUBLIC_BASE_IMAGE = 'node:24-bookworm-slim';
 
 /** Where the demo runs: an engine, and something that answers as IMDS for it. */
 export interface World extends AsyncDisposable {
@@ -71,17 +76,18 @@ export async function engineWorld(): Promise<World> {
       `an earlier demo is still there: docker rm --force $(docker ps -aq --filter label=${DEMO_LABEL})`,
     );
   }
+  const hadBase = (await run(['image', 'inspect', PUBLIC_BASE_IMAGE])).exitCode === 0;
   const hadNetwork = (await run(['network', 'inspect', PROXY_NETWORK])).exitCode === 0;
   let kept = false;
   let upstream = '';
   return {
-    description: `Docker ${version} at ${process.env['DOCKER_HOST'] ?? ''}, IMDS emulated in a container`,
+    description: `Docker ${version} at ${process.env['DOCKER_HOST'] ?? ''}, IMDS emulated in a container (until the end, its other containers get no metadata)`,
     docker,
     run,
     startUpstream: async () => {
       if (!hadNetwork) await docker(['network', 'create', PROXY_NETWORK]);
       const emulator = NAMES.emulator;
-      const image = `${IMAGES['imds-emulator'].repository}:latest`;
+      const image = `${IMAGES['imds-emulator'].repository}:${DEMO_TAG}`;
       await docker(
         runArguments({ name: emulator, image, network: PROXY_NETWORK, labels: { [DEMO_LABEL]: '' } }),
       );
@@ -103,6 +109,7 @@ export async function engineWorld(): Promise<World> {
         removal: [
           `docker exec ${NAMES.monitor} msi-monitor unwire --all`,
           `docker rm --force $(docker ps --all --quiet --filter label=${DEMO_LABEL})`,
+          `docker rmi ${demoImages(hadBase).join(' ')}`,
           ...(hadNetwork ? [] : [`docker network rm ${PROXY_NETWORK}`]),
         ],
       };
@@ -113,8 +120,15 @@ export async function engineWorld(): Promise<World> {
       const containers = await containersOfDemo(docker);
       if (containers.length > 0) await docker(['rm', '--force', '--volumes', ...containers]);
       if (!hadNetwork) await run(['network', 'rm', PROXY_NETWORK]);
+      await run(['rmi', ...demoImages(hadBase)]);
     },
   };
+}
+
+/** The images that the demo brought to an engine. */
+function demoImages(hadBase: boolean): string[] {
+  const built = DEMO_IMAGES.map(({ repository }) => `${repository}:${DEMO_TAG}`);
+  return hadBase ? built : [...built, PUBLIC_BASE_IMAGE];
 }
 
 async function containersOfDemo(docker: Docker): Promise<string[]> {
