@@ -94,14 +94,14 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
 function createNat({ logger, selfArgv }: RunOptions, engine: EngineClient): WiringMethod {
   const namespaces = createClientNamespaces({
     runner: localCommandRunner,
-    execInContainer: async (containerId, argv) => {
+    execInContainer: async (containerId, argv, options) => {
       const container = await engine.inspectContainer(containerId);
       if (container?.state !== 'running') {
         throw new MsiProxyError('MSI_NAMESPACE_GONE', 'The container does not run', {
           details: { containerId },
         });
       }
-      return await engine.runExec(containerId, argv, { user: '0' });
+      return await engine.runExec(containerId, argv, { ...options, user: '0' });
     },
   });
   return createNatWiring({ namespaces, probeArgv: [...selfArgv, 'probe'], logger });
