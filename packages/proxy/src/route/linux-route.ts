@@ -1,4 +1,11 @@
-import { IMDS_ADDRESS, messageOf, MsiProxyError, type CommandRunner, type Logger } from '@msi-proxy/shared';
+import {
+  IMDS_ADDRESS,
+  messageOf,
+  MsiProxyError,
+  printable,
+  type CommandRunner,
+  type Logger,
+} from '@msi-proxy/shared';
 
 export interface RouteOptions {
   readonly runner: CommandRunner;
@@ -99,7 +106,13 @@ async function readJson(options: RouteOptions, argv: readonly string[]): Promise
   if (exitCode !== 0) {
     throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', `ip ${argv.join(' ')}: ${stderr.trim()}`);
   }
-  return stdout.trim() === '' ? [] : arrayOf(JSON.parse(stdout)).filter(isRecord);
+  if (stdout.trim() === '') return [];
+  try {
+    return arrayOf(JSON.parse(stdout)).filter(isRecord);
+  } catch (cause) {
+    const text = `ip ${argv.join(' ')} printed no JSON: ${printable(stdout.trim())}`;
+    throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', text, { cause });
+  }
 }
 
 async function run({ runner }: RouteOptions, argv: readonly string[]) {
