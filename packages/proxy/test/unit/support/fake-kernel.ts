@@ -1,0 +1,79 @@
+import type { CommandResult, CommandRunner } from '@msi-proxy/shared';
+
+export interface FakeRoute {
+  readonly dst: string;
+  readonly gateway?: string;
+  readonly dev: string;
+}
+
+export interface FakeKernelState {
+  routes: FakeRoute[];
+  /** Address by interface. */
+  readonly addresses: Readonly<Record<string, string>>;
+}
+
+/** `ip` of iproute2 on a routing table in memory. Answers have the form of `ip -json`, iproute2 6.1. */
+export class FakeKernel implements CommandRunner {
+  readonly state: FakeKernelState;
+  /** Commands that change something. */
+  readonly writes: string[] = [];
+  /** What `ip route replace` answers instead of doing it. */
+  refusal: string | undefined;
+  /** Whether `ip route replace` says that it did it, and did not. */
+  ignoresWrites = false;
+
+  constructor(state: FakeKernelState) {
+    this.state = state;
+  }
+
+  async run(file: string, argv: readonly string[]): Promise<CommandResult> {
+    await Promise.resolve();
+    const command = [file, ...argv].join(' ');
+    switch (command) {
+      case 'ip -json route show default':
+        return json(this.state.routes.filter(({ dst }) => dst === 'default'));
+      case 'ip -json route show 169.254.169.254/32':
+        return json(this.state.routes.filter(({ dst }) => dst === '169.254.169.254'));
+      case 'ip -json route get 169.254.169.254':
+        return this.#lookUp();
+      case 'ip -json -4 address show':
+        return json(
+          Object.entries(this.state.addresses).map(([ifname, local]) => ({
+            ifname,
+            addr_info: [{ family: 'inet', local, prefixlen: 16, scope: 'global' }],
+          })),
+        );
+      default:
+        return this.#write(command, argv);
+    }
+  }
+
+  #lookUp(): CommandResult {
+    const route =
+      this.state.routes.find(({ dst }) => dst === '169.254.169.254') ??
+      this.state.routes.find(({ dst }) => dst === 'default');
+    if (route === undefined) return failed('RTNETLINK answers: Network is unreachable\n');
+    return json([{ ...route, dst: '169.254.169.254', prefsrc: this.state.addresses[route.dev], cache: [] }]);
+  }
+
+  #write(command: string, argv: readonly string[]): CommandResult {
+    const replace = /^ip route replace 169\.254\.169\.254\/32 via (\S+) dev (\S+)$/.exec(command);
+    if (replace === null) throw new Error(`an unexpected command: ${argv.join(' ')}`);
+    this.writes.push(command);
+    if (this.refusal !== undefined) return failed(this.refusal);
+    if (!this.ignoresWrites) {
+      const [, gateway = '', dev = ''] = replace;
+      const others = this.state.routes.filter(({ dst }) => dst !== '169.254.169.254');
+      this.state.routes = [...others, { dst: '169.254.169.254', gateway, dev }];
+    }
+    return { exitCode: 0, stdout: '', stderr: '' };
+  }
+}
+
+function json(value: unknown): CommandResult {
+  return { exitCode: 0, stdout: `${JSON.stringify(value)}\n`, stderr: '' };
+}
+
+function failed(stderr: string): CommandResult {
+  return { exitCode: 2, stdout: '', stderr };
+}
