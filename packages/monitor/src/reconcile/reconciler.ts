@@ -205,7 +205,6 @@ export class Reconciler {
       name: proxyNetworkName,
       ...(proxySubnet !== undefined && { subnet: proxySubnet }),
     });
-    this.#rules.setBridge(this.#network.bridge);
     await this.#inventory.readAll();
     this.#lastSyncMillis = clock.wallMillis();
     this.#recompute({ confirmsAll: true });
@@ -233,9 +232,23 @@ export class Reconciler {
     // The proxy must know who may have what before a container reaches it.
     if (confirmsAll) this.#publisher.publishAll(this.#desired.callers);
     else this.#publisher.publish(this.#desired.callers);
+    this.#admitProxies();
     this.#proxies.update(this.#desired.proxies);
     this.#wiring.update(this.#desired.clients);
     this.#journalChanges(before);
+  }
+
+  /** Lets exactly the proxies through to IMDS, among all that may be on their network. */
+  #admitProxies(): void {
+    if (this.#network === undefined) return;
+    const { id, bridge } = this.#network;
+    const attached = this.#desired.proxies.flatMap(({ networks }) =>
+      networks.filter(({ networkId }) => networkId === id),
+    );
+    this.#rules.setProxies(
+      bridge,
+      attached.map(({ address }) => address).filter(address => address !== ''),
+    );
   }
 
   #servingChanged(serving: ProxyMember | undefined, leaving: boolean): void {

@@ -20,6 +20,9 @@ export class RuleKeeper {
   readonly #options: RuleKeeperOptions;
   readonly #queue: WorkQueue;
   #bridge: ProxyBridge | undefined;
+  #proxyAddresses: readonly string[] = [];
+  /** Something was set that is not in the rules yet. */
+  #outdated = false;
   #target: ProxyTarget | undefined;
   #problem: string | undefined = 'not set yet';
   #repairs = 0;
@@ -62,10 +65,17 @@ export class RuleKeeper {
     this.#queue.add(KEY);
   }
 
-  setBridge(bridge: ProxyBridge): void {
-    if (bridge.interfaceName === this.#bridge?.interfaceName && bridge.gateway === this.#bridge.gateway)
+  /**
+   * Sets by which network the proxies go, and which addresses on it are theirs: only they may reach IMDS from there,
+   * whoever else is on it.
+   */
+  setProxies(bridge: ProxyBridge, addresses: readonly string[]): void {
+    const sorted = [...addresses].sort();
+    if (bridge.interfaceName === this.#bridge?.interfaceName && sorted.join() === this.#proxyAddresses.join())
       return;
     this.#bridge = bridge;
+    this.#proxyAddresses = sorted;
+    this.#outdated = true;
     this.#queue.add(KEY);
   }
 
@@ -74,8 +84,10 @@ export class RuleKeeper {
     target: ProxyTarget | undefined,
     options: { readonly flushFlows: boolean },
   ): Promise<void> {
-    this.#target = target;
     try {
+      // A proxy must be let through to IMDS before clients are sent to it.
+      if (this.#outdated && target !== undefined) await this.#ensure();
+      this.#target = target;
       await this.#options.rules.switchTarget(target, options);
     } catch (error) {
       this.#options.logger.warn('The proxy could not be switched at once; the rules are made anew', {
@@ -91,15 +103,16 @@ export class RuleKeeper {
 
   async #ensure(): Promise<void> {
     const { rules, guard, redirect, logger } = this.#options;
-    const hadProblem = this.#problem !== undefined;
+    const isExpected = this.#problem !== undefined || this.#outdated;
+    this.#outdated = false;
     const result = await rules.ensure({
       guard,
       redirect,
-      ...(this.#bridge && { proxyBridge: this.#bridge }),
+      ...(this.#bridge && { proxyBridge: this.#bridge, proxyAddresses: this.#proxyAddresses }),
       ...(this.#target && { target: this.#target }),
     });
     this.#problem = undefined;
-    if (result === 'repaired' && !hadProblem) {
+    if (result === 'repaired' && !isExpected) {
       this.#repairs += 1;
       logger.warn('The packet rules of the VM had changed and were mended', { repairs: this.#repairs });
     } else if (result !== 'unchanged')
@@ -107,6 +120,7 @@ export class RuleKeeper {
   }
 
   #fail(error: unknown): void {
+    this.#outdated = true;
     const problem = messageOf(error);
     if (problem !== this.#problem)
       this.#options.logger.error('The packet rules of the VM cannot be set', { err: error });
