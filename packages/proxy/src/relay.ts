@@ -208,7 +208,6 @@ async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<Up
   } catch (error) {
     throw error instanceof MsiProxyError ? error : upstreamFailure(error);
   }
-  if (!answer.complete) throw upstreamFailure(new Error('the answer broke off'));
   const dropped = new Set([...hopByHopNames(answer.headers.connection), 'content-length']);
   return {
     status: answer.statusCode!,
