@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CONTROL_PROTOCOL,
+  HEARTBEAT_INTERVAL_MILLIS,
+  HEARTBEAT_TIMEOUT_MILLIS,
+  silentLogger,
+  SILENCE_MILLIS,
+  type Report,
+} from '@msi-proxy/shared';
+import { FakeClock } from '@msi-proxy/shared/testing';
+import { CallerTable } from '../../../src/callers/caller-table.ts';
+import { ControlServer } from '../../../src/control/control-server.ts';
+import { callerAt } from '../support/callers.ts';
+import { FakeMonitor } from '../support/fake-monitor.ts';
+import { until } from '../support/until.ts';
+
+const A = '172.17.0.2';
+const B = '172.17.0.3';
+
+describe('the control server', () => {
+  let folder: string;
+  let socketPath: string;
+  let clock: FakeClock;
+  let table: CallerTable;
+  let report: Report;
+  let server: ControlServer;
+  let states: string[];
+  const monitors: FakeMonitor[] = [];
+
+  function connectMonitor(): FakeMonitor {
+    const monitor = new FakeMonitor(socketPath);
+    monitors.push(monitor);
+    return monitor;
+  }
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'msi-proxy-'));
+    socketPath = join(folder, 'run', 'control.sock');
+    clock = new FakeClock();
+    table = new CallerTable(clock);
+    report = { type: 'report', upstream: { state: 'unknown' }, draining: false, callers: [] };
+    states = [];
+    server = new ControlServer({
+      socketPath,
+      table,
+      clock,
+      logger: silentLogger,
+      instanceId: 'instance',
+      proxyVersion: '1.2.3',
+      port: () => 8080,
+      report: () => report,
+    });
+    server.onMonitorStateChange(() => states.push(server.monitorState));
+    await server.start();
+  });
+
+  afterEach(async () => {
+    for (const monitor of monitors.splice(0)) monitor.leave();
+    await server.stop();
+    await rm(folder, { recursive: true });
+    assert.equal(clock.pendingTimers, 0, 'a timer was leaked');
+  });
+
+  it('opens a socket that only its owner can use, in a folder that only its owner can see', async () => {
+    assert.equal((await stat(socketPath)).mode & 0o777, 0o600);
+    assert.equal((await stat(join(folder, 'run'))).mode & 0o777, 0o700);
+  });
+
+  it('takes over the socket that a killed server left', async () => {
+    await server.stop();
+    await writeFile(socketPath, '');
+    await server.start();
+    await connectMonitor().join([]);
+  });
+
+  describe('begins a session', () => {
+    it('by saying who it is', async () => {
+      const monitor = await connectMonitor().join([]);
+      assert.deepEqual(monitor.received[0], {
+        type: 'welcome',
+        protocol: CONTROL_PROTOCOL,
+        sessionId: 'session',
+        proxyVersion: '1.2.3',
+        instanceId: 'instance',
+        port: 8080,
+      });
+    });
+
+    it('that counts from the first snapshot on', async () => {
+      const monitor = connectMonitor();
+      monitor.hello();
+      await until(() => monitor.messages('welcome').length === 1);
+      assert.equal(server.monitorState, 'none');
+      await monitor.snapshot([callerAt(A)]);
+      assert.equal(server.monitorState, 'live');
+      assert.deepEqual(states, ['live']);
+    });
+
+    it('not with a monitor of another protocol, which is told the version of this one', async () => {
+      const monitor = connectMonitor();
+      monitor.hello(CONTROL_PROTOCOL + 1);
+      await until(() => monitor.isEnded);
+      assert.equal(monitor.messages('welcome')[0]?.protocol, CONTROL_PROTOCOL);
+      assert.equal(server.monitorState, 'none');
+    });
+
+    it('not with one that is replaced by an unfit one', async () => {
+      const monitor = await connectMonitor().join([callerAt(A)]);
+      const other = connectMonitor();
+      other.hello(CONTROL_PROTOCOL + 1);
+      await until(() => other.isEnded);
+      assert.equal(server.monitorState, 'live');
+      assert.equal(monitor.isEnded, false);
+    });
+
+    const faults: [name: string, text: string][] = [
+      ['that does not say hello', '{"type":"heartbeat","sessionId":"x"}\n'],
+      ['that does not speak JSON', 'GET / HTTP/1.1\n'],
+      ['that sends a message of no known type', '{"type":"surprise"}\n'],
+    ];
+    for (const [name, text] of faults) {
+      it(`not with one ${name}`, async () => {
+        const monitor = connectMonitor();
+        monitor.sendText(text);
+        await until(() => monitor.isEnded);
+        assert.equal(server.monitorState, 'none');
+      });
+    }
+  });
+
+  describe('keeps the table', () => {
+    it('as snapshots and deltas say, where an address can change hands in one delta', async () => {
+      const monitor = await connectMonitor().join([callerAt(A), callerAt(B)]);
+      await monitor.delta([A], [callerAt(A, { containerId: 'd'.repeat(64) })]);
+      assert.equal(table.get(A)?.caller.containerId, 'd'.repeat(64));
+      assert.equal(table.size, 2);
+      await monitor.delta([B], []);
+      assert.equal(table.size, 1);
+      await monitor.snapshot([callerAt(B)]);
+      assert.equal(table.get(A), undefined);
+      assert.deepEqual(
+        monitor.messages('ack').map(({ revision }) => revision),
+        [1, 2, 3, 4],
+      );
+    });
+
+    it('and ends a session in which a revision is missing, so that the next one begins with a snapshot', async () => {
+      const monitor = await connectMonitor().join([callerAt(A)]);
+      monitor.send({ type: 'delta', revision: 3, removed: [A], upserted: [] });
+      await until(() => monitor.isEnded);
+      assert.equal(server.monitorState, 'none');
+      assert.notEqual(table.get(A), undefined, 'half of a broken session was applied');
+    });
+
+    it('and ends a session that begins with a delta', async () => {
+      const monitor = connectMonitor();
+      monitor.hello();
+      monitor.send({ type: 'delta', revision: 1, removed: [], upserted: [] });
+      await until(() => monitor.isEnded);
+    });
+
+    it('when the session ends', async () => {
+      const monitor = await connectMonitor().join([callerAt(A)]);
+      monitor.leave();
+      await until(() => server.monitorState === 'none');
+      assert.notEqual(table.get(A), undefined);
+    });
+  });
+
+  describe('asks', () => {
+    it('who has an address', async () => {
+      await connectMonitor().join([callerAt(A)]);
+      assert.deepEqual(await server.confirm(A), { kind: 'caller', caller: callerAt(A) });
+      assert.deepEqual(await server.confirm(B), { kind: 'nobody' });
+    });
+
+    it('nobody when there is no session', async () => {
+      await assert.rejects(server.confirm(A), { code: 'MSI_CONTROL_UNAVAILABLE' });
+    });
+
+    it('and is told when the session ends before the answer', async () => {
+      const monitor = await connectMonitor().join([]);
+      monitor.confirm = () => undefined;
+      const asking = assert.rejects(server.confirm(A), { code: 'MSI_CONTROL_UNAVAILABLE' });
+      await until(() => monitor.messages('confirm').length === 1);
+      monitor.leave();
+      await asking;
+    });
+
+    it('and forgets a question that is never answered', async () => {
+      const monitor = await connectMonitor().join([]);
+      monitor.confirm = () => undefined;
+      const asking = assert.rejects(server.confirm(A), { message: 'the monitor has not answered' });
+      await clock.advance(60_000);
+      await asking;
+    });
+
+    it('and ends a session that answers for another address', async () => {
+      const monitor = await connectMonitor().join([]);
+      monitor.confirm = () => ({ kind: 'caller', caller: callerAt(B) });
+      await assert.rejects(server.confirm(A), { code: 'MSI_CONTROL_UNAVAILABLE' });
+      await until(() => monitor.isEnded);
+    });
+  });
+
+  describe('lets the newest session win', () => {
+    it('and ends the one before', async () => {
+      const first = await connectMonitor().join([callerAt(A)]);
+      const second = await connectMonitor().join([callerAt(B)]);
+      await until(() => first.isEnded);
+      assert.equal(server.monitorState, 'live');
+      assert.equal(table.get(A), undefined);
+      await second.delta([], [callerAt(A)]);
+    });
+
+    it('so that the one before cannot change the table any more', async () => {
+      const first = await connectMonitor().join([callerAt(A)]);
+      const second = connectMonitor();
+      second.hello();
+      await until(() => second.messages('welcome').length === 1);
+      first.send({ type: 'delta', revision: 2, removed: [A], upserted: [] });
+      await second.snapshot([callerAt(A)]);
+      await until(() => first.isEnded);
+      assert.notEqual(table.get(A), undefined);
+      assert.equal(server.monitorState, 'live');
+    });
+  });
+
+  describe('listens for silence', () => {
+    it('and sends heartbeats', async () => {
+      const monitor = await connectMonitor().join([]);
+      await clock.advance(2 * HEARTBEAT_INTERVAL_MILLIS);
+      await until(() => monitor.messages('heartbeat').length >= 2);
+      assert.equal(monitor.messages('heartbeat')[0]?.sessionId, 'session');
+    });
+
+    it('which it tells from an ended session', async () => {
+      const monitor = await connectMonitor().join([callerAt(A)]);
+      await clock.advance(SILENCE_MILLIS + HEARTBEAT_INTERVAL_MILLIS);
+      assert.equal(server.monitorState, 'silent');
+      monitor.send({ type: 'heartbeat', sessionId: 'session' });
+      await until(() => server.monitorState === 'live');
+      assert.deepEqual(states, ['live', 'silent', 'live']);
+    });
+
+    it('and does not take what was held up for a confirmation', async () => {
+      const monitor = await connectMonitor().join([callerAt(A)]);
+      await clock.advance(20_000);
+      await monitor.delta([], [callerAt(A), callerAt(B)]);
+      assert.equal(table.get(A)?.confirmedAtMillis, 0);
+      assert.equal(table.get(B)?.confirmedAtMillis, 0);
+      await monitor.delta([], [callerAt(A)]);
+      assert.equal(table.get(A)?.confirmedAtMillis, 20_000);
+    });
+
+    it('and gives the session up after long', async () => {
+      const monitor = await connectMonitor().join([]);
+      await clock.advance(HEARTBEAT_TIMEOUT_MILLIS + HEARTBEAT_INTERVAL_MILLIS);
+      assert.equal(server.monitorState, 'none');
+      await until(() => monitor.isEnded);
+    });
+
+    it('also of one who never says hello', async () => {
+      const monitor = connectMonitor();
+      monitor.sendText(' ');
+      await until(() => clock.pendingTimers === 2);
+      await clock.advance(HEARTBEAT_TIMEOUT_MILLIS + 2 * HEARTBEAT_INTERVAL_MILLIS);
+      await until(() => monitor.isEnded);
+    });
+  });
+
+  describe('reports', () => {
+    it('what is new, every two seconds', async () => {
+      const monitor = await connectMonitor().join([]);
+      await clock.advance(2_000);
+      await until(() => monitor.messages('report').length === 1);
+      await clock.advance(10_000);
+      report = { ...report, callers: [{ containerId: 'c', requests: 1, refusals: 0 }] };
+      await clock.advance(2_000);
+      await until(() => monitor.messages('report').length === 2);
+      assert.deepEqual(monitor.messages('report')[1], report);
+    });
+
+    it('everything to a new session', async () => {
+      const first = await connectMonitor().join([]);
+      await clock.advance(2_000);
+      await until(() => first.messages('report').length === 1);
+      const second = await connectMonitor().join([]);
+      await clock.advance(2_000);
+      await until(() => second.messages('report').length === 1);
+    });
+
+    it('that it stops, before the session ends', async () => {
+      const monitor = await connectMonitor().join([]);
+      report = { ...report, draining: true };
+      await server.stop();
+      await until(() => monitor.isEnded);
+      assert.equal(monitor.messages('report').at(-1)?.draining, true);
+    });
+  });
+
+  it('remembers the role that the current monitor gives', async () => {
+    const monitor = await connectMonitor().join([]);
+    assert.equal(server.role, undefined);
+    monitor.send({ type: 'role', role: 'standby' });
+    await until(() => server.role === 'standby');
+    monitor.send({ type: 'role', role: 'serving' });
+    await until(() => server.role === 'serving');
+  });
+
+  it('stops at once, also with connections that never said hello', async () => {
+    const monitor = connectMonitor();
+    monitor.sendText(' ');
+    await until(() => clock.pendingTimers === 2);
+    await server.stop();
+    await until(() => monitor.isEnded);
+  });
+});
