@@ -64,7 +64,8 @@ export const PROXY_SETTINGS = {
   confirmAfterMillis: integerSetting({
     env: 'MSI_PROXY_CONFIRM_AFTER_MS',
     description: 'Age at which the owner of an address must be confirmed again before it is served.',
-    defaultValue: 1_000,
+    // Docker needs longer than this to end a container and start another one at its address.
+    defaultValue: 100,
     min: 0,
     max: 60_000,
     unit: 'milliseconds',

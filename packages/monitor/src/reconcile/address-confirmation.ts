@@ -1,4 +1,4 @@
-import type { Caller, Clock, Confirmed, Logger } from '@msi-proxy/shared';
+import { codeOf, type Caller, type Clock, type Confirmed, type Logger } from '@msi-proxy/shared';
 import type { EngineClient } from '../docker/index.ts';
 
 export interface AddressConfirmationOptions {
@@ -16,6 +16,9 @@ export interface AddressConfirmationOptions {
 // An engine that is busy answers an inspect within a second or two; a proxy gives up after ten.
 const DEADLINE_MILLIS = 8_000;
 const PING_TIMEOUT_MILLIS = 1_000;
+
+/** An engine that hangs, or is not there: it gives no address to anybody. */
+const SILENT_ENGINE: readonly string[] = ['MSI_ENGINE_UNRESPONSIVE', 'MSI_ENGINE_UNREACHABLE'];
 
 /** Answers the proxies' question who has an address now: from a fresh reading, never from memory. */
 export class AddressConfirmation {
@@ -60,10 +63,11 @@ export class AddressConfirmation {
     }
   }
 
+  /** Whether anything at all comes from the engine: an error is an answer too. */
   async #engineAnswers(): Promise<boolean> {
     return await this.#options.engine.ping(PING_TIMEOUT_MILLIS).then(
       () => true,
-      () => false,
+      (error: unknown) => !SILENT_ENGINE.includes(codeOf(error) ?? ''),
     );
   }
 }
