@@ -12,8 +12,13 @@ import {
 } from '@msi-proxy/shared';
 import { badRequest, forbidden, identityNotFound } from '../answers/imds-answers.ts';
 import type { LocalAnswer } from '../answers/local-answer.ts';
-import type { GatedRequest } from '../gate/gated-request.ts';
-import { identityParameter, isIdentityParameter, requestedIdentity } from './identity-parameter.ts';
+import type { GatedRequest, QueryParameter } from '../gate/gated-request.ts';
+import {
+  identityParameter,
+  isIdentityParameter,
+  requestedIdentity,
+  type IdentityGroup,
+} from './identity-parameter.ts';
 
 /** Why a request was denied; stable words for metrics and audit lines. */
 export type DenyReason =
@@ -49,23 +54,35 @@ export interface Denied {
 }
 
 export interface AuthorizeOptions {
-  /** Refuse clients whose policy names no identity, instead of letting them use any of the VM's. */
+  /**
+   * Give no tokens to clients whose policy names no identity, instead of those of any of the VM's. A policy of `*` alone
+   * names none either: it is the same as one without identity labels.
+   */
   readonly requireIdentity: boolean;
 }
 
 /**
- * Token parameters that do not change whose token it is or for what audience. A client whose policy is restricted may use
+ * Parameters that do not change whose token it is or for what audience. A client whose policy is restricted may use
  * only these besides identity and resource, because nobody knows what IMDS reads into others; one that may have
  * everything may send everything.
  */
-const HARMLESS_TOKEN_PARAMETERS = new Set([
+const HARMLESS_PARAMETERS = new Set([
   'api-version',
+  'cred-api-version',
   'resource',
+  // How fresh, and with which capabilities of the client. Azure AD reads the audience from elsewhere.
   'bypass_cache',
   'claims',
   'token_sha256_to_refresh',
   'xms_cc',
 ]);
+
+/**
+ * Who issues the token, in Microsoft's clouds; for the same identity (IMDS's swagger), so it is harmless. Hadoop sends
+ * it. Any other host would be one to which IMDS might prove itself as the identity.
+ */
+const MICROSOFT_AUTHORITY =
+  /^https:\/\/login\.(?:microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn|chinacloudapi\.cn|windows\.net)(?:\/[A-Za-z0-9.-]*)?\/?$/;
 
 /** Decides whether this caller may have this. `grant` is absent when nobody is known at the caller's address. */
 export function authorize(
@@ -88,7 +105,7 @@ export function authorize(
     const text = `Endpoint group "${group}" is not granted to this container (label ${ENDPOINTS_LABEL})`;
     return deny('endpoint-not-granted', forbidden(endpoint.errorShape, text));
   }
-  if (group === 'token' || group === 'credential') return authorizeIdentity(request, policy, options);
+  if (group === 'token' || group === 'credential') return authorizeIdentity(request, group, policy, options);
   return {
     kind: 'allow',
     target,
@@ -103,10 +120,21 @@ function denyUnlabelled({ endpoint }: GatedRequest): Denied {
   return deny('not-labelled', forbidden(endpoint.errorShape, text));
 }
 
-function authorizeIdentity(request: GatedRequest, policy: ClientPolicy, options: AuthorizeOptions): Decision {
-  const requested = requestedIdentity(request.query);
-  if (requested.kind === 'malformed')
+function authorizeIdentity(
+  request: GatedRequest,
+  group: IdentityGroup,
+  policy: ClientPolicy,
+  options: AuthorizeOptions,
+): Decision {
+  const requested = requestedIdentity(request.query, group);
+  if (requested.kind === 'malformed') {
     return deny('identity-malformed', badRequest('identity', requested.text));
+  }
+  if (requested.kind === 'named' && !requested.isReadByImds && policy.identities !== 'any') {
+    // IMDS would ignore it and choose, perhaps an identity that is not granted.
+    const text = `${requested.parameter} is not understood here; name the identity by client_id`;
+    return deny('identity-malformed', badRequest('identity', text));
+  }
 
   const resource = request.query.find(({ name }) => name === 'resource')?.value;
   const facts = {
@@ -114,19 +142,21 @@ function authorizeIdentity(request: GatedRequest, policy: ClientPolicy, options:
     ...(resource !== undefined && { resource }),
   };
   const denial =
+    requiredIdentityDenial(policy, options) ??
     parameterDenial(request, policy) ??
     (requested.kind === 'named'
       ? namedIdentityDenial(requested.identity, policy)
-      : unnamedIdentityDenial(policy, options)) ??
-    (request.endpoint.group === 'token' ? resourceDenial(resource, policy) : undefined);
+      : unnamedIdentityDenial(policy)) ??
+    (group === 'token' ? resourceDenial(resource, policy) : credentialDenial(policy));
   if (denial !== undefined) return { ...denial, ...facts };
 
-  if (requested.kind === 'named')
+  if (requested.kind === 'named') {
     return { kind: 'allow', target: request.target, ...facts, stripUserData: false };
+  }
   // A default of `system` adds nothing: IMDS has no parameter for it. On a VM that has no system-assigned identity but
   // exactly one user-assigned, IMDS would answer with that one.
   const { defaultIdentity } = policy;
-  const added = defaultIdentity && identityParameter(defaultIdentity);
+  const added = defaultIdentity && identityParameter(defaultIdentity, group);
   return {
     kind: 'allow',
     target: added === undefined ? request.target : appendParameter(request.target, added),
@@ -136,16 +166,26 @@ function authorizeIdentity(request: GatedRequest, policy: ClientPolicy, options:
   };
 }
 
+/** Whether the request names an identity or not: the policy is what must. */
+function requiredIdentityDenial(
+  { identities, defaultIdentity }: ClientPolicy,
+  { requireIdentity }: AuthorizeOptions,
+): Denied | undefined {
+  if (!requireIdentity || defaultIdentity !== undefined || identities !== 'any') return undefined;
+  const text = `This container must say which identity it uses (label ${IDENTITY_LABEL})`;
+  return deny('identity-required', forbidden('identity', text));
+}
+
 function parameterDenial({ query }: GatedRequest, policy: ClientPolicy): Denied | undefined {
   if (policy.identities === 'any' && policy.resources === 'any') return undefined;
-  const unknown = query.find(
-    ({ name }) => !HARMLESS_TOKEN_PARAMETERS.has(name) && !isIdentityParameter(name),
-  );
+  const unknown = query.find(parameter => !isHarmless(parameter) && !isIdentityParameter(parameter.name));
   if (unknown === undefined) return undefined;
-  return deny(
-    'parameter-not-granted',
-    forbidden('identity', `Query parameter ${unknown.name} is not granted`),
-  );
+  const text = `Query parameter ${unknown.name} is not granted to a container with restricted identities or resources`;
+  return deny('parameter-not-granted', forbidden('identity', text));
+}
+
+function isHarmless({ name, value }: QueryParameter): boolean {
+  return HARMLESS_PARAMETERS.has(name) || (name === 'authority' && MICROSOFT_AUTHORITY.test(value));
 }
 
 function namedIdentityDenial(identity: IdentityRef, { identities }: ClientPolicy): Denied | undefined {
@@ -158,12 +198,8 @@ function namedIdentityDenial(identity: IdentityRef, { identities }: ClientPolicy
   return deny('identity-not-granted', forbidden('identity', text));
 }
 
-function unnamedIdentityDenial(
-  policy: ClientPolicy,
-  { requireIdentity }: AuthorizeOptions,
-): Denied | undefined {
-  if (policy.defaultIdentity !== undefined) return undefined;
-  if (policy.identities === 'any' && !requireIdentity) return undefined;
+function unnamedIdentityDenial({ defaultIdentity, identities }: ClientPolicy): Denied | undefined {
+  if (defaultIdentity !== undefined || identities === 'any') return undefined;
   // Without a name IMDS chooses, and may choose one that is not granted.
   const text = `This request names no identity, and the container has no default one (label ${IDENTITY_LABEL})`;
   return deny('identity-required', forbidden('identity', text));
@@ -171,14 +207,26 @@ function unnamedIdentityDenial(
 
 function resourceDenial(resource: string | undefined, { resources }: ClientPolicy): Denied | undefined {
   if (resource === undefined || resource === '') {
-    return deny('resource-malformed', badRequest('identity', 'Required audience parameter not specified'));
+    return deny(
+      'resource-malformed',
+      badRequest('identity', "Required query variable 'resource' is missing"),
+    );
   }
   if (resources === 'any') return undefined;
-  // Some readers decode a plus sign to a space; then what we compare is not what IMDS reads.
-  if (/[+\s]/.test(resource))
+  // Another reader may decode a plus sign to a space and a percent sign once more, or fold what is not ASCII; then what
+  // is compared here is not what it reads. No audience needs any of them.
+  if (/[^\x21-\x7e]|[+%]/.test(resource)) {
     return deny('resource-malformed', badRequest('identity', 'The resource is not valid'));
+  }
   if (resources.some(pattern => matchesResource(pattern, resource))) return undefined;
   const text = `Tokens for this resource are not granted to this container (label ${RESOURCES_LABEL})`;
+  return deny('resource-not-granted', forbidden('identity', text));
+}
+
+/** With the credential a client gets tokens from Azure AD itself, for every audience. */
+function credentialDenial({ resources }: ClientPolicy): Denied | undefined {
+  if (resources === 'any') return undefined;
+  const text = `Credentials are good for any resource, and this container's are restricted (label ${RESOURCES_LABEL})`;
   return deny('resource-not-granted', forbidden('identity', text));
 }
 

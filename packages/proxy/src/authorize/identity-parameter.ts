@@ -1,13 +1,22 @@
 import { isGuid, isIdentityResourceId, type IdentityRef } from '@msi-proxy/shared';
 import type { QueryParameter } from '../gate/gated-request.ts';
 
+/** The endpoint groups whose requests name an identity. */
+export type IdentityGroup = 'token' | 'credential';
+
 export type RequestedIdentity =
   | { readonly kind: 'none' }
-  | { readonly kind: 'named'; readonly identity: IdentityRef }
+  | {
+      readonly kind: 'named';
+      readonly identity: IdentityRef;
+      readonly parameter: string;
+      /** Whether IMDS is known to read this parameter. What it does not read it ignores, and chooses by itself. */
+      readonly isReadByImds: boolean;
+    }
   | { readonly kind: 'malformed'; readonly text: string };
 
-/** The spellings that SDKs use; `msi_res_id` is documented, the two others are sent by .NET and Java. */
-const IDENTITY_PARAMETERS: Readonly<Record<string, 'client-id' | 'object-id' | 'resource-id'>> = {
+/** The spellings in use. */
+const IDENTITY_PARAMETERS: Readonly<Record<string, Exclude<IdentityRef['kind'], 'system'>>> = {
   client_id: 'client-id',
   object_id: 'object-id',
   msi_res_id: 'resource-id',
@@ -15,28 +24,36 @@ const IDENTITY_PARAMETERS: Readonly<Record<string, 'client-id' | 'object-id' | '
   'msi-res-id': 'resource-id',
 };
 
+const READ_BY_IMDS: Readonly<Record<IdentityGroup, readonly string[]>> = {
+  // The swagger's three; mi_res_id, which older SDKs send, is read too (Azure/azure-sdk-for-net#43076). Of msi-res-id,
+  // which .NET sends in probes only, nobody knows.
+  token: ['client_id', 'object_id', 'msi_res_id', 'mi_res_id'],
+  // Not msi_res_id (AzureAD/microsoft-authentication-library-for-dotnet#5560).
+  credential: ['client_id', 'object_id', 'mi_res_id'],
+};
+
 export function isIdentityParameter(name: string): boolean {
   return Object.hasOwn(IDENTITY_PARAMETERS, name);
 }
 
-/** The identity that a token request names, in any of the spellings that IMDS may understand. */
-export function requestedIdentity(query: readonly QueryParameter[]): RequestedIdentity {
-  const named = query.filter(({ name }) => isIdentityParameter(name));
-  const [first, second] = named;
-  const odd = query.find(parameter => looksLikeIdentity(parameter.name) && !named.includes(parameter));
+/** The identity that a request names, in any of the spellings that IMDS may understand. */
+export function requestedIdentity(query: readonly QueryParameter[], group: IdentityGroup): RequestedIdentity {
+  const odd = query.find(({ name }) => looksLikeIdentity(name) && !isIdentityParameter(name));
   if (odd !== undefined) return malformed(`Unknown spelling of an identity parameter: ${odd.name}`);
+  const [first, second] = query.filter(({ name }) => isIdentityParameter(name));
   if (first === undefined) return { kind: 'none' };
   if (second !== undefined) return malformed(`Only one of ${first.name} and ${second.name} may be given`);
 
-  const kind = IDENTITY_PARAMETERS[first.name]!;
-  // A plus sign is a space to some readers; no identity holds either.
-  const isWellFormed = kind === 'resource-id' ? isIdentityResourceId(first.value) : isGuid(first.value);
-  if (!isWellFormed) return malformed(`The value of ${first.name} is not valid`);
-  return { kind: 'named', identity: { kind, id: first.value } };
+  const { name: parameter, value: id } = first;
+  const kind = IDENTITY_PARAMETERS[parameter]!;
+  const isWellFormed = kind === 'resource-id' ? isIdentityResourceId(id) : isGuid(id);
+  if (!isWellFormed) return malformed(`The value of ${parameter} is not valid`);
+  const isReadByImds = READ_BY_IMDS[group].includes(parameter);
+  return { kind: 'named', identity: { kind, id }, parameter, isReadByImds };
 }
 
 /** The parameter that names an identity to IMDS; none for the system-assigned one. */
-export function identityParameter(identity: IdentityRef): string | undefined {
+export function identityParameter(identity: IdentityRef, group: IdentityGroup): string | undefined {
   switch (identity.kind) {
     case 'system':
       return undefined;
@@ -45,7 +62,7 @@ export function identityParameter(identity: IdentityRef): string | undefined {
     case 'object-id':
       return `object_id=${identity.id}`;
     case 'resource-id':
-      return `msi_res_id=${encodeURIComponent(identity.id)}`;
+      return `${group === 'token' ? 'msi_res_id' : 'mi_res_id'}=${encodeURIComponent(identity.id)}`;
   }
 }
 

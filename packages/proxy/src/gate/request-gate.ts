@@ -1,7 +1,7 @@
 import { badRequest, metadataHeaderMissing, methodNotAllowed, notFound } from '../answers/imds-answers.ts';
 import type { LocalAnswer } from '../answers/local-answer.ts';
 import { endpointOf, errorShapeOf } from './endpoint.ts';
-import type { ErrorShape, GatedRequest } from './gated-request.ts';
+import type { Endpoint, GatedRequest } from './gated-request.ts';
 import { isOwnHost, RequestHeaders } from './request-headers.ts';
 import { parseTarget, type TargetReason } from './target.ts';
 
@@ -18,6 +18,7 @@ export type GateReason =
   | TargetReason
   | 'metadata-header-missing'
   | 'forwarded-for'
+  | 'rewriting-header'
   | 'host'
   | 'method'
   | 'body'
@@ -25,18 +26,25 @@ export type GateReason =
 
 export type GateVerdict =
   | { readonly kind: 'pass'; readonly request: GatedRequest }
-  | {
-      readonly kind: 'answer';
-      readonly answer: LocalAnswer;
-      readonly reason: GateReason;
-      readonly shape: ErrorShape;
-    };
+  | { readonly kind: 'answer'; readonly answer: LocalAnswer; readonly reason: GateReason };
 
 /** An acknowledgement of scheduled events is `{"StartRequests":[{"EventId":"…"}]}`: a few hundred bytes. */
 export const MAX_ACK_BODY_BYTES = 4096;
 
 /** A body, or the promise of one, in a request that has none in IMDS's protocol. */
 const BODY_HEADERS = ['transfer-encoding', 'trailer', 'expect', 'upgrade'];
+
+/**
+ * What some servers take for another method or target than those of the request line, which are the ones judged here
+ * (Web API's method override, IIS's URL rewriting). Nobody documents that IMDS does not.
+ */
+const REWRITING_HEADERS = [
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+];
 
 /**
  * Decides what may pass at all, whoever asks. What it lets through is sent upstream as the very bytes it has judged.
@@ -51,7 +59,6 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
     kind: 'answer',
     answer,
     reason,
-    shape,
   });
 
   const parsed = parseTarget(target);
@@ -65,36 +72,38 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
   if (endpoint?.group !== 'ready' && headers.single('metadata')?.toLowerCase() !== 'true') {
     return refuse('metadata-header-missing', metadataHeaderMissing(shape));
   }
+  const rewriting = REWRITING_HEADERS.find(name => headers.has(name));
+  if (rewriting !== undefined) {
+    return refuse('rewriting-header', badRequest(shape, `The header ${rewriting} is not allowed`));
+  }
   const hosts = headers.all('host');
   if (hosts.length > 1 || (hosts[0] !== undefined && !isOwnHost(hosts[0]))) {
     return refuse('host', badRequest(shape, 'The Host header is not an IP address'));
   }
   if (endpoint === undefined) return refuse('unknown-endpoint', notFound(shape));
 
-  const acknowledges = endpoint.group === 'scheduledevents-ack';
-  if (!acknowledges && !isReadMethod(method)) {
+  if (!isServed(method, endpoint)) {
     const allow = endpoint.group === 'scheduledevents' ? 'GET, HEAD, POST' : 'GET, HEAD';
     return refuse('method', methodNotAllowed(shape, allow));
   }
   const contentLength = bodyLength(headers);
-  const fits = acknowledges ? contentLength > 0 && contentLength <= MAX_ACK_BODY_BYTES : contentLength === 0;
+  const isRead = method !== 'POST';
+  const fits = isRead ? contentLength === 0 : contentLength > 0 && contentLength <= MAX_ACK_BODY_BYTES;
   if (!fits) {
-    return refuse(
-      'body',
-      badRequest(shape, acknowledges ? 'Invalid request body' : 'A request body is not allowed'),
-    );
+    const text = isRead ? 'A request body is not allowed' : 'Invalid request body';
+    return refuse('body', badRequest(shape, text));
   }
-  const gated = acknowledges ? 'POST' : isReadMethod(method) ? method : 'GET';
-  return { kind: 'pass', request: { method: gated, target, path, query, endpoint, contentLength } };
+  return { kind: 'pass', request: { method, target, path, query, endpoint, contentLength } };
 }
 
-function isReadMethod(method: string): method is 'GET' | 'HEAD' {
-  return method === 'GET' || method === 'HEAD';
+function isServed(method: string, { group }: Endpoint): method is GatedRequest['method'] {
+  return method === 'GET' || method === 'HEAD' || (method === 'POST' && group === 'scheduledevents-ack');
 }
 
 /** Length of the announced body; NaN for anything but one plain Content-Length. */
 function bodyLength(headers: RequestHeaders): number {
   if (BODY_HEADERS.some(name => headers.has(name))) return Number.NaN;
+  if (headers.all('connection').some(value => /\bupgrade\b/i.test(value))) return Number.NaN;
   if (!headers.has('content-length')) return 0;
   const value = headers.single('content-length');
   return value !== undefined && /^\d{1,7}$/.test(value) ? Number(value) : Number.NaN;

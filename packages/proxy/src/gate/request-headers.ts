@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 
 /** Reads Node's flat list of header names and values. Repeats stay visible, unlike in `request.headers`. */
 export class RequestHeaders {
@@ -34,7 +34,7 @@ export class RequestHeaders {
  */
 export function isOwnHost(host: string): boolean {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d{1,5})?$/.exec(host);
-  const name = match?.[1] ?? match?.[2];
-  if (name === undefined) return false;
-  return isIP(name) !== 0 || /^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62})$/.test(name);
+  const [, bracketed, plain] = match ?? [];
+  if (bracketed !== undefined) return isIPv6(bracketed);
+  return plain !== undefined && (isIPv4(plain) || /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(plain));
 }
