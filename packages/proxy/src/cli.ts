@@ -85,14 +85,15 @@ async function serveUntilStopped({
   onStop,
 }: CliOptions): Promise<number> {
   const logger = createLogger({ component: 'proxy' });
+  // First of all: the kernel drops signals to a container's first process that it does not listen for.
+  const stopRequested = new Promise<void>(resolve => {
+    onStop(resolve);
+  });
   try {
     const settings = readSettings(PROXY_SETTINGS, environment);
     logger.setLevel(settings.logLevel);
     // What only the server needs is loaded here, so that the other commands start faster.
     const { serve } = await import('./server/serve.ts');
-    const stopRequested = new Promise<void>(resolve => {
-      onStop(resolve);
-    });
     const proxy = await serve({
       settings,
       environment,

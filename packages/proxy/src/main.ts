@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 import { EXIT_FAILURE } from '@msi-proxy/shared';
 import { runCli } from './cli.ts';
+import { muteWarning } from './lifecycle/warnings.ts';
 import { VERSION } from './version.ts';
+
+// http-proxy 1.18.1 calls util._extend; nobody who runs the proxy can do anything about it.
+muteWarning(process, 'DEP0060');
 
 const exitCode = await runCli({
   argv: process.argv.slice(2),
