@@ -25,6 +25,13 @@ describe('the table of callers', () => {
     assert.equal(table.get(A)?.confirmedAtMillis, 500);
   });
 
+  it('is not made older by news that were under way for long', async () => {
+    await clock.advance(500);
+    table.confirm(callerAt(A));
+    table.confirm(callerAt(A), 100);
+    assert.equal(table.get(A)?.confirmedAtMillis, 500);
+  });
+
   it('tells when another container, another run of it, or another grant is at the address', () => {
     table.confirm(callerAt(A));
     table.confirm(callerAt(A, { containerId: 'f00d'.padEnd(64, '0') }));

@@ -51,7 +51,7 @@ describe('the route to IMDS', () => {
   }
 
   it('is replaced when there is a second one', async () => {
-    const kernel = kernelWith(DEFAULT, { ...IMDS, dev: 'eth1' }, IMDS);
+    const kernel = kernelWith(DEFAULT, IMDS, { ...IMDS, dev: 'eth1' });
     await ensureRoute(options(kernel));
     assert.equal(kernel.writes.length, 1);
   });

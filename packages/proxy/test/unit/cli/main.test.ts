@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createEmulator, TOKEN_MARKERS } from '@msi-proxy/imds-emulator';
+import { encodeMessage } from '@msi-proxy/shared';
+import { callerAt } from '../support/callers.ts';
+import { FakeMonitor } from '../support/fake-monitor.ts';
+import { harmlessSettings, withFolder, withProgram } from '../support/program.ts';
+import { ask, CLIENT_ADDRESS } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+
+const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net';
+
+describe('the program', function () {
+  this.timeout(20_000); // each test starts a process or two
+
+  it('serves a container that the monitor names, and prints no warning and no token', async () => {
+    await using emulator = createEmulator();
+    const { listen } = await emulator.start({ listen: { host: '127.0.0.1', port: 0 } });
+    await withFolder(async folder => {
+      const settings = {
+        ...harmlessSettings(folder),
+        MSI_PROXY_IMDS_ADDRESS: `127.0.0.1:${listen.port}`,
+        MSI_PROXY_LOG_LEVEL: 'debug',
+      };
+      await withProgram([], settings, async program => {
+        const port = await program.ready();
+        const monitor = new FakeMonitor(settings.MSI_PROXY_CONTROL_SOCKET);
+        await monitor.join([callerAt(CLIENT_ADDRESS)]);
+        const { status, body } = await ask(TOKEN, { port });
+        assert.equal(status, 200);
+        assert.ok(TOKEN_MARKERS.every(marker => body.includes(marker)));
+        monitor.leave();
+        program.signal('SIGTERM');
+        assert.equal(await program.ended, 0);
+        assert.equal(program.stderr, '');
+        assert.ok(program.stdout.includes('"msg":"request"'));
+        for (const marker of TOKEN_MARKERS) assert.ok(!program.stdout.includes(marker));
+      });
+    });
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`ends with 0 at ${signal}`, async () => {
+      await withFolder(async folder => {
+        await withProgram(['serve'], harmlessSettings(folder), async program => {
+          await program.ready();
+          program.signal(signal);
+          assert.equal(await program.ended, 0);
+          assert.deepEqual(program.logLines.at(-1)?.['msg'], 'Stopped');
+        });
+      });
+    });
+  }
+
+  it('ends at once with 1 at a second signal, whatever is under way', async () => {
+    await withFolder(async folder => {
+      const settings = { ...harmlessSettings(folder), MSI_PROXY_DRAIN_MS: '300000' };
+      await withProgram([], settings, async program => {
+        const client = connect(await program.ready(), '127.0.0.1');
+        client.on('error', () => undefined);
+        client.write('GET /metadata/instance HTTP/1.1\r\n'); // and no more
+        await new Promise(resolve => client.once('connect', resolve));
+        // An answer on a second connection shows that the bytes of the first have been read.
+        await ask('/metadata/versions', { port: client.remotePort!, headers: [] });
+        program.signal('SIGTERM');
+        await program.logged('Stopping');
+        program.signal('SIGTERM');
+        assert.equal(await program.ended, 1);
+        client.destroy();
+      });
+    });
+  });
+
+  it('ends with 78 and names every setting that cannot be used, in one run', async () => {
+    await withFolder(async folder => {
+      const wrong = { MSI_PROXY_LISTEN: '80', MSI_PROXY_ROUTE: 'maybe', MSI_PROXY_DRAIN_MS: '-1' };
+      await withProgram([], { ...harmlessSettings(folder), ...wrong }, async program => {
+        assert.equal(await program.ended, 78);
+        const lines = program.logLines;
+        assert.equal(lines.length, 3);
+        for (const [name, value] of Object.entries(wrong)) {
+          const line = lines.find(({ msg }) => String(msg).startsWith(`${name} is "${value}": expected `));
+          assert.equal(line?.['code'], 'MSI_SETTINGS_INVALID', name);
+        }
+      });
+    });
+  });
+
+  it('warns of a setting that it does not know', async () => {
+    await withFolder(async folder => {
+      const settings = { ...harmlessSettings(folder), MSI_PROXY_DRAIN: '1' };
+      await withProgram([], settings, async program => {
+        await program.ready();
+        assert.ok(
+          program.logLines.some(
+            ({ level, msg }) => level === 'warn' && String(msg).includes('MSI_PROXY_DRAIN '),
+          ),
+        );
+      });
+    });
+  });
+
+  it('ends with 1 when its port is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await until(() => other.listening);
+    const { port } = other.address() as AddressInfo;
+    await withFolder(async folder => {
+      const settings = { ...harmlessSettings(folder), MSI_PROXY_LISTEN: `127.0.0.1:${port}` };
+      await withProgram([], settings, async program => {
+        assert.equal(await program.ended, 1);
+        const last = program.logLines.at(-1);
+        assert.equal(last?.['code'], 'MSI_LISTEN_FAILED');
+        assert.match(String(last['msg']), new RegExp(`127\\.0\\.0\\.1:${port}.*EADDRINUSE`));
+      });
+    });
+    other.close();
+  });
+
+  it('ends with 1 when its control socket cannot be made, although the port is open by then', async () => {
+    await withFolder(async folder => {
+      writeFileSync(join(folder, 'run'), 'a file where the folder should be');
+      await withProgram([], harmlessSettings(folder), async program => {
+        assert.equal(await program.ended, 1);
+        assert.equal(program.logLines.at(-1)?.['level'], 'error');
+      });
+    });
+  });
+
+  it('gives up root', async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    await withFolder(async folder => {
+      const settings = { ...harmlessSettings(folder), MSI_PROXY_USER: '65532' };
+      await withProgram([], settings, async program => {
+        await program.ready();
+        const status = readFileSync(`/proc/${program.pid}/status`, 'utf8');
+        assert.match(status, /^Uid:\t65532\t65532\t65532\t65532$/m);
+        assert.match(status, /^Gid:\t65532\t65532\t65532\t65532$/m);
+        assert.match(status, /^Groups:\t *$/m);
+        assert.match(status, /^CapEff:\t0+$/m);
+        program.signal('SIGTERM');
+        assert.equal(await program.ended, 0);
+      });
+    });
+  });
+
+  it('joins a monitor on its standard streams to the server', async () => {
+    await withFolder(async folder => {
+      const settings = harmlessSettings(folder);
+      await withProgram([], settings, async server => {
+        const port = await server.ready();
+        await withProgram(['control'], settings, async control => {
+          control.stdin.write(
+            encodeMessage({ type: 'hello', protocol: 1, sessionId: 's', monitorVersion: '0.0.0' }),
+          );
+          await until(() => control.stdout.includes('"welcome"'));
+          assert.equal(control.logLines[0]?.['port'], port);
+          control.stdin.end();
+          assert.equal(await control.ended, 0);
+          assert.equal(control.stderr, '');
+        });
+      });
+    });
+  });
+
+  it('says so when there is no server to join', async () => {
+    await withFolder(async folder => {
+      await withProgram(['control'], harmlessSettings(folder), async program => {
+        assert.equal(await program.ended, 1);
+        assert.match(program.stderr, /^MSI_CONTROL_UNAVAILABLE: .*control\.sock: .*ENOENT/);
+      });
+    });
+  });
+
+  it('tells whether the server in its container is well', async () => {
+    await withFolder(async folder => {
+      const settings = harmlessSettings(folder);
+      await withProgram([], settings, async server => {
+        const port = await server.ready();
+        const address = { ...settings, MSI_PROXY_LISTEN: `127.0.0.1:${port}` };
+        await withProgram(['healthcheck'], address, async program => assert.equal(await program.ended, 0));
+        await server.kill();
+        await withProgram(['healthcheck'], address, async program => assert.equal(await program.ended, 1));
+      });
+    });
+  });
+});
