@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { passGate, type GateVerdict } from '../../../src/gate/request-gate.ts';
+import { HOSTILE_HEADERS, HOSTILE_PATHS, HOSTILE_QUERIES } from './hostile-targets.ts';
+import { SDK_PROBES, SDK_REQUESTS } from './sdk-requests.ts';
 
 const TOKEN = '/metadata/identity/oauth2/token';
 const QUERY = 'api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F';
@@ -21,48 +23,9 @@ function bodyOf(verdict: GateVerdict): Record<string, unknown> {
 
 describe('the gate', () => {
   describe('lets pass what SDKs send', () => {
-    const requests: [name: string, target: string, headers?: string[]][] = [
-      [
-        'msal-node, with a Content-Type on a GET without body',
-        `${TOKEN}?${QUERY}`,
-        [
-          'Metadata',
-          'true',
-          'Content-Type',
-          'application/x-www-form-urlencoded',
-          'x-client-SKU',
-          'msal.js.node',
-        ],
-      ],
-      [
-        'WALinuxAgent, with a capital True',
-        '/metadata/instance/compute?api-version=2018-02-01',
-        ['Metadata', 'True'],
-      ],
-      [
-        'curl, with a resource that is not encoded',
-        `${TOKEN}?api-version=2018-02-01&resource=https://vault.azure.net`,
-      ],
-      ['a client that sends Content-Length: 0', `${TOKEN}?${QUERY}`, [...METADATA, 'Content-Length', '0']],
-      [
-        'Hadoop, which closes the connection',
-        `${TOKEN}?${QUERY}&bypass_cache=true`,
-        [...METADATA, 'Connection', 'close'],
-      ],
-      ['cloud-init', '/metadata/instance?api-version=2021-08-01&extended=true'],
-      ['.NET region discovery', '/metadata/instance/compute/location?api-version=2021-02-01&format=text'],
-      ['versions, which need no api-version', '/metadata/versions'],
-      ['a folder listing', '/metadata/instance/?api-version=2021-02-01'],
-      [
-        'a client that reaches the proxy by its container name',
-        `${TOKEN}?${QUERY}`,
-        ['Host', 'msi-proxy', 'Metadata', 'true'],
-      ],
-      ['a client id', `${TOKEN}?${QUERY}&client_id=00000000-0000-0000-0000-000000000000`],
-    ];
-    for (const [name, target, headers] of requests) {
-      it(name, () => {
-        const verdict = get(target, headers);
+    for (const { client, target, headers } of SDK_REQUESTS) {
+      it(client, () => {
+        const verdict = get(target, ['Host', '169.254.169.254', ...headers]);
         assert.equal(reasonOf(verdict), 'pass');
         assert.equal(verdict.kind === 'pass' && verdict.request.target, target);
       });
@@ -70,16 +33,11 @@ describe('the gate', () => {
   });
 
   describe('answers the probes of SDKs itself', () => {
-    const probes = [
-      TOKEN,
-      `${TOKEN}?${QUERY}`,
-      `${TOKEN}?api-version=2018-02-01`,
-      `${TOKEN}?${QUERY}&msi-res-id=x`,
-    ];
-    for (const target of probes) {
+    for (const { client, target, headers } of SDK_PROBES) {
       for (const method of ['GET', 'HEAD', 'POST']) {
-        it(`${method} ${target} without Metadata`, () => {
-          const verdict = passGate({ method, target, rawHeaders: ['Host', '169.254.169.254'] });
+        it(`${method} of ${client}`, () => {
+          const verdict = passGate({ method, target, rawHeaders: ['Host', '169.254.169.254', ...headers] });
+          assert.equal(reasonOf(verdict), 'metadata-header-missing');
           assert.equal(verdict.kind === 'answer' && verdict.answer.status, 400);
           assert.deepEqual(bodyOf(verdict), {
             error: 'invalid_request',
@@ -88,6 +46,12 @@ describe('the gate', () => {
         });
       }
     }
+
+    it('also where nothing is known to be', () => {
+      for (const path of ['/metadata/identity', '/metadata/identity/x', '/metadata/x']) {
+        assert.equal(reasonOf(get(path, [])), 'metadata-header-missing');
+      }
+    });
 
     it('in the other shape outside of /metadata/identity', () => {
       const verdict = get('/metadata/instance?api-version=2021-02-01', []);
@@ -120,109 +84,37 @@ describe('the gate', () => {
       ));
   });
 
-  it('refuses X-Forwarded-For in any case and with any value', () => {
-    for (const name of ['X-Forwarded-For', 'x-forwarded-for', 'X-FORWARDED-FOR']) {
-      for (const value of ['10.0.0.1', '']) {
-        const verdict = get(`${TOKEN}?${QUERY}`, [...METADATA, name, value]);
-        assert.equal(reasonOf(verdict), 'forwarded-for');
-        assert.equal(verdict.kind === 'answer' && verdict.answer.status, 400);
-      }
+  describe('refuses targets that another reader could read otherwise', () => {
+    for (const path of HOSTILE_PATHS) {
+      it(JSON.stringify(path.slice(0, 90)), () => {
+        for (const target of [path, `${path}?${QUERY}`]) {
+          for (const method of ['GET', 'HEAD', 'POST']) {
+            const verdict = passGate({ method, target, rawHeaders: METADATA });
+            assert.equal(reasonOf(verdict), 'path-not-canonical');
+            assert.equal(verdict.kind === 'answer' && verdict.answer.status, 400);
+          }
+        }
+      });
+    }
+    for (const query of HOSTILE_QUERIES) {
+      it(JSON.stringify(`?${query}`.slice(0, 90)), () => {
+        for (const path of [TOKEN, '/metadata/instance', '/metadata/versions', '/.msi-proxy/ready']) {
+          const verdict = get(`${path}?${query}`);
+          assert.equal(verdict.kind === 'answer' && verdict.answer.status, 400, reasonOf(verdict));
+        }
+      });
     }
   });
 
-  describe('refuses targets that another reader could read otherwise', () => {
-    const paths = [
-      // The vectors of CVE-2022-23551.
-      '/metadata/identity\\oauth2/token/',
-      '/metadata/identity/oauth2\\token/',
-      '/metadata/identity\\oauth2\\token/',
-      '/metadata/identity/\\oauth2\\token/',
-      '/metadata/identity\\\\\\oauth2\\\\token/',
-      '\\metadata\\identity\\oauth2\\token',
-      '/metadata/identity/oauth2/token/',
-      '/metadata/identity//oauth2/token',
-      '//metadata/identity/oauth2/token',
-      '/metadata/./identity/oauth2/token',
-      '/metadata/instance/../identity/oauth2/token',
-      '/metadata/identity/oauth2/token/.',
-      '/metadata/identity/oauth2/token/..',
-      '/metadata/instance/..%2fidentity/oauth2/token',
-      '/metadata/identity%2foauth2%2ftoken',
-      '/metadata/identity%2Foauth2/token',
-      '/metadata/identity%5coauth2%5ctoken',
-      '/metadata%2fidentity/oauth2/token',
-      '/metadata/%69dentity/oauth2/token',
-      '/metadata/identity/oauth2/token%00',
-      '/metadata/identity/oauth2/token%20',
-      '/metadata/identity/oauth2/token%0d%0aX: y',
-      '/metadata/identity/oauth2/%2e%2e/oauth2/token',
-      '/metadata/identity;x=y/oauth2/token',
-      '/metadata/identity/oauth2/token;',
-      '/METADATA/identity/oauth2/token',
-      '/Metadata/instance',
-      '/metadata/identity/oauth2/token#x',
-      '/metadata/identity/oauth2/tok\u00e9n',
-      '/metadata/identity/oauth2/token\u0000',
-      '/metadata/identity/oauth2/token\t',
-      '/metadata/identity /oauth2/token',
-      'http://169.254.169.254/metadata/identity/oauth2/token',
-      'http://evil.example/metadata/identity/oauth2/token',
-      '169.254.169.254:80',
-      '*',
-      '',
-      'metadata/identity/oauth2/token',
-      '/',
-      '/metadata/instance//',
-      '/metadata/instance/compute/.userData',
-      '/metadata/instance/compute/userData.',
-      '/.msi-proxy//ready',
-      '/.msi-proxy/../metadata/versions',
-      `/metadata/instance/${'a'.repeat(5000)}`,
-    ];
-    const queries = [
-      'api-version=2018-02-01&api-version=2021-02-01',
-      'resource=a&resource=b',
-      'client_id=a&Client_Id=b',
-      'resource=a&RESOURCE=b',
-      'client%5Fid=a',
-      'resource=a&&client_id=b',
-      '=x',
-      'a b=c',
-      'resource=a;client_id=b',
-      'resource=%zz',
-      'resource=%4',
-      'resource=%ff',
-      'resource=%00',
-      'resource=%0d%0a',
-      'resource=a#b',
-      'resource=a\\b',
-      'resource=é',
-      'resource[]=a',
-      'resource="a"',
-      'resource=<a>',
-      '&resource=a',
-      'resource=a&',
-      'resource=a?b&client_id=c%',
-      `resource=${'a'.repeat(5000)}`,
-    ];
-    for (const path of paths) {
-      for (const suffix of ['', `?${QUERY}`]) {
-        it(JSON.stringify(`${path}${suffix}`.slice(0, 90)), () => {
-          const verdict = get(`${path}${suffix}`);
-          assert.ok(
-            verdict.kind === 'answer' && [400, 404].includes(verdict.answer.status),
-            reasonOf(verdict),
-          );
-        });
-      }
-    }
-    for (const query of queries) {
-      for (const path of [TOKEN, '/metadata/instance']) {
-        it(JSON.stringify(`${path}?${query}`.slice(0, 90)), () => {
-          const verdict = get(`${path}?${query}`);
-          assert.equal(verdict.kind === 'answer' && verdict.answer.status, 400, reasonOf(verdict));
-        });
-      }
+  describe('refuses headers that make a request something else', () => {
+    for (const [reason, headers] of HOSTILE_HEADERS) {
+      it(JSON.stringify(headers), () => {
+        for (const path of [`${TOKEN}?${QUERY}`, '/metadata/instance?api-version=2021-02-01']) {
+          const verdict = get(path, [...METADATA, ...headers]);
+          assert.equal(reasonOf(verdict), reason);
+          assert.equal(verdict.kind === 'answer' && verdict.answer.status, 400);
+        }
+      });
     }
   });
 
@@ -270,21 +162,28 @@ describe('the gate', () => {
         assert.equal(verdict.kind === 'answer' && verdict.answer.status, 405);
       });
     }
-    for (const header of [
-      ['Content-Length', '1'],
-      ['Content-Length', '-1'],
-      ['Content-Length', '0x0'],
-      ['Content-Length', ''],
-      ['Content-Length', '0', 'Content-Length', '0'],
-      ['Transfer-Encoding', 'chunked'],
-      ['Transfer-Encoding', 'identity'],
-      ['Trailer', 'X'],
-      ['Expect', '100-continue'],
-      ['Upgrade', 'websocket'],
-    ]) {
-      it(`a GET with ${header.join(': ')}`, () =>
-        assert.equal(reasonOf(get(`${TOKEN}?${QUERY}`, [...METADATA, ...header])), 'body'));
-    }
+
+    it('POST of a credential, which is not served yet', () => {
+      for (const path of ['issuecredential', 'credential']) {
+        const verdict = passGate({
+          method: 'POST',
+          target: `/metadata/identity/${path}?cred-api-version=2.0`,
+          rawHeaders: [...METADATA, 'Content-Length', '20', 'Content-Type', 'application/json'],
+        });
+        assert.equal(reasonOf(verdict), 'method');
+      }
+    });
+
+    it('and says which are allowed', () => {
+      for (const [target, allow] of [
+        [TOKEN, 'GET, HEAD'],
+        ['/metadata/scheduledevents', 'GET, HEAD, POST'],
+        ['/.msi-proxy/ready', 'GET, HEAD'],
+      ] as const) {
+        const verdict = passGate({ method: 'PUT', target, rawHeaders: METADATA });
+        assert.equal(verdict.kind === 'answer' && verdict.answer.headers['Allow'], allow);
+      }
+    });
 
     const acknowledge = (...headers: string[]) =>
       passGate({
@@ -308,6 +207,10 @@ describe('the gate', () => {
       ['Content-Length', '0'],
       ['Content-Length', '4097'],
       ['Transfer-Encoding', 'chunked'],
+      ['Content-Length', '57', 'Content-Length', '57'],
+      ['Content-Length', '57', 'Transfer-Encoding', 'chunked'],
+      ['Content-Length', '57', 'Expect', '100-continue'],
+      ['Content-Length', '57 '.repeat(2)],
     ]) {
       it(`no acknowledgement with ${headers.join(': ') || 'no length'}`, () =>
         assert.equal(reasonOf(acknowledge(...headers)), 'body'));
@@ -323,18 +226,35 @@ describe('the gate', () => {
       '',
       '[::1',
       '@x',
+      '[msi-proxy]',
+      '[169.254.169.254]',
+      '169.254.169.254.',
+      '169.254.169.254:80:80',
     ]) {
       assert.equal(reasonOf(get(`${TOKEN}?${QUERY}`, ['Host', host, 'Metadata', 'true'])), 'host', host);
     }
-    for (const host of ['169.254.169.254', '169.254.169.254:80', 'localhost:8080', 'msi-proxy', '[::1]:80']) {
+    for (const host of [
+      '169.254.169.254',
+      '169.254.169.254:80',
+      'localhost:8080',
+      'msi-proxy',
+      'my_proxy-1:80',
+      '[::1]:80',
+    ]) {
       assert.equal(reasonOf(get(`${TOKEN}?${QUERY}`, ['Host', host, 'Metadata', 'true'])), 'pass', host);
     }
     assert.equal(reasonOf(get(`${TOKEN}?${QUERY}`, ['Host', 'a', 'Host', 'a', 'Metadata', 'true'])), 'host');
   });
 
-  it('lets the ready path pass without Metadata', () => {
-    const verdict = get('/.msi-proxy/ready', ['Host', '169.254.169.254']);
-    assert.equal(verdict.kind === 'pass' && verdict.request.endpoint.group, 'ready');
+  it('lets the ready path pass without Metadata, and as strictly otherwise', () => {
+    const host = ['Host', '169.254.169.254'];
+    for (const target of ['/.msi-proxy/ready', '/.msi-proxy/ready?', '/.msi-proxy/ready?from=monitor']) {
+      const verdict = get(target, host);
+      assert.equal(verdict.kind === 'pass' && verdict.request.endpoint.group, 'ready');
+    }
+    assert.equal(reasonOf(get('/.msi-proxy/ready', [...host, 'X-Forwarded-For', 'x'])), 'forwarded-for');
+    assert.equal(reasonOf(get('/.msi-proxy/ready', ['Host', 'evil.example'])), 'host');
+    assert.equal(reasonOf(get('/.msi-proxy/ready', [...host, 'Content-Length', '1'])), 'body');
   });
 
   it('passes only targets of one spelling, and leaves them as they are', () => {
