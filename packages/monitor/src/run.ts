@@ -11,6 +11,7 @@ import {
 import { MONITOR_SETTINGS, SETTINGS_PREFIX, type MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
+import { isReachable } from './proxies/reachability.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { EventJournal } from './status/event-journal.ts';
 import { createStatusServer, type Readiness } from './status/status-server.ts';
@@ -68,6 +69,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     journal,
     guard: settings.guard,
     redirect: settings.wiring !== 'nat',
+    isReachable,
     proxyNetworkName: settings.proxyNetwork,
     ...(settings.proxySubnet !== undefined && { proxySubnet: settings.proxySubnet }),
     resyncMillis: settings.resyncSeconds * 1_000,

@@ -5,6 +5,7 @@ import {
   HEARTBEAT_TIMEOUT_MILLIS,
   MessageDecoder,
   MsiProxyError,
+  printable,
   PROXY_MESSAGE_TYPES,
   SILENCE_MILLIS,
   type Clock,
@@ -49,6 +50,7 @@ export class ProxySession {
   #pulse: Timer | undefined;
   #report: Report | undefined;
   #role: 'serving' | 'standby' | undefined;
+  #lastError = '';
 
   constructor(options: ProxySessionOptions) {
     this.#options = options;
@@ -66,6 +68,11 @@ export class ProxySession {
     return this.#silent;
   }
 
+  /** Nothing can be sent any more; {@link closed} settles soon. */
+  get isOver(): boolean {
+    return this.#ended;
+  }
+
   /** Settles when the session is over, for whatever reason. */
   get closed(): Promise<void> {
     return this.#options.stream.closed;
@@ -77,12 +84,11 @@ export class ProxySession {
    */
   async open(): Promise<Welcome> {
     const { stream, clock, sessionId, monitorVersion } = this.#options;
-    const errors: string[] = [];
     stream.stdout.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.stderr.on('data', (chunk: Buffer) => errors.push(chunk.toString('utf8').slice(0, 500)));
+    stream.stderr.on('data', (chunk: Buffer) => this.#receiveError(chunk));
     stream.stdin.on('error', () => undefined); // `closed` follows
     void stream.closed.then(() =>
-      this.#end(unavailable(errors.join('').trim() || 'the control stream ended')),
+      this.#end(unavailable(this.#lastError === '' ? 'the control stream ended' : this.#lastError)),
     );
     this.#send({ type: 'hello', protocol: CONTROL_PROTOCOL, sessionId, monitorVersion });
     const timer = clock.setTimer(
@@ -184,6 +190,11 @@ export class ProxySession {
       return;
     }
     this.#setSilent(false);
+  }
+
+  #receiveError(chunk: Buffer): void {
+    this.#lastError = printable(chunk.toString('utf8').trim());
+    this.#options.logger.warn(`The control command of a proxy says: ${this.#lastError}`);
   }
 
   #handle(message: ProxyMessage): void {

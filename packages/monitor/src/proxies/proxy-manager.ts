@@ -27,6 +27,7 @@ export class ProxyManager {
   readonly #known = new Map<string, Known>();
   #serving: ProxyMember | undefined;
   #servingTarget: ProxyTarget | undefined;
+  #stopped = false;
 
   constructor(options: ProxyManagerOptions) {
     this.#options = options;
@@ -44,6 +45,7 @@ export class ProxyManager {
 
   /** Follows exactly these containers. */
   update(containers: readonly ContainerDetails[]): void {
+    if (this.#stopped) return;
     const present = new Set(containers.map(keyOf));
     for (const [key, { member }] of this.#known) {
       if (present.has(key)) continue;
@@ -60,6 +62,7 @@ export class ProxyManager {
 
   /** Looks at all proxies again; to be called whenever something about them may have changed. */
   elect(): void {
+    if (this.#stopped) return;
     const members = [...this.#known.values()].map(({ member }) => member);
     const previous = this.#serving;
     const next = electServing(members, previous);
@@ -104,7 +107,9 @@ export class ProxyManager {
     };
   }
 
+  /** Ends the sessions. Whoever serves goes on serving. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([...this.#known.values()].map(({ member }) => member.stop()));
     this.#known.clear();
   }

@@ -11,7 +11,10 @@ import type { CallerPublisher } from '../control/caller-publisher.ts';
 import { ProxySession } from '../control/proxy-session.ts';
 import type { ContainerDetails, EngineClient } from '../docker/index.ts';
 import { backoffMillis } from '../reconcile/backoff.ts';
+import { pause } from '../reconcile/pause.ts';
+import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
+import { ChangeSignal } from './change-signal.ts';
 import type { Candidate } from './election.ts';
 import type { ProxyNetwork } from './proxy-network.ts';
 
@@ -23,8 +26,10 @@ export interface ProxyMemberOptions {
   readonly publisher: CallerPublisher;
   readonly monitorVersion: string;
   readonly network: () => ProxyNetwork | undefined;
-  /** Whether the engine answers: silence of a proxy then means the proxy. */
-  readonly engineAnswers: () => boolean;
+  /** Asks the engine now. Sessions run through it: if it answers, the silence of a proxy is the proxy's own. */
+  readonly engineAnswers: () => Promise<boolean>;
+  /** Whether the server of a proxy accepts connections, which the engine has no part in. */
+  readonly isReachable: (endpoint: ProxyEndpoint) => Promise<boolean>;
   readonly confirm: (address: string) => Promise<Confirmed['result'] | undefined>;
   readonly onChange: () => void;
 }
@@ -32,6 +37,17 @@ export interface ProxyMemberOptions {
 const CONTROL_ARGV = ['msi-proxy', 'control'];
 // A proxy that has just started opens its socket within a tenth of a second.
 const REOPEN_BACKOFF = { minMillis: 100, maxMillis: 5_000 };
+
+const SETTLE_RETRY_MILLIS = 2_000;
+
+/**
+ * An engine that goes on after a hang answers before the proxy's heartbeats have come through it: a proxy hangs only if it
+ * is still silent when the engine has answered twice, this far apart.
+ */
+const SILENCE_CHECK_MILLIS = 1_500;
+const ANSWERS_THAT_PROVE = 2;
+
+const REACHABILITY_CHECK_MILLIS = 1_000;
 
 /** One proxy container in one run of it: its session, and whether it can serve. */
 export class ProxyMember implements Candidate {
@@ -43,8 +59,11 @@ export class ProxyMember implements Candidate {
   #welcome: Welcome | undefined;
   #routeAddress: string | undefined;
   #problem: string | undefined;
-  #stopped = false;
-  #wake: (() => void) | undefined;
+  #hangs = false;
+  #watchesSilence = false;
+  #reachable = false;
+  readonly #stopping = new AbortController();
+  readonly #changes = new ChangeSignal();
   #running: Promise<void> | undefined;
 
   constructor(container: ContainerDetails, options: ProxyMemberOptions) {
@@ -83,7 +102,7 @@ export class ProxyMember implements Candidate {
       return this.#problem ?? 'no control session yet';
     if (this.address === undefined) return 'it is not on the network of the proxies yet';
     if (this.#routeAddress !== this.address) return this.#problem ?? 'its route to IMDS is not set yet';
-    if (this.#session.isSilent && this.#options.engineAnswers()) return 'it does not answer';
+    if (this.#hangs) return 'it does not answer';
     if (this.#session.report?.draining === true) return 'it is stopping';
     return undefined;
   }
@@ -91,6 +110,10 @@ export class ProxyMember implements Candidate {
   /** Whether it said itself that it is leaving, so that its connections may finish. */
   get isLeaving(): boolean {
     return this.#session?.report?.draining === true;
+  }
+
+  get isReachable(): boolean {
+    return this.#reachable;
   }
 
   get target(): ProxyTarget | undefined {
@@ -108,14 +131,15 @@ export class ProxyMember implements Candidate {
 
   /** The container was read again: its networks may have changed. */
   update(container: ContainerDetails): void {
+    const isSame = JSON.stringify(container) === JSON.stringify(this.#container);
     this.#container = container;
-    this.#wake?.();
+    if (!isSame) this.#changes.notify();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     this.#session?.end();
-    this.#wake?.();
+    this.#changes.notify();
     await this.#running;
   }
 
@@ -128,24 +152,30 @@ export class ProxyMember implements Candidate {
       });
       if (this.#isStopped()) return;
       failures = opened ? 0 : failures + 1;
-      await this.#pause(backoffMillis(failures, REOPEN_BACKOFF, this.#options.random));
+      await this.#changedOrAfter(backoffMillis(failures, REOPEN_BACKOFF, this.#options.random));
     }
   }
 
   /** One session from its opening to its end. @returns whether it was opened */
   async #follow(): Promise<boolean> {
-    const { engine, clock, logger, publisher, monitorVersion, confirm, onChange } = this.#options;
+    const { engine, clock, logger, publisher, monitorVersion, confirm } = this.#options;
     await this.#joinNetwork();
     const stream = await engine.openExec(this.containerId, CONTROL_ARGV, { user: '0' });
     const sessionId = randomUUID();
-    const session = new ProxySession({ stream, sessionId, monitorVersion, clock, logger, confirm, onChange });
+    const onChange = () => this.#sessionChanged(session);
+    const session: ProxySession = new ProxySession({
+      stream,
+      sessionId,
+      monitorVersion,
+      clock,
+      logger: logger.child({ containerId: this.containerId }),
+      confirm,
+      onChange,
+    });
     if (this.#isStopped()) session.end();
     const closed = session.closed.then(() => {
       publisher.remove(session);
-      if (this.#session === session) this.#session = undefined;
-      this.#routeAddress = undefined;
-      this.#wake?.();
-      onChange();
+      if (this.#session === session) this.#loseSession();
     });
     try {
       const welcome = await session.open();
@@ -158,11 +188,7 @@ export class ProxyMember implements Candidate {
         containerId: this.containerId,
         proxyVersion: welcome.proxyVersion,
       });
-      while (this.#isFollowing(session)) {
-        await this.#settleRoute(session).catch((error: unknown) => this.#setProblem(messageOf(error)));
-        onChange();
-        await this.#changed();
-      }
+      await this.#keepSettled(session);
       return true;
     } finally {
       session.end();
@@ -170,14 +196,30 @@ export class ProxyMember implements Candidate {
     }
   }
 
+  /** Keeps the proxy on its network, with its route through that, until the session is over. */
+  async #keepSettled(session: ProxySession): Promise<void> {
+    while (!session.isOver && !this.#isStopped()) {
+      try {
+        await this.#joinNetwork();
+        await this.#settleRoute(session);
+        this.#problem = undefined;
+        this.#options.onChange();
+        await this.#changes.next();
+      } catch (error) {
+        this.#setProblem(messageOf(error));
+        await this.#changedOrAfter(SETTLE_RETRY_MILLIS);
+      }
+    }
+  }
+
   async #joinNetwork(): Promise<void> {
+    const { engine, logger } = this.#options;
     const network = this.#options.network();
     if (network === undefined) throw new Error('the network of the proxies is not there yet');
     if (this.#container.networks.some(({ networkId }) => networkId === network.id)) return;
-    await this.#options.engine.connectNetwork(network.id, this.containerId);
-    this.#options.logger.info('Connected a proxy to the network of the proxies', {
-      containerId: this.containerId,
-    });
+    await engine.connectNetwork(network.id, this.containerId);
+    logger.info('Connected a proxy to the network of the proxies', { containerId: this.containerId });
+    this.#container = (await engine.inspectContainer(this.containerId)) ?? this.#container;
   }
 
   /** A proxy that is on other networks too may have its route through one of them. */
@@ -189,6 +231,60 @@ export class ProxyMember implements Candidate {
     this.#routeAddress = address;
   }
 
+  #sessionChanged(session: ProxySession): void {
+    if (session !== this.#session) return;
+    if (session.isSilent) void this.#watchSilence(session);
+    this.#options.onChange();
+  }
+
+  /** Finds out whose the silence is. */
+  async #watchSilence(session: ProxySession): Promise<void> {
+    if (this.#watchesSilence) return;
+    this.#watchesSilence = true;
+    const { engineAnswers, clock } = this.#options;
+    const isSilent = () => session.isSilent && !session.isOver && !this.#isStopped();
+    let answers = 0;
+    while (isSilent()) {
+      answers = (await engineAnswers()) ? answers + 1 : 0;
+      if (answers >= ANSWERS_THAT_PROVE) this.#setHangs(isSilent());
+      await pause(clock, SILENCE_CHECK_MILLIS, this.#stopping.signal);
+    }
+    this.#watchesSilence = false;
+    this.#setHangs(false);
+  }
+
+  #setHangs(hangs: boolean): void {
+    if (hangs === this.#hangs) return;
+    this.#hangs = hangs;
+    this.#options.onChange();
+  }
+
+  #loseSession(): void {
+    this.#session = undefined;
+    this.#routeAddress = undefined;
+    // Until the first answer: an engine that goes away takes the sessions of proxies along that are well.
+    this.#reachable = !this.#isStopped();
+    void this.#watchReachability();
+    this.#changes.notify();
+    this.#options.onChange();
+  }
+
+  /** Tells, while there is no session, whether the proxy itself is still there. */
+  async #watchReachability(): Promise<void> {
+    const { isReachable, clock, onChange } = this.#options;
+    while (this.#session === undefined && !this.#isStopped()) {
+      const { target } = this;
+      const reachable = target !== undefined && (await isReachable(target));
+      if (reachable !== this.#reachable) {
+        this.#reachable = reachable;
+        onChange();
+      }
+      // What accepts no connections any more is gone; if it comes back, then with a session.
+      if (!reachable) return;
+      await pause(clock, REACHABILITY_CHECK_MILLIS, this.#stopping.signal);
+    }
+  }
+
   #setProblem(problem: string): void {
     if (problem === this.#problem) return;
     this.#problem = problem;
@@ -196,25 +292,14 @@ export class ProxyMember implements Candidate {
     this.#options.onChange();
   }
 
-  /** Settles when something about the container or the session has changed. */
-  async #changed(): Promise<void> {
-    await new Promise<void>(resolve => {
-      this.#wake = resolve;
-    });
-    this.#wake = undefined;
-  }
-
-  async #pause(millis: number): Promise<void> {
-    const timer = this.#options.clock.setTimer(() => this.#wake?.(), millis);
-    await this.#changed();
+  async #changedOrAfter(millis: number): Promise<void> {
+    const timer = this.#options.clock.setTimer(() => this.#changes.notify(), millis);
+    await this.#changes.next();
     timer.cancel();
   }
 
-  #isFollowing(session: ProxySession): boolean {
-    return this.#session === session && !this.#stopped;
-  }
-
+  /** A function, because the compiler takes a property for unchanged across an await. */
   #isStopped(): boolean {
-    return this.#stopped;
+    return this.#stopping.signal.aborted;
   }
 }

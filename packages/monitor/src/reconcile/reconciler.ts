@@ -13,6 +13,7 @@ import { ProxyManager } from '../proxies/proxy-manager.ts';
 import type { ProxyMember } from '../proxies/proxy-member.ts';
 import { ensureProxyNetwork, type ProxyNetwork } from '../proxies/proxy-network.ts';
 import type { EventJournal } from '../status/event-journal.ts';
+import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { WiringSelector } from '../wiring/select.ts';
 import { AddressConfirmation } from './address-confirmation.ts';
 import { ClientWiring } from './client-wiring.ts';
@@ -33,6 +34,8 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   readonly guard: 'enforce' | 'audit' | 'off';
   /** Whether the VM's rules redirect (`host`), or only guard. */
   readonly redirect: boolean;
+  /** Whether something accepts connections there, without asking the engine. */
+  readonly isReachable: (endpoint: ProxyEndpoint) => Promise<boolean>;
   readonly proxyNetworkName: string;
   readonly proxySubnet?: string;
   readonly resyncMillis: number;
@@ -107,7 +110,8 @@ export class Reconciler {
       publisher: this.#publisher,
       monitorVersion: version,
       network: () => this.#network,
-      engineAnswers: () => this.#follower.state === 'connected',
+      engineAnswers: async () => await this.#follower.engineAnswers(),
+      isReachable: options.isReachable,
       confirm: address => this.confirm(address),
       onServingChange: (serving, leaving) => this.#servingChanged(serving, leaving),
     });

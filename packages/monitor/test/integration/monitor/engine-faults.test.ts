@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FakeClock } from '@msi-proxy/shared/testing';
+import { MonitoredVm } from '../../support/monitored-vm.ts';
+import { until } from '../../support/until.ts';
+
+describe('the monitor, with an engine that fails', () => {
+  it('finds at the resync what events did not tell', async () => {
+    await using vm = await MonitoredVm.create();
+    const proxy = vm.runProxy();
+    await vm.startMonitor({ resyncMillis: 200 });
+    vm.runClient('leaves');
+    await vm.untilWired('leaves');
+    const address = vm.addressOf('leaves');
+    vm.engine.loseEvents();
+    vm.engine.removeContainer('leaves');
+    vm.runClient('comes');
+    await vm.untilWired('comes');
+    await until('the other one is gone', () => vm.client('leaves') === undefined);
+    const owner = proxy.callers.get(address);
+    assert.ok(owner === undefined || owner.name === 'comes');
+  });
+
+  it('does the same with doubled and cut events as with whole ones', async () => {
+    await using vm = await MonitoredVm.create();
+    vm.runProxy();
+    vm.engine.doubleEvents();
+    vm.engine.splitsEvents = true;
+    await vm.startMonitor();
+    await vm.untilServing('proxy');
+    vm.runClient('web', { labels: { text: 'ü€😀' } });
+    await vm.untilWired('web');
+    vm.engine.restartContainer('web');
+    const { startedAt } = vm.engine.state.container('web');
+    await until('the new run is known', () => vm.client('web')?.startedAt === startedAt);
+    await vm.untilWired('web');
+    assert.equal(vm.wiring.overlapped, false);
+  });
+
+  it('reconnects when the event stream is cut, and misses nothing', async () => {
+    await using vm = await MonitoredVm.create();
+    vm.runProxy();
+    await vm.startMonitor();
+    await vm.untilServing('proxy');
+    vm.engine.cutEventStreams();
+    vm.runClient('during');
+    await vm.untilWired('during');
+    vm.runClient('after');
+    await vm.untilWired('after');
+    assert.equal(vm.status.engine.state, 'connected');
+  });
+
+  it('keeps everything while the engine is gone, and follows what happened when it is back', async () => {
+    await using vm = await MonitoredVm.create();
+    const proxy = vm.runProxy();
+    await vm.startMonitor();
+    vm.runClient('stays');
+    vm.runClient('leaves');
+    await vm.untilWired('stays');
+    await vm.untilWired('leaves');
+    const address = vm.addressOf('leaves');
+    await vm.engine.die();
+    await until('the loss shows', () => vm.status.engine.state === 'connecting');
+    assert.match(vm.status.engine.lastError ?? '', /DOCKER_HOST|stream/);
+    assert.deepEqual(vm.status.clients.map(({ name }) => name).sort(), ['leaves', 'stays']);
+    assert.deepEqual(vm.wiring.removed, []);
+    vm.engine.removeContainer('leaves');
+    vm.runClient('comes', { address: '172.17.0.77' });
+    await vm.engine.listen();
+    await vm.untilWired('comes');
+    await vm.untilWired('stays');
+    await until('the other one is gone', () => vm.client('leaves') === undefined);
+    assert.ok(!proxy.callers.has(address));
+    assert.equal(vm.status.engine.lastError, undefined);
+  }).timeout(10_000);
+
+  it('waits for an engine whose socket is not there yet, and says so', async () => {
+    await using vm = await MonitoredVm.create({ running: false });
+    await vm.startMonitor();
+    await until(
+      'the reason shows',
+      () => vm.status.engine.lastError?.includes(`${vm.engine.socketPath} does not exist`) === true,
+    );
+    assert.equal(vm.rules.wanted?.guard, 'enforce');
+    vm.runProxy();
+    vm.runClient('web');
+    await vm.engine.listen();
+    await vm.untilWired('web');
+  }).timeout(10_000);
+
+  it('says that the engine is too old, and goes on when it was upgraded', async () => {
+    await using vm = await MonitoredVm.create({ version: '19.03', apiVersion: '1.40' });
+    await vm.startMonitor();
+    await until('the reason shows', () => /19\.03.*1\.40/.test(vm.status.engine.lastError ?? ''));
+    vm.engine.apiVersion = '1.52';
+    vm.engine.version = '29.0.0';
+    vm.runProxy();
+    vm.runClient('web');
+    await vm.untilWired('web');
+    assert.equal(vm.status.engine.version, '29.0.0');
+  }).timeout(10_000);
+
+  it('goes on serving while the engine hangs for long, and follows what happened when it is back', async () => {
+    const clock = new FakeClock(new Date().toISOString());
+    await using vm = await MonitoredVm.create({ clock });
+    await using time = new PassingTime(clock);
+    vm.runProxy('a');
+    await vm.startMonitor();
+    vm.runClient('web');
+    await vm.untilWired('web');
+    const switches = vm.rules.switches.length;
+
+    vm.engine.hang();
+    const frozenAtMillis = clock.monotonicMillis();
+    // The limits of the client's calls are on the system's clock, and the session would end after 90 s.
+    time.speed = 8;
+    await until('the hang shows', () => vm.status.engine.state === 'unresponsive', { patienceMillis: 8_000 });
+    await until('30 s have passed', () => clock.monotonicMillis() - frozenAtMillis > 30_000);
+    assert.equal(vm.proxyStatus('a')?.state, 'serving');
+    assert.equal(vm.rules.switches.length, switches, 'nobody was sent elsewhere');
+    assert.equal(vm.client('web')?.state, 'wired');
+
+    vm.runClient('meanwhile');
+    time.speed = 1;
+    vm.engine.resume();
+    await vm.untilWired('meanwhile');
+    assert.equal(vm.proxyStatus('a')?.state, 'serving');
+    assert.equal(vm.rules.switches.length, switches);
+    time.speed = 8;
+    await until('it shows', () => vm.status.engine.state === 'connected');
+  }).timeout(15_000);
+
+  it('takes another proxy when one hangs while the engine is well', async () => {
+    const clock = new FakeClock(new Date().toISOString());
+    await using vm = await MonitoredVm.create({ clock });
+    await using time = new PassingTime(clock);
+    const a = vm.runProxy('a');
+    await vm.startMonitor();
+    await vm.untilServing('a');
+    const b = vm.runProxy('b');
+    await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby');
+    a.hang();
+    // The proxies' heartbeats are on the system's clock.
+    for (time.speed = 4; vm.proxyStatus('b')?.state !== 'serving';) {
+      b.report({});
+      await delay(100);
+    }
+    assert.match(vm.proxyStatus('a')?.reason ?? '', /does not answer/);
+    assert.equal(vm.rules.switches.at(-1)?.flushFlows, true);
+  }).timeout(15_000);
+
+  it('keeps the proxy that serves while the engine is gone, if its server is there, and lets go of it if not', async () => {
+    await using vm = await MonitoredVm.create();
+    vm.runProxy('a');
+    await vm.startMonitor();
+    await vm.untilServing('a');
+    const switches = vm.rules.switches.length;
+    await vm.engine.die();
+    await until('the loss shows', () => vm.status.engine.state === 'connecting');
+    assert.match(vm.proxyStatus('a')?.reason ?? '', /session/);
+    assert.equal(vm.rules.switches.length, switches);
+    vm.engine.state.stop('a');
+    await until('nobody serves', () => vm.rules.target === undefined);
+    assert.equal(vm.rules.switches.at(-1)?.flushFlows, true);
+  });
+});
+
+const STEP_MILLIS = 10;
+
+/** Lets a fake clock go on by itself, so many times as fast as the system's. */
+class PassingTime implements AsyncDisposable {
+  speed = 1;
+  #isOver = false;
+  readonly #passing: Promise<void>;
+
+  constructor(clock: FakeClock) {
+    this.#passing = this.#pass(clock);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    await this.#passing;
+  }
+
+  async #pass(clock: FakeClock): Promise<void> {
+    while (!this.#isOver) {
+      await delay(STEP_MILLIS);
+      await clock.advance(STEP_MILLIS * this.speed);
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { MonitoredVm } from '../../support/monitored-vm.ts';
+import { until } from '../../support/until.ts';
+
+describe('the monitor, with proxies', () => {
+  it('makes their network, connects a proxy that is elsewhere, and has its route moved', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor({ proxySubnet: '172.31.250.0/24' });
+    const proxy = vm.runProxy();
+    await vm.untilServing('proxy');
+    const network = vm.engine.state.network('msi-proxy-net');
+    assert.equal(network.options['com.docker.network.bridge.name'], 'msi-proxy0');
+    assert.equal(vm.addressOf('proxy', 'msi-proxy-net'), '172.31.250.2');
+    assert.deepEqual(proxy.routes, [{ address: '172.31.250.2', gateway: '172.31.250.1' }]);
+    assert.equal(proxy.role, 'serving');
+    await until('the rules have the target', () => vm.rules.target?.address === '172.31.250.2');
+    assert.equal(vm.rules.target?.port, 80);
+    assert.equal(vm.proxyStatus('proxy')?.instanceId, 'instance of proxy');
+  });
+
+  it('says why a proxy cannot serve, and goes on trying', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const proxy = vm.runProxy();
+    proxy.routeProblem = 'no NET_ADMIN';
+    await until('the reason shows', () => vm.proxyStatus('proxy')?.reason?.includes('no NET_ADMIN') === true);
+    assert.equal(vm.proxyStatus('proxy')?.state, 'unhealthy');
+    assert.equal(vm.rules.target, undefined);
+    proxy.routeProblem = undefined;
+    proxy.endSession();
+    await vm.untilServing('proxy');
+  });
+
+  it('lets one serve and the other stand by, which takes over when the first one dies', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    vm.runProxy('a');
+    await vm.untilServing('a');
+    const b = vm.runProxy('b');
+    vm.runClient('web');
+    await vm.untilWired('web');
+    await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby' && b.role === 'standby');
+    assert.equal(b.callers.get(vm.addressOf('web'))?.name, 'web', 'the one that stands by knows everybody');
+
+    // The event comes late or never: the end of the session is what tells.
+    vm.engine.loseEvents();
+    vm.engine.stopContainer('a');
+    await vm.untilServing('b');
+    await until('the packets follow', () => vm.rules.target?.address === vm.addressOf('b', 'msi-proxy-net'));
+    assert.equal(vm.rules.switches.at(-1)?.flushFlows, true);
+    await until('clients follow', () => vm.wiring.wired.get('web') === vm.addressOf('b', 'msi-proxy-net'));
+    assert.equal(b.role, 'serving');
+  });
+
+  it('sends clients nowhere while no proxy serves, and to the next one when it comes', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    vm.runProxy('a');
+    vm.runClient('web');
+    await vm.untilWired('web');
+    vm.engine.removeContainer('a');
+    await until('nobody serves', () => vm.rules.target === undefined);
+    await until('clients wait', () => vm.client('web')?.state === 'pending');
+    assert.equal(vm.proxyStatus('a'), undefined);
+    vm.engine.run({ name: 'takes the address', network: 'msi-proxy-net' });
+    vm.runProxy('b');
+    await vm.untilServing('b');
+    await vm.untilWired('web');
+    assert.notEqual(vm.rules.target?.address, vm.addressOf('takes the address', 'msi-proxy-net'));
+  });
+
+  it('follows a proxy that is restarted, in its new run', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const proxy = vm.runProxy('proxy');
+    await vm.untilServing('proxy');
+    const hellos = () => proxy.messages.filter(({ type }) => type === 'hello').length;
+    assert.equal(hellos(), 1);
+    vm.engine.restartContainer('proxy');
+    await until('there is a new session', () => hellos() === 2);
+    await vm.untilServing('proxy');
+  });
+
+  it('switches without cutting connections when the proxy says that it stops', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const a = vm.runProxy('a');
+    await vm.untilServing('a');
+    vm.runProxy('b');
+    await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby');
+    a.report({ draining: true });
+    await vm.untilServing('b');
+    assert.equal(vm.rules.switches.at(-1)?.flushFlows, false);
+    assert.match(vm.proxyStatus('a')?.reason ?? '', /stopping/);
+  });
+
+  it('takes another one while a proxy is paused, and does not go back', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    vm.runProxy('a');
+    await vm.untilServing('a');
+    vm.runProxy('b');
+    await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby');
+    vm.engine.state.setPaused('a', true);
+    await vm.untilServing('b');
+    vm.engine.state.setPaused('a', false);
+    await until('a stands by', () => vm.proxyStatus('a')?.state === 'standby');
+    assert.equal(vm.proxyStatus('b')?.state, 'serving');
+  });
+
+  it('connects a proxy again that was taken off the network', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    vm.runProxy('proxy');
+    await vm.untilServing('proxy');
+    vm.engine.state.disconnect('msi-proxy-net', 'proxy');
+    await until('it is connected again', () => vm.addressOf('proxy', 'msi-proxy-net') !== '');
+    await vm.untilServing('proxy');
+  });
+
+  it('opens another session when one ends, at any moment', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const proxy = vm.runProxy('proxy');
+    for (const type of ['hello', 'snapshot', 'set-route'] as const) {
+      await vm.untilServing('proxy');
+      const before = proxy.messages.length;
+      const isBack = () => proxy.messages.slice(before).some(message => message.type === type);
+      proxy.endSession();
+      await until(`the next ${type} is there`, isBack);
+      proxy.endSession();
+    }
+    await vm.untilServing('proxy');
+  });
+
+  it('shows what the proxies counted', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const proxy = vm.runProxy();
+    const containerId = vm.runClient('web');
+    await vm.untilWired('web');
+    const counts = { requests: 3, refusals: 1, lastRefusal: 'identity' };
+    proxy.report({ callers: [{ containerId, ...counts }] });
+    await until('the counts show', () => vm.client('web')?.requests === 3);
+    assert.equal(vm.client('web')?.lastRefusal, 'identity');
+  });
+
+  it('leaves rules and wiring in place when it stops, and finds its way when it starts again', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const proxy = vm.runProxy();
+    vm.runClient('web');
+    await vm.untilWired('web');
+    const target = vm.rules.target;
+    await vm.stopMonitor();
+    assert.deepEqual(vm.rules.target, target);
+    assert.deepEqual(vm.wiring.removed, []);
+    await until('the session is closed', () => !proxy.isConnected);
+    vm.runClient('meanwhile');
+    await vm.startMonitor();
+    await vm.untilWired('meanwhile');
+    await vm.untilWired('web');
+  });
+});

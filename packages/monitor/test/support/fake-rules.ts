@@ -1,0 +1,46 @@
+import type { VmRules, VmRulesWanted } from '../../src/guard/vm-rules.ts';
+import type { ApplyResult } from '../../src/wiring/wiring-method.ts';
+
+/** The VM's packet rules as a note of what they should be, on the clock of the test's other observations. */
+export class FakeVmRules implements VmRules {
+  /** What was asked for, in order: `ensure`, `switch`. */
+  readonly log: string[] = [];
+  wanted: VmRulesWanted | undefined;
+  readonly switches: { readonly address: string | undefined; readonly flushFlows: boolean }[] = [];
+  problem: Error | undefined;
+  #target: VmRulesWanted['target'];
+
+  get target(): VmRulesWanted['target'] {
+    return this.#target;
+  }
+
+  async ensure(wanted: VmRulesWanted): Promise<ApplyResult> {
+    await Promise.resolve();
+    if (this.problem !== undefined) throw this.problem;
+    this.log.push('ensure');
+    const isNew = this.wanted === undefined;
+    this.wanted = wanted;
+    this.#target = wanted.target;
+    return isNew ? 'applied' : 'unchanged';
+  }
+
+  async switchTarget(
+    target: VmRulesWanted['target'],
+    { flushFlows }: { flushFlows: boolean },
+  ): Promise<void> {
+    await Promise.resolve();
+    this.log.push('switch');
+    this.#target = target;
+    this.switches.push({ address: target?.address, flushFlows });
+  }
+
+  async drift(): Promise<readonly string[]> {
+    return await Promise.resolve([]);
+  }
+
+  async remove(): Promise<void> {
+    await Promise.resolve();
+    this.wanted = undefined;
+    this.#target = undefined;
+  }
+}

@@ -1,0 +1,64 @@
+import { MsiProxyError, type WiringMethodName } from '@msi-proxy/shared';
+import type {
+  ApplyResult,
+  ProxyTarget,
+  Suitability,
+  WirableClient,
+  WiringMethod,
+} from '../../src/wiring/wiring-method.ts';
+
+/** Wires by writing it down. */
+export class FakeWiring implements WiringMethod {
+  readonly name: WiringMethodName;
+  /** The proxy's address by the client's name. */
+  readonly wired = new Map<string, string>();
+  readonly removed: string[] = [];
+  /** How often it was applied, by the client's name. */
+  readonly applications = new Map<string, number>();
+  /** Names of clients that cannot be wired at the moment. */
+  readonly failing = new Set<string>();
+  readonly unsuitable = new Set<string>();
+  #busy = 0;
+  /** The most clients that were in work at a time, and whether one was in work twice. */
+  peak = 0;
+  readonly #inWork = new Set<string>();
+  overlapped = false;
+  onApply: (client: WirableClient) => void = () => undefined;
+
+  constructor(name: WiringMethodName = 'host') {
+    this.name = name;
+  }
+
+  suits({ name }: WirableClient): Suitability {
+    return this.unsuitable.has(name) ? { suitable: false, reason: 'the test says so' } : { suitable: true };
+  }
+
+  async apply(client: WirableClient, target: ProxyTarget): Promise<ApplyResult> {
+    if (this.#inWork.has(client.containerId)) this.overlapped = true;
+    this.#inWork.add(client.containerId);
+    this.peak = Math.max(this.peak, (this.#busy += 1));
+    this.onApply(client);
+    await new Promise(resolve => setImmediate(resolve));
+    this.#busy -= 1;
+    this.#inWork.delete(client.containerId);
+    this.applications.set(client.name, (this.applications.get(client.name) ?? 0) + 1);
+    if (this.failing.has(client.name)) {
+      throw new MsiProxyError('MSI_WIRING_COMMAND', 'nft said no');
+    }
+    const before = this.wired.get(client.name);
+    this.wired.set(client.name, target.address);
+    return before === target.address ? 'unchanged' : 'applied';
+  }
+
+  async verify({ name }: WirableClient, { address }: ProxyTarget): Promise<void> {
+    await Promise.resolve();
+    if (this.wired.get(name) !== address)
+      throw new MsiProxyError('MSI_WIRING_NOT_EFFECTIVE', 'it does not hold');
+  }
+
+  async remove({ name }: WirableClient): Promise<void> {
+    await Promise.resolve();
+    this.wired.delete(name);
+    this.removed.push(name);
+  }
+}
