@@ -9,7 +9,7 @@ import type { Upstream } from './upstream/upstream.ts';
 export interface UpstreamAnswer {
   readonly status: number;
   readonly statusText: string;
-  /** Flat list of names and values as received, without hop-by-hop headers and Content-Length. */
+  /** Flat list of names and values as received, without hop-by-hop headers. */
   readonly rawHeaders: readonly string[];
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
@@ -208,11 +208,10 @@ async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<Up
   } catch (error) {
     throw error instanceof MsiProxyError ? error : upstreamFailure(error);
   }
-  const dropped = new Set([...hopByHopNames(answer.headers.connection), 'content-length']);
   return {
     status: answer.statusCode!,
     statusText: answer.statusMessage ?? '',
-    rawHeaders: withoutHeaders(answer.rawHeaders, dropped),
+    rawHeaders: withoutHeaders(answer.rawHeaders, hopByHopNames(answer.headers.connection)),
     contentType: answer.headers['content-type'],
     contentEncoding: answer.headers['content-encoding'],
     contentLength: answer.headers['content-length'],

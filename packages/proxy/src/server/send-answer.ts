@@ -32,9 +32,23 @@ export function sendUpstreamAnswer(
   const length = response.req.method === 'HEAD' ? contentLength : String(body.length);
   response.sendDate = false;
   response.writeHead(status, statusText, [
-    ...rawHeaders,
-    ...(length === undefined ? [] : ['Content-Length', length]),
+    ...withContentLength(rawHeaders, length),
     ...(close ? ['Connection', 'close'] : []),
   ]);
   response.end(body);
+}
+
+/** In the place of the one that was received, if any. */
+function withContentLength(rawHeaders: readonly string[], length: string | undefined): string[] {
+  const headers: string[] = [];
+  let isPlaced = length === undefined;
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (name.toLowerCase() !== 'content-length') headers.push(name, rawHeaders[index + 1]!);
+    else if (!isPlaced) {
+      headers.push(name, length!);
+      isPlaced = true;
+    }
+  }
+  return isPlaced ? headers : [...headers, 'Content-Length', length!];
 }

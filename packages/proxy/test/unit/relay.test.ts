@@ -215,6 +215,8 @@ describe('the relay', () => {
         'a=1',
         'Set-Cookie',
         'b=2',
+        'Content-Length',
+        '7',
       ]);
     });
 

@@ -89,8 +89,9 @@ describe('the server', () => {
         'Connection: close',
       ]);
       assert.equal(answer.body, '{ "a":1 }');
-      assert.ok(imds.requests[0]?.text.startsWith(`GET ${TOKEN_REQUEST} HTTP/1.1\r\n`));
-      assert.doesNotMatch(imds.requests[0].text, /forwarded|via:/i);
+      const { text } = imds.requests[0]!;
+      assert.ok(text.startsWith(`GET ${TOKEN_REQUEST} HTTP/1.1\r\n`));
+      assert.doesNotMatch(text, /forwarded|via:/i);
     });
 
     for (const status of ['400 Bad Request', '404 Not Found', '410 Gone', '429 Too Many', '500 Oops']) {
@@ -135,8 +136,9 @@ describe('the server', () => {
       const body = '{"StartRequests" : [{"EventId":"1"}]}';
       const headers = ['Metadata: true', 'Content-Type: application/x-www-form-urlencoded'];
       await ask(SCHEDULED_EVENTS, { port: running.port, method: 'POST', body, headers });
-      assert.ok(imds.requests[0]?.text.endsWith(`\r\n\r\n${body}`));
-      assert.match(imds.requests[0].text, /content-type: application\/x-www-form-urlencoded\r\n/);
+      const { text } = imds.requests[0]!;
+      assert.ok(text.endsWith(`\r\n\r\n${body}`));
+      assert.match(text, /content-type: application\/x-www-form-urlencoded\r\n/);
     });
 
     it('several requests over one connection of the client', async () => {
