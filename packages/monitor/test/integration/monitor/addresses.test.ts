@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MonitoredVm } from '../../support/monitored-vm.ts';
 import { until } from '../../support/until.ts';
 
@@ -75,9 +76,18 @@ describe('the monitor, asked who has an address', () => {
   it('says that the engine does not answer, while it hangs', async () => {
     await using scene = await deafVm();
     const { vm, proxy, address } = scene;
-    // What asks through the engine's stream cannot ask while the engine hangs; a hang between question and answer can be.
-    vm.engine.failRequests(/./, { status: 500, message: 'no', times: 10 });
+    vm.engine.hangCalls();
     assert.deepEqual(await proxy.confirm(address), { kind: 'engine-unresponsive' });
+    vm.engine.resume();
+    assert.equal((await proxy.confirm(address)).kind, 'caller');
+  });
+
+  it('says nothing while the engine answers with errors: then the address may have changed hands', async () => {
+    await using scene = await deafVm();
+    const { vm, proxy, address } = scene;
+    vm.engine.failRequests(/^\/containers\//, { status: 500, message: 'no', times: 100 });
+    const outcome = await Promise.race([proxy.confirm(address), delay(500, 'nothing')]);
+    assert.equal(outcome, 'nothing');
   });
 
   it('answers many at once', async () => {

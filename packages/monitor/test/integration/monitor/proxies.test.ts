@@ -61,7 +61,7 @@ describe('the monitor, with proxies', () => {
     vm.engine.removeContainer('a');
     await until('nobody serves', () => vm.rules.target === undefined);
     await until('clients wait', () => vm.client('web')?.state === 'pending');
-    assert.equal(vm.proxyStatus('a'), undefined);
+    await until('it is forgotten', () => vm.proxyStatus('a') === undefined);
     vm.engine.run({ name: 'takes the address', network: 'msi-proxy-net' });
     vm.runProxy('b');
     await vm.untilServing('b');

@@ -50,7 +50,8 @@ export class FakeEngine implements AsyncDisposable {
   onExec: (process: ExecProcess) => void;
 
   readonly #directory: string;
-  readonly #gate = new Gate();
+  readonly #calls = new Gate();
+  readonly #streams = new Gate();
   readonly #execs = new Map<string, ExecRecord>();
   readonly #connections = new Set<Socket>();
   readonly #eventStreams = new Set<ServerResponse>();
@@ -134,11 +135,18 @@ export class FakeEngine implements AsyncDisposable {
 
   /** As SIGSTOP does: connections are accepted and stay open, and nothing comes. */
   hang(): void {
-    this.#gate.shut();
+    this.hangCalls();
+    this.#streams.shut();
+  }
+
+  /** Streams that are open go on; new calls are not answered. */
+  hangCalls(): void {
+    this.#calls.shut();
   }
 
   resume(): void {
-    this.#gate.open();
+    this.#calls.open();
+    this.#streams.open();
   }
 
   /** The next requests to matching paths (without the version) get this answer. */
@@ -186,7 +194,7 @@ export class FakeEngine implements AsyncDisposable {
   }
 
   async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    await this.#gate.pass();
+    await this.#calls.pass();
     const { method = '' } = request;
     const url = this.#readUrl(request);
     if (url === undefined) {
@@ -205,7 +213,7 @@ export class FakeEngine implements AsyncDisposable {
       this.#streamEvents(url, response);
     } else {
       const answer = await this.#answer(method, url.pathname, request);
-      await this.#gate.pass();
+      await this.#calls.pass();
       send(response, answer);
     }
   }
@@ -325,7 +333,7 @@ export class FakeEngine implements AsyncDisposable {
   /** `POST /exec/{id}/start`, which takes the connection over. */
   async #upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {
     connection.on('error', () => undefined);
-    await this.#gate.pass();
+    await this.#calls.pass();
     const path = this.#readUrl(request)?.pathname ?? '';
     this.requests.push(`${request.method ?? ''} ${path}`);
     const exec = this.#execs.get(/^\/exec\/([^/]+)\/start$/.exec(path)?.[1] ?? '');
@@ -337,7 +345,7 @@ export class FakeEngine implements AsyncDisposable {
     connection.write(
       'HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n',
     );
-    this.onExec(connectExec(connection, exec, this.#gate));
+    this.onExec(connectExec(connection, exec, this.#streams));
   }
 
   #streamEvents(url: URL, response: ServerResponse): void {
@@ -357,7 +365,7 @@ export class FakeEngine implements AsyncDisposable {
   }
 
   async #writeEvent(event: RecordedEvent, response: ServerResponse): Promise<void> {
-    await this.#gate.pass();
+    await this.#streams.pass();
     const line = Buffer.from(eventJson(event, { legacyFields: this.#legacyFields }));
     if (!this.splitsEvents) {
       response.write(line);
