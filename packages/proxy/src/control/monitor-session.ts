@@ -51,6 +51,8 @@ export class MonitorSession {
   #sessionId: string | undefined;
   #revision: number | undefined;
   #lastHeardMillis: number;
+  /** Heartbeats of our own since the last message. */
+  #quietBeats = 0;
   #silent = false;
   #ended = false;
   #pulse: Timer | undefined;
@@ -122,8 +124,9 @@ export class MonitorSession {
 
   /** Sends heartbeats and listens for their absence. */
   #beat(): void {
-    const { clock } = this.#options;
-    const quietMillis = clock.monotonicMillis() - this.#lastHeardMillis;
+    // Counted, not measured: a proxy that was paused itself has not listened, and would take its own absence for the
+    // monitor's silence while the news wait in the socket.
+    const quietMillis = this.#quietBeats * HEARTBEAT_INTERVAL_MILLIS;
     if (quietMillis > HEARTBEAT_TIMEOUT_MILLIS) {
       this.#options.logger.warn('The monitor has not been heard for too long; its session ends');
       this.end();
@@ -131,7 +134,10 @@ export class MonitorSession {
     }
     this.#setSilent(quietMillis > SILENCE_MILLIS);
     if (this.#sessionId !== undefined) this.send({ type: 'heartbeat', sessionId: this.#sessionId });
-    this.#pulse = clock.setTimer(() => this.#beat(), HEARTBEAT_INTERVAL_MILLIS);
+    this.#pulse = this.#options.clock.setTimer(() => {
+      this.#quietBeats += 1;
+      this.#beat();
+    }, HEARTBEAT_INTERVAL_MILLIS);
   }
 
   #setSilent(silent: boolean): void {
@@ -150,6 +156,7 @@ export class MonitorSession {
     const wasSilent = nowMillis - this.#lastHeardMillis > SILENCE_MILLIS;
     const trueAtMillis = wasSilent ? this.#lastHeardMillis : nowMillis;
     this.#lastHeardMillis = nowMillis;
+    this.#quietBeats = 0;
     try {
       for (const message of this.#decoder.push(chunk)) this.#handle(message, trueAtMillis);
     } catch (err) {

@@ -20,10 +20,23 @@ import { until } from '../support/until.ts';
 const A = '172.17.0.2';
 const B = '172.17.0.3';
 
+/** A clock whose process can be paused: time goes on, and no timer fires. */
+class StallingClock extends FakeClock {
+  #stalledMillis = 0;
+
+  stall(millis: number): void {
+    this.#stalledMillis += millis;
+  }
+
+  override monotonicMillis(): number {
+    return super.monotonicMillis() + this.#stalledMillis;
+  }
+}
+
 describe('the control server', () => {
   let folder: string;
   let socketPath: string;
-  let clock: FakeClock;
+  let clock: StallingClock;
   let table: CallerTable;
   let report: Report;
   let server: ControlServer;
@@ -39,7 +52,7 @@ describe('the control server', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'msi-proxy-'));
     socketPath = join(folder, 'run', 'control.sock');
-    clock = new FakeClock();
+    clock = new StallingClock();
     table = new CallerTable(clock);
     report = { type: 'report', upstream: { state: 'unknown' }, draining: false, callers: [] };
     states = [];
@@ -254,6 +267,14 @@ describe('the control server', () => {
       assert.equal(table.get(B)?.confirmedAtMillis, 0);
       await monitor.delta([], [callerAt(A)]);
       assert.equal(table.get(A)?.confirmedAtMillis, 20_000);
+    });
+
+    it('but does not take a pause of its own process for one', async () => {
+      await connectMonitor().join([callerAt(A)]);
+      clock.stall(30_000);
+      await clock.advance(HEARTBEAT_INTERVAL_MILLIS);
+      assert.equal(server.monitorState, 'live');
+      assert.deepEqual(states, ['live']);
     });
 
     it('and gives the session up after long', async () => {
