@@ -19,11 +19,19 @@ const MAX_HEADER_BYTES = 8 * 1024;
 const MAX_REQUESTS_PER_SOCKET = 1_000;
 const CHECK_INTERVAL_MILLIS = 1_000;
 
+// No client of IMDS sends a request before it has the answer to the last one; each that waits holds memory.
+const MAX_REQUESTS_UNDER_WAY = 8;
+
+// For a client to read a refusal and close, and for one that has just connected to say what it wants.
+const LINGER_MILLIS = 1_000;
+
 /** Node's HTTP server with this product's limits, and an orderly end. */
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
-  #draining = false;
+  /** Open connections, and how many requests are under way on each. */
+  readonly #connections = new Map<Socket, number>();
+  #drained: Promise<void> | undefined;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -38,20 +46,25 @@ export class HttpServer {
         requireHostHeader: false, // the handler answers in IMDS's shape
         noDelay: true,
       },
-      options.handle,
+      (request, response) => this.#handle(request, response),
     );
     // Node would drop headers beyond its count without a word, and the gate must see all; the handler counts itself.
     this.#server.maxHeadersCount = 0;
     this.#server.maxConnections = options.maxConnections;
     this.#server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
     // Without listeners Node would answer `100 Continue` or `417` by itself; the gate refuses both.
-    this.#server.on('checkContinue', options.handle);
-    this.#server.on('checkExpectation', options.handle);
-    this.#server.on('clientError', refuseMalformed);
+    const handle = (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response);
+    this.#server.on('checkContinue', handle);
+    this.#server.on('checkExpectation', handle);
+    this.#server.on('clientError', (error, socket: Socket) => this.#refuseMalformed(error, socket));
+    this.#server.on('connection', socket => {
+      this.#connections.set(socket, 0);
+      socket.once('close', () => this.#connections.delete(socket));
+    });
   }
 
   get isDraining(): boolean {
-    return this.#draining;
+    return this.#drained !== undefined;
   }
 
   get port(): number {
@@ -74,32 +87,66 @@ export class HttpServer {
   }
 
   /** Accepts no more, lets requests under way finish for so long, and ends what is left. */
-  async drain(graceMillis: number): Promise<void> {
-    if (this.#draining) return;
-    this.#draining = true;
-    if (!this.#server.listening) return;
+  drain(graceMillis: number): Promise<void> {
+    this.#drained ??= this.#server.listening ? this.#drain(graceMillis) : Promise.resolve();
+    return this.#drained;
+  }
+
+  async #drain(graceMillis: number): Promise<void> {
+    const { clock } = this.#options;
     const closed = new Promise<void>(resolve => {
       this.#server.close(() => resolve());
     });
     this.#server.closeIdleConnections();
-    const deadline = this.#options.clock.setTimer(() => this.#server.closeAllConnections(), graceMillis);
+    // To Node, a connection on which nothing was ever sent is one whose request is under way.
+    const silence = clock.setTimer(() => this.#closeSilent(), Math.min(LINGER_MILLIS, graceMillis));
+    const deadline = clock.setTimer(() => this.#server.closeAllConnections(), graceMillis);
     await closed;
+    silence.cancel();
     deadline.cancel();
   }
-}
 
-/** What Node's parser does not take for HTTP. */
-function refuseMalformed(error: Error, socket: Socket): void {
-  if (codeOf(error) === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
+  #closeSilent(): void {
+    for (const socket of [...this.#connections.keys()]) {
+      if (socket.bytesRead === 0) socket.destroy();
+    }
   }
-  const { status, headers, body } = badRequest('instance', 'The request is not valid HTTP');
-  const lines = [
-    `HTTP/1.1 ${status} Bad Request`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-  ];
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    const underWay = this.#underWay(socket) + 1;
+    if (underWay > MAX_REQUESTS_UNDER_WAY) {
+      socket.destroy();
+      return;
+    }
+    this.#connections.set(socket, underWay);
+    response.once('close', () => {
+      if (this.#connections.has(socket)) this.#connections.set(socket, this.#underWay(socket) - 1);
+    });
+    this.#options.handle(request, response);
+  }
+
+  #underWay(socket: Socket): number {
+    return this.#connections.get(socket) ?? 0;
+  }
+
+  /** Answers what Node's parser does not take for HTTP. */
+  #refuseMalformed(error: Error, socket: Socket): void {
+    // An answer without a question, or in the middle of another one, would be taken for something else.
+    const isOutOfPlace = socket.bytesRead === 0 || this.#underWay(socket) > 0;
+    if (codeOf(error) === 'ECONNRESET' || !socket.writable || isOutOfPlace) {
+      socket.destroy();
+      return;
+    }
+    const { status, headers, body } = badRequest('instance', 'The request is not valid HTTP');
+    const lines = [
+      `HTTP/1.1 ${status} Bad Request`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+    ];
+    socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+    const timer = this.#options.clock.setTimer(() => socket.destroy(), LINGER_MILLIS);
+    socket.once('close', () => timer.cancel());
+  }
 }

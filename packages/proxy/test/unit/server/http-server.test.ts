@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { codeOf, silentLogger } from '@msi-proxy/shared';
+import { FakeClock } from '@msi-proxy/shared/testing';
+import { HttpServer } from '../../../src/server/http-server.ts';
+import { open, readAll, sendRaw } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+
+const GRACE = 8_000;
+
+describe('the HTTP server', () => {
+  let clock: FakeClock;
+  let server: HttpServer;
+  let requests: { readonly request: IncomingMessage; readonly response: ServerResponse }[];
+  let clients: Socket[];
+
+  function createServer(fields: { maxConnections?: number; port?: number } = {}): HttpServer {
+    return new HttpServer({
+      listen: { host: '127.0.0.1', port: fields.port ?? 0 },
+      maxConnections: fields.maxConnections ?? 100,
+      clock,
+      logger: silentLogger,
+      handle: (request, response) => requests.push({ request, response }),
+    });
+  }
+
+  async function connectClient(bytes = ''): Promise<Socket> {
+    const client = open({ port: server.port });
+    clients.push(client);
+    await new Promise(resolve => client.once('connect', resolve));
+    if (bytes !== '') client.write(bytes);
+    return client;
+  }
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    requests = [];
+    clients = [];
+    server = createServer();
+    await server.start();
+  });
+
+  afterEach(async () => {
+    for (const client of clients) client.destroy();
+    await server.drain(0);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('says that its port is taken', async () => {
+    const second = createServer({ port: server.port });
+    await assert.rejects(second.start(), (error: Error) => {
+      assert.equal(codeOf(error), 'MSI_LISTEN_FAILED');
+      assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${server.port}.*EADDRINUSE`));
+      return true;
+    });
+    await second.drain(0);
+  });
+
+  it('closes connections beyond its limit at once', async () => {
+    await server.drain(0);
+    server = createServer({ maxConnections: 2 });
+    await server.start();
+    await connectClient('GET /a HTTP/1.1\r\nHost: a\r\n\r\n');
+    await connectClient('GET /b HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => requests.length === 2);
+    assert.equal((await readAll(await connectClient())).text, '');
+    assert.equal(requests.length, 2);
+  });
+
+  describe('refuses what is no HTTP', () => {
+    const malformed: [name: string, bytes: string][] = [
+      ['another protocol', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'],
+      ['a bare line feed', 'GET / HTTP/1.1\nHost: a\n\n'],
+      ['two lengths', 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'],
+      [
+        'a length and chunks',
+        'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n',
+      ],
+      ['a space before the colon', 'GET / HTTP/1.1\r\nHost : a\r\n\r\n'],
+      ['a folded header', 'GET / HTTP/1.1\r\nHost: a\r\nMetadata: a\r\n true\r\n\r\n'],
+      ['NUL in a header', 'GET / HTTP/1.1\r\nHost: a\r\nMetadata: \0\r\n\r\n'],
+      ['headers of more than 8 KiB', `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`],
+    ];
+    for (const [name, bytes] of malformed) {
+      it(`with a whole answer in JSON: ${name}`, async () => {
+        const { status, headers, body } = await sendRaw({ port: server.port }, bytes);
+        assert.equal(status, 400);
+        assert.deepEqual(JSON.parse(body), { error: 'Bad request. The request is not valid HTTP' });
+        assert.equal(headers['content-length'], String(body.length));
+        assert.equal(headers['connection'], 'close');
+        assert.equal(requests.length, 0);
+      });
+    }
+
+    it('and does not wait for ever for the client to close', async () => {
+      const client = await connectClient();
+      client.allowHalfOpen = true;
+      client.write('nonsense\r\n\r\n');
+      await until(() => clock.pendingTimers === 1);
+      const closed = new Promise(resolve => client.once('close', resolve));
+      client.resume();
+      await clock.advance(1_000);
+      client.end();
+      await closed;
+    });
+
+    it('by closing where an answer to a request before is still to come', async () => {
+      const client = await connectClient('GET /first HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n');
+      assert.equal((await readAll(client)).text, '');
+      assert.equal(requests.length, 1);
+    });
+  });
+
+  it('closes a connection with more requests than anybody waits for', async () => {
+    const client = await connectClient('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(9));
+    assert.equal((await readAll(client)).text, '');
+    assert.equal(requests.length, 8);
+  });
+
+  it('counts only requests that are under way', async () => {
+    const client = await connectClient();
+    client.resume();
+    for (let count = 1; count <= 20; count += 1) {
+      client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => requests.length === count);
+      requests.at(-1)?.response.end('ok');
+      await until(() => requests.at(-1)?.response.closed === true);
+    }
+    assert.equal(client.destroyed, false);
+  });
+
+  describe('when it drains', () => {
+    it('ends idle connections, and those on which nothing was ever said', async () => {
+      const idle = await connectClient('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => requests.length === 1);
+      requests[0]?.response.end('ok');
+      await until(() => idle.bytesRead > 0);
+      const silent = await connectClient();
+      await until(() => requests[0]?.response.closed === true);
+
+      let isDrained = false;
+      const drained = server.drain(GRACE).then(() => {
+        isDrained = true;
+      });
+      await Promise.all([readAll(idle), clock.advance(999)]);
+      assert.equal(isDrained, false);
+      assert.equal(silent.destroyed, false);
+      await clock.advance(1);
+      await drained;
+      await readAll(silent);
+    });
+
+    it('still serves a client that has just connected', async () => {
+      const client = await connectClient();
+      const drained = server.drain(GRACE);
+      client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      await until(() => requests.length === 1);
+      await clock.advance(1_000);
+      requests[0]?.response.end('ok');
+      assert.equal((await readAll(client)).status, 200);
+      await drained;
+    });
+
+    it('lets requests finish until the time is up, and no longer', async () => {
+      const client = await connectClient('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => requests.length === 1);
+      const drained = server.drain(GRACE);
+      await clock.advance(GRACE - 1);
+      assert.equal(requests[0]?.response.destroyed, false);
+      await clock.advance(1);
+      await drained;
+      assert.equal((await readAll(client)).text, '');
+    });
+
+    it('does so once, and whoever asks again waits for the same end', async () => {
+      await connectClient('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => requests.length === 1);
+      const first = server.drain(GRACE);
+      assert.equal(server.drain(0), first);
+      assert.equal(server.isDraining, true);
+      await clock.advance(GRACE);
+      await first;
+    });
+  });
+});
