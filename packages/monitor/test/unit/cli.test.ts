@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { silentLogger } from '@msi-proxy/shared';
+import { runCli } from '../../src/cli.ts';
+import { createStatusServer } from '../../src/status/index.ts';
+import { someStatus } from './status/support.ts';
+
+interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function msiMonitor(
+  argv: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<Outcome> {
+  const written = { stdout: '', stderr: '' };
+  const capture = (name: keyof typeof written) =>
+    new PassThrough({ encoding: 'utf8' }).on('data', (chunk: string) => (written[name] += chunk));
+  const exitCode = await runCli({
+    argv,
+    environment,
+    stdout: capture('stdout'),
+    stderr: capture('stderr'),
+    version: '1.2.3',
+    selfArgv: ['node', 'main.js'],
+    onStop: () => undefined,
+  });
+  return { exitCode, ...written };
+}
+
+describe('msi-monitor', () => {
+  it('shows help, with every setting, and its version', async () => {
+    const { exitCode, stdout } = await msiMonitor(['--help']);
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /unwire/);
+    assert.match(stdout, /MSI_MONITOR_WIRING/);
+    assert.match(stdout, /DOCKER_HOST/);
+    assert.deepEqual(await msiMonitor(['--version']), { exitCode: 0, stdout: '1.2.3\n', stderr: '' });
+  });
+
+  it('shows help when nothing is asked for', async () => {
+    assert.match((await msiMonitor([])).stdout, /Usage: msi-monitor/);
+  });
+
+  for (const argv of [['walk'], ['--colour'], ['unwire'], ['unwire', 'a', '--all'], ['unwire', 'a', 'b']]) {
+    it(`refuses "${argv.join(' ')}"`, async () => {
+      const { exitCode, stdout, stderr } = await msiMonitor(argv);
+      assert.equal(exitCode, 64);
+      assert.match(stderr, /^MSI_USAGE: .*--help/);
+      assert.equal(stdout, '');
+    });
+  }
+
+  it('shows the status of the monitor that listens, as a table or as JSON', async () => {
+    await using server = createStatusServer({
+      listen: { host: '127.0.0.1', port: 0 },
+      logger: silentLogger,
+      status: () => someStatus(),
+      ready: () => ({ ready: true }),
+    });
+    const { port } = await server.start();
+    const environment = { MSI_MONITOR_LISTEN: `127.0.0.1:${port}` };
+    const table = await msiMonitor(['status'], environment);
+    assert.equal(table.exitCode, 0);
+    assert.match(table.stdout, /web\s+c1c1c1c1c1c1\s+wired/);
+    const json = await msiMonitor(['status', '--json'], environment);
+    assert.deepEqual(JSON.parse(json.stdout), someStatus());
+  });
+
+  it('says where it asked when no monitor answers', async () => {
+    const { exitCode, stderr } = await msiMonitor(['status'], { MSI_MONITOR_LISTEN: '127.0.0.1:1' });
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^MSI_STATUS_UNAVAILABLE: .*127\.0\.0\.1:1 \(MSI_MONITOR_LISTEN\)/);
+  });
+
+  it('ends with 78 and names the setting that cannot be used', async () => {
+    const { exitCode, stderr } = await msiMonitor(['unwire', '--all'], { MSI_MONITOR_WIRING: 'portproxy' });
+    assert.equal(exitCode, 78);
+    assert.match(stderr, /MSI_MONITOR_WIRING is "portproxy": expected .*not available/);
+  });
+});
