@@ -1,12 +1,15 @@
 import { type Labels, type MonitorStatus } from '@msi-proxy/shared';
+import { runCommand, type CommandOutput } from '../../lab/run-command.ts';
 import {
   BASE_IMAGE,
   clientContainer,
+  curlArguments,
   monitorContainer,
   NAT_MONITOR_ARGUMENTS,
   nodeArgv,
   PROXY_NETWORK,
   proxyContainer,
+  readCurlOutput,
   requestFrom,
   runArguments,
   sdkTokenFrom,
@@ -57,10 +60,7 @@ export class Scenario implements AsyncDisposable {
   /** Starts a monitor as a plain process on the VM and waits until it answers. */
   async startMonitor(env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
     const monitor = await this.vm.startDaemon('monitor', nodeArgv('packages/monitor/src/main.ts', 'run'), {
-      ...process.env,
-      DOCKER_HOST: this.vm.engine.host,
-      MSI_MONITOR_WIRING: this.wiring,
-      MSI_MONITOR_LISTEN: MONITOR_LISTEN,
+      ...this.#monitorEnvironment(),
       ...env,
     });
     this.#monitor = monitor;
@@ -89,6 +89,60 @@ export class Scenario implements AsyncDisposable {
       what: 'the monitor to answer',
     });
     return name;
+  }
+
+  /** Starts a monitor and does not wait for it to find Docker. */
+  async startUnconnectedMonitor(env: Readonly<Record<string, string>>): Promise<Daemon> {
+    const monitor = await this.vm.startDaemon('monitor', nodeArgv('packages/monitor/src/main.ts', 'run'), {
+      ...this.#monitorEnvironment(),
+      ...env,
+    });
+    this.#monitor = monitor;
+    await monitor.untilReady(async () => (await this.status()).version !== '');
+    return monitor;
+  }
+
+  /** Runs a command of the monitor's program on the VM. */
+  async runMonitorCommand(...command: string[]): Promise<CommandOutput> {
+    return await this.runMonitorCommandWith({}, ...command);
+  }
+
+  async runMonitorCommandWith(
+    env: Readonly<Record<string, string>>,
+    ...command: string[]
+  ): Promise<CommandOutput> {
+    return await this.vm.run(nodeArgv('packages/monitor/src/main.ts', ...command), {
+      env: { ...this.#monitorEnvironment(), ...env },
+    });
+  }
+
+  /** The same as somebody who is not root. */
+  async runMonitorCommandAs(user: number, ...command: string[]): Promise<CommandOutput> {
+    const id = String(user);
+    return await this.vm.run(
+      [
+        'setpriv',
+        `--reuid=${id}`,
+        `--regid=${id}`,
+        '--clear-groups',
+        ...nodeArgv('packages/monitor/src/main.ts', ...command),
+      ],
+      { env: this.#monitorEnvironment() },
+    );
+  }
+
+  /** What the monitors of this scenario have logged. */
+  monitorLog(): string {
+    return this.#monitor?.log ?? '';
+  }
+
+  #monitorEnvironment(): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      DOCKER_HOST: this.vm.engine.host,
+      MSI_MONITOR_WIRING: this.wiring,
+      MSI_MONITOR_LISTEN: MONITOR_LISTEN,
+    };
   }
 
   async stopMonitor(): Promise<void> {
@@ -131,6 +185,13 @@ export class Scenario implements AsyncDisposable {
   /** Asks 169.254.169.254 with curl from inside a container. */
   async request(container: string, request: ImdsRequest): Promise<ImdsAnswer> {
     return await requestFrom(args => this.vm.engine.run(args), container, request);
+  }
+
+  /** The same without the engine's help, so that it works while the engine does not. */
+  async requesterIn(container: string): Promise<(request: ImdsRequest) => Promise<ImdsAnswer>> {
+    const pid = (await this.docker('inspect', '--format', '{{.State.Pid}}', container)).trim();
+    return async request =>
+      readCurlOutput(await runCommand(['nsenter', `--net=/proc/${pid}/ns/net`, ...curlArguments(request)]));
   }
 
   /** Asks for a token with an unmodified Azure SDK from inside a container of {@link startSdkClient}. */
