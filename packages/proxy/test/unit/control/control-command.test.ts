@@ -27,7 +27,7 @@ describe('the control command', () => {
   let stdout: PassThrough;
   let stderr: PassThrough;
   let routes: unknown[];
-  let setRoute: () => Promise<void>;
+  let setRoute: () => Promise<unknown>;
   let fromServer: string;
   let fromCommand: string;
 
@@ -115,6 +115,25 @@ describe('the control command', () => {
       assert.equal(answer?.['type'], 'route-set');
       assert.equal(answer['requestId'], 7);
       assert.equal(answer['ok'], true);
+      stdin.end();
+      await running;
+    });
+
+    it('one after the other, so that the last one wanted is the one that holds', async () => {
+      const first = Promise.withResolvers<undefined>();
+      setRoute = () => first.promise;
+      const running = run();
+      stdin.write(
+        encodeMessage(SET_ROUTE) + encodeMessage({ ...SET_ROUTE, requestId: 8 }) + encodeMessage(HELLO),
+      );
+      await until(() => fromCommand !== '' && routes.length > 0);
+      assert.equal(routes.length, 1);
+      first.resolve(undefined);
+      await until(() => messages().length === 2);
+      assert.deepEqual(
+        messages().map(({ requestId }) => requestId),
+        [7, 8],
+      );
       stdin.end();
       await running;
     });

@@ -250,6 +250,15 @@ describe('the control server', () => {
       assert.equal(monitor.messages('heartbeat')[0]?.sessionId, 'session');
     });
 
+    it('in vain as long as the monitor is heard', async () => {
+      const monitor = await connectMonitor().join([callerAt(A)]);
+      for (let second = 1; second <= 10; second += 1) {
+        await monitor.delta([], [callerAt(A)]);
+        await clock.advance(HEARTBEAT_INTERVAL_MILLIS);
+      }
+      assert.deepEqual(states, ['live']);
+    });
+
     it('which it tells from an ended session', async () => {
       const monitor = await connectMonitor().join([callerAt(A)]);
       await clock.advance(SILENCE_MILLIS + HEARTBEAT_INTERVAL_MILLIS);
