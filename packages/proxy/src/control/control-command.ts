@@ -57,10 +57,12 @@ export async function runControl(options: ControlCommandOptions): Promise<number
     );
     stdout.write(encodeMessage({ type: 'route-set', requestId, ...outcome }));
   };
+  let routing = Promise.resolve();
   const fromMonitor = new MessageDecoder<MonitorMessage>(MONITOR_MESSAGE_TYPES);
   const onMonitorMessage = (message: MonitorMessage) => {
     lastHeardMillis = clock.monotonicMillis();
-    if (message.type === 'set-route') void carryOut(message);
+    // One after the other: the last one wanted is the one that holds.
+    if (message.type === 'set-route') routing = routing.then(() => carryOut(message));
     else socket.write(encodeMessage(message));
   };
   relayMessages(stdin, fromMonitor, onMonitorMessage, fail);
