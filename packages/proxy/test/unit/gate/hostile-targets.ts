@@ -157,6 +157,7 @@ export const HOSTILE_QUERIES: readonly string[] = [
   'resource=a&resource=b',
   'client_id=a&client_id=b',
   'client_id=a&Client_Id=b',
+  'CLIENT_ID=a&client_id=b',
   'resource=a&RESOURCE=b',
   'x&x',
   // Names in disguise.
