@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { silentLogger, type Logger } from '@msi-proxy/shared';
+import { FakeClock } from '@msi-proxy/shared/testing';
+import { AuditLog } from '../../../src/audit.ts';
+import { CallerResolver } from '../../../src/callers/caller-resolver.ts';
+import { CallerStatistics } from '../../../src/callers/caller-statistics.ts';
+import { CallerTable } from '../../../src/callers/caller-table.ts';
+import type { UpstreamAnswer } from '../../../src/relay.ts';
+import { RequestHandler, type AnswerSource } from '../../../src/server/request-handler.ts';
+import { callerAt } from '../support/callers.ts';
+import { ask, CLIENT_ADDRESS, open, requestText } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+
+const VERSIONS = '/metadata/versions';
+
+function answerOf(body: Buffer): UpstreamAnswer {
+  return {
+    status: 200,
+    statusText: 'OK',
+    rawHeaders: [],
+    contentType: undefined,
+    contentEncoding: undefined,
+    contentLength: undefined,
+    body,
+  };
+}
+
+describe('the handler of requests', () => {
+  let clock: FakeClock;
+  let server: Server;
+  let port: number;
+  let source: AnswerSource;
+  let statistics: CallerStatistics;
+  const errors: unknown[] = [];
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    errors.length = 0;
+    const logger: Logger = { ...silentLogger, error: (_message, fields) => errors.push(fields?.err) };
+    const table = new CallerTable(clock);
+    table.confirm(callerAt(CLIENT_ADDRESS));
+    statistics = new CallerStatistics();
+    const handler = new RequestHandler({
+      instanceId: 'instance',
+      table,
+      resolver: new CallerResolver({
+        table,
+        monitor: {
+          monitorState: 'none',
+          confirm: () => Promise.reject(new Error('no monitor')),
+          onMonitorStateChange: () => () => undefined,
+        },
+        clock,
+        confirmAfterMillis: 60_000,
+        callerWaitMillis: 0,
+        holdMillis: 0,
+        silenceGraceMillis: 0,
+      }),
+      statistics,
+      audit: new AuditLog(logger, clock),
+      logger,
+      clock,
+      requireIdentity: false,
+      sources: () => source,
+      health: () => ({ healthy: true, details: {} }),
+      isDraining: () => false,
+      endsConnections: () => false,
+    });
+    server = createServer((request, response) => handler.handle(request, response));
+    await new Promise<void>(resolve => {
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    ({ port } = server.address() as AddressInfo);
+  });
+
+  afterEach(async () => {
+    const closed = new Promise(resolve => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  });
+
+  it('answers what goes wrong inside with 500, for that request only, and logs it', async () => {
+    const bug = new TypeError('a bug');
+    source = () => Promise.reject(bug);
+    const answer = await ask(VERSIONS, { port });
+    assert.equal(answer.status, 500);
+    assert.deepEqual(JSON.parse(answer.body), { error: 'Internal error' });
+    assert.deepEqual(errors, [bug]);
+    source = () => Promise.resolve(answerOf(Buffer.from('{}')));
+    assert.equal((await ask(VERSIONS, { port })).status, 200);
+  });
+
+  it('ends the connection to a client that does not read its answer', async () => {
+    source = () => Promise.resolve(answerOf(Buffer.alloc(64 * 1024 * 1024)));
+    const client = open({ port });
+    client.pause();
+    client.write(requestText(VERSIONS));
+    await until(() => clock.pendingTimers === 1);
+    await clock.advance(9_999);
+    await clock.advance(1);
+    client.resume();
+    await new Promise(resolve => {
+      client.on('close', resolve);
+    });
+    assert.ok(client.bytesRead < 64 * 1024 * 1024, 'the whole answer was kept for the client');
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('leaves no timer behind after an answer that was read', async () => {
+    source = () => Promise.resolve(answerOf(Buffer.from('{}')));
+    await ask(VERSIONS, { port });
+    await until(() => clock.pendingTimers === 0);
+  });
+
+  it('counts what each container asked, and what it was refused', async () => {
+    source = () => Promise.resolve(answerOf(Buffer.from('{}')));
+    await ask(VERSIONS, { port });
+    await ask('/metadata/attested/document?api-version=2020-09-01', { port });
+    assert.deepEqual(statistics.report(), [
+      { containerId: 'c'.repeat(64), requests: 2, refusals: 1, lastRefusal: 'endpoint-not-granted' },
+    ]);
+  });
+});
