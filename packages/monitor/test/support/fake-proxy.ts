@@ -132,7 +132,7 @@ export class FakeProxy {
         for (const address of message.removed) this.callers.delete(address);
         for (const caller of message.upserted) {
           const known = this.callers.get(caller.address);
-          if (known !== undefined && known.containerId !== caller.containerId) {
+          if (known !== undefined && runOf(known) !== runOf(caller)) {
             this.complaints.push(`${caller.address} changed hands without being removed first`);
           }
           this.callers.set(caller.address, caller);
@@ -174,4 +174,8 @@ export class FakeProxy {
     this.#revision = undefined;
     this.#held = [];
   }
+}
+
+function runOf({ containerId, startedAt }: Caller): string {
+  return `${containerId} ${startedAt}`;
 }
