@@ -79,7 +79,10 @@ export interface Confirmed {
     | { readonly kind: 'engine-unresponsive' };
 }
 
-/** Makes the proxy serve as the current one, or drain and stand by. For its log and its status only. */
+/**
+ * Tells the proxy whether clients are sent to it. One that stands by still answers, but ends the connection with each
+ * answer, so that clients move to the one that serves.
+ */
 export interface Role {
   readonly type: 'role';
   readonly role: 'serving' | 'standby';
