@@ -75,6 +75,7 @@ export function desiredState(snapshot: EngineSnapshot, options: DesiredStateOpti
       clients.push({ container, addresses, plan });
     }
   }
+  refuseContestedNamespaces(callers, clients);
   return { proxies, callers, clients: clients.map(client => withClaims(client, callers)) };
 }
 
@@ -178,6 +179,19 @@ function claimAddresses(
     const contested: Grant = { kind: 'refused', reason: `another container has the same address ${address}` };
     if (other !== undefined) callers.set(address, { ...other, grant: contested });
     else callers.set(address, { address, containerId: id, name: printable(name), startedAt, grant });
+  }
+}
+
+/** A client is served at all of its addresses or at none: which one it asks from is not its choice. */
+function refuseContestedNamespaces(callers: Map<string, Caller>, clients: readonly DesiredClient[]): void {
+  for (const { addresses, plan } of clients) {
+    const grants = addresses.map(address => callers.get(address)?.grant);
+    const contested = grants.find(grant => grant?.kind === 'refused');
+    if (plan.kind === 'refuse' || contested === undefined) continue;
+    for (const address of addresses) {
+      const caller = callers.get(address);
+      if (caller !== undefined) callers.set(address, { ...caller, grant: contested });
+    }
   }
 }
 

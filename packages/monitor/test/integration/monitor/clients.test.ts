@@ -109,7 +109,7 @@ describe('the monitor, with clients', () => {
       return client?.startedAt === startedAt && client.state === 'wired';
     });
     assert.ok((vm.wiring.applications.get('web') ?? 0) > applications, 'its namespace is another one');
-    assert.equal(proxy.callers.get(vm.addressOf('web'))?.startedAt, startedAt);
+    await until('the proxy is told', () => proxy.callers.get(vm.addressOf('web'))?.startedAt === startedAt);
   });
 
   it('forgets clients that stop or are removed, and keeps paused ones', async () => {
@@ -175,7 +175,7 @@ describe('the monitor, with clients', () => {
     assert.match(vm.client('both')?.reason ?? '', /both labels/);
     assert.doesNotMatch(vm.client('hostile')?.reason ?? '', /\u001b/);
     assert.ok((vm.client('hostile')?.reason ?? '').length < 1_000);
-    assert.equal(proxy.callers.get(vm.addressOf('bad'))?.grant.kind, 'refused');
+    await until('the proxy is told', () => proxy.callers.get(vm.addressOf('bad'))?.grant.kind === 'refused');
     assert.equal(vm.proxyStatus('proxy')?.state, 'serving');
     assert.deepEqual([...vm.wiring.wired.keys()], ['good']);
   });
@@ -215,7 +215,7 @@ describe('the monitor, with clients', () => {
     vm.engine.run({ name: 'stranger', network: `container:${owner}` });
     await until('the stranger is seen', () => vm.client('owner')?.state === 'refused');
     assert.match(vm.client('sharer')?.reason ?? '', /"stranger"/);
-    assert.equal(proxy.callers.get(address)?.grant.kind, 'refused');
+    await until('the proxy is told', () => proxy.callers.get(address)?.grant.kind === 'refused');
     vm.engine.removeContainer('stranger');
     await vm.untilWired('owner');
   });
@@ -228,7 +228,7 @@ describe('the monitor, with clients', () => {
     await vm.untilWired('one');
     vm.runClient('two', { address: '172.17.0.9' });
     await until('both are refused', () => ['one', 'two'].every(name => vm.client(name)?.state === 'refused'));
-    assert.equal(proxy.callers.get('172.17.0.9')?.grant.kind, 'refused');
+    await until('the proxy is told', () => proxy.callers.get('172.17.0.9')?.grant.kind === 'refused');
     vm.engine.removeContainer('two');
     await vm.untilWired('one');
   });
