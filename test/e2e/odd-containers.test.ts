@@ -140,12 +140,14 @@ for (const wiring of ['host', 'nat'] as const) {
     });
 
     it('leaves no trace after unwire --all', async () => {
+      await scenario.startClient({ name: 'last' });
+      await scenario.untilWired('last');
       await scenario.stopMonitor();
       const output = await scenario.runMonitorCommand('unwire', '--all');
       assert.equal(output.exitCode, 0, output.stdout + output.stderr);
       const rules = await scenario.vm.exec(['nft', 'list', 'ruleset']);
       assert.doesNotMatch(rules, /msi_proxy|169\.254\.169\.254/);
-      assert.doesNotMatch(await fingerprint('fine'), /msi_proxy/);
+      assert.doesNotMatch(await fingerprint('last'), /msi_proxy/);
     });
   });
 }

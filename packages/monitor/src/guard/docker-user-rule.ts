@@ -3,7 +3,9 @@ import { commandFailure } from '../command-failure.ts';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
 
 const CHAIN = 'DOCKER-USER';
+const PARENT = 'FORWARD';
 const COMMENT = 'msi-proxy';
+const CHAINS = [CHAIN, PARENT] as const;
 
 /** Lets redirected requests, and the answers to them, pass Docker's isolation of networks from each other. */
 const RULE = `-m conntrack --ctstate DNAT --ctorigdst ${IMDS_ADDRESS} -m comment --comment ${COMMENT} -j ACCEPT`;
@@ -14,15 +16,17 @@ const RULE = `-m conntrack --ctstate DNAT --ctorigdst ${IMDS_ADDRESS} -m comment
  */
 const PROGRAM_FAMILIES = ['iptables', 'iptables-nft', 'iptables-legacy'] as const;
 
-interface UserChain {
+interface Filter {
   readonly programs: (typeof PROGRAM_FAMILIES)[number];
-  /** The rules of the chain as saved, without the chain's name. */
-  readonly rules: readonly string[];
+  /** The rules as saved, by chain, without the chain's name. */
+  readonly rules: Readonly<Record<typeof CHAIN | typeof PARENT, readonly string[]>>;
 }
 
 /**
- * Our one rule in the chain `DOCKER-USER`, at its top: users and Docker put a RETURN below which nothing is looked at.
- * An engine whose firewall backend is nftables has no such chain; its isolation is not lifted by this.
+ * Our rule in the chain `DOCKER-USER`, at its top: users and Docker put a RETURN below which nothing is looked at. Docker
+ * means that chain to come before its own rules, but an engine that restarts with live-restore puts its isolation of
+ * networks first (seen with 20.10); then the rule is at the top of `FORWARD` too. An engine whose firewall backend is
+ * nftables has no such chain; its isolation is not lifted by this.
  */
 export class DockerUserRule {
   readonly #runner: CommandRunner;
@@ -42,41 +46,50 @@ export class DockerUserRule {
       return 'unchanged';
     }
     this.#absenceLogged = false;
-    if (describeDifferences(chain.rules).length === 0) return 'unchanged';
-    const ours = chain.rules.filter(isOurs);
-    await this.#change(chain, [...ours.map(deleteLine), `-I ${CHAIN} 1 ${RULE}`]);
-    return ours.length === 0 ? 'applied' : 'repaired';
+    const differing = CHAINS.filter(name => describeDifferences(chain, name).length > 0);
+    if (differing.length === 0) return 'unchanged';
+    const lines = differing.flatMap(name => [
+      ...chain.rules[name].filter(isOurs).map(rule => deleteLine(name, rule)),
+      ...(isWantedIn(chain, name) ? [`-I ${name} 1 ${RULE}`] : []),
+    ]);
+    await this.#change(chain, lines);
+    return chain.rules[CHAIN].some(isOurs) ? 'repaired' : 'applied';
   }
 
-  /** In words, how the chain differs from what {@link ensure} makes; empty when it does not. */
+  /** In words, how the chains differ from what {@link ensure} makes; empty when they do not. */
   async differences(): Promise<string[]> {
     const chain = await this.#read();
-    return chain === undefined ? [] : describeDifferences(chain.rules);
+    return chain === undefined ? [] : CHAINS.flatMap(name => describeDifferences(chain, name));
   }
 
   /** @returns whether there was one */
   async remove(): Promise<boolean> {
     const chain = await this.#read();
-    const ours = chain?.rules.filter(isOurs) ?? [];
-    if (chain === undefined || ours.length === 0) return false;
-    await this.#change(chain, ours.map(deleteLine));
+    if (chain === undefined) return false;
+    const lines = CHAINS.flatMap(name =>
+      chain.rules[name].filter(isOurs).map(rule => deleteLine(name, rule)),
+    );
+    if (lines.length === 0) return false;
+    await this.#change(chain, lines);
     return true;
   }
 
-  async #read(): Promise<UserChain | undefined> {
+  async #read(): Promise<Filter | undefined> {
     let installed = false;
     for (const programs of PROGRAM_FAMILIES) {
       const saved = await this.#save(programs);
       if (saved === undefined) continue;
       installed = true;
-      if (saved.some(line => line.startsWith(`:${CHAIN} `))) return { programs, rules: rulesOf(saved) };
+      if (saved.some(line => line.startsWith(`:${CHAIN} `))) {
+        return { programs, rules: { [CHAIN]: rulesOf(saved, CHAIN), [PARENT]: rulesOf(saved, PARENT) } };
+      }
     }
     if (installed) return undefined;
     throw new MsiProxyError('MSI_WIRING_NO_CAPABILITY', 'The program iptables is not installed');
   }
 
   /** @returns the lines of the `filter` table; undefined when the program is not installed */
-  async #save(programs: UserChain['programs']): Promise<string[] | undefined> {
+  async #save(programs: Filter['programs']): Promise<string[] | undefined> {
     const file = `${programs}-save`;
     const result = await this.#runner.run(file, []).catch((error: unknown) => {
       if (codeOf(error) === 'MSI_WIRING_NO_CAPABILITY') return undefined;
@@ -88,7 +101,7 @@ export class DockerUserRule {
   }
 
   /** In one transaction, so that the rule is never missing while it moves. */
-  async #change({ programs }: UserChain, lines: readonly string[]): Promise<void> {
+  async #change({ programs }: Filter, lines: readonly string[]): Promise<void> {
     const file = `${programs}-restore`;
     const stdin = ['*filter', ...lines, 'COMMIT', ''].join('\n');
     const result = await this.#runner.run(file, ['--noflush', '--wait', '5'], { stdin });
@@ -110,18 +123,28 @@ function filterTable(lines: readonly string[]): string[] {
   return start === -1 ? [] : lines.slice(start + 1, lines.indexOf('COMMIT', start));
 }
 
-function rulesOf(saved: readonly string[]): string[] {
-  const prefix = `-A ${CHAIN} `;
+function rulesOf(saved: readonly string[], chain: string): string[] {
+  const prefix = `-A ${chain} `;
   return saved.filter(line => line.startsWith(prefix)).map(line => line.slice(prefix.length));
 }
 
-function describeDifferences(rules: readonly string[]): string[] {
+/** In `FORWARD` only where Docker's own chain for users comes too late. */
+function isWantedIn({ rules }: Filter, chain: (typeof CHAINS)[number]): boolean {
+  if (chain === CHAIN) return true;
+  const [first] = rules[PARENT].filter(rule => !isOurs(rule));
+  return first !== undefined && first !== `-j ${CHAIN}`;
+}
+
+function describeDifferences(filter: Filter, chain: (typeof CHAINS)[number]): string[] {
+  const rules = filter.rules[chain];
   const ours = rules.filter(isOurs);
   const [only] = ours;
-  if (only === undefined) return [`${CHAIN}: the rule "${COMMENT}" is missing`];
-  if (ours.length > 1) return [`${CHAIN}: the rule "${COMMENT}" is there ${ours.length} times`];
-  if (!isAsWanted(only)) return [`${CHAIN}: the rule "${COMMENT}" was changed`];
-  return rules[0] === only ? [] : [`${CHAIN}: the rule "${COMMENT}" is not the first one`];
+  if (!isWantedIn(filter, chain))
+    return ours.length === 0 ? [] : [`${chain}: the rule "${COMMENT}" is not needed`];
+  if (only === undefined) return [`${chain}: the rule "${COMMENT}" is missing`];
+  if (ours.length > 1) return [`${chain}: the rule "${COMMENT}" is there ${ours.length} times`];
+  if (!isAsWanted(only)) return [`${chain}: the rule "${COMMENT}" was changed`];
+  return rules[0] === only ? [] : [`${chain}: the rule "${COMMENT}" is not the first one`];
 }
 
 function isOurs(rule: string): boolean {
@@ -137,6 +160,6 @@ function tokens(rule: string): string[] {
   return rule.split(' ').map(token => token.replaceAll('"', '').replace(/\/32$/, ''));
 }
 
-function deleteLine(rule: string): string {
-  return `-D ${CHAIN} ${rule}`;
+function deleteLine(chain: string, rule: string): string {
+  return `-D ${chain} ${rule}`;
 }

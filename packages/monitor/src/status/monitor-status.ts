@@ -23,7 +23,9 @@ export function monitorStatus({
     engine: reconciler.engineStatus,
     guard: reconciler.rules.status,
     proxies: reconciler.proxies.status(),
-    clients: reconciler.desired.clients.map(client => clientStatus(client, reconciler)),
+    clients: reconciler.desired.clients
+      .map(client => clientStatus(client, reconciler))
+      .sort((a, b) => a.name.localeCompare(b.name)),
     events: journal.events,
   };
 }

@@ -66,6 +66,46 @@ describe('The rule in DOCKER-USER', () => {
     assert.match(runner.inputs.at(-1)!, /-D DOCKER-USER .* -j DROP\n-I DOCKER-USER/);
   });
 
+  describe('where Docker put its isolation before its chain for users', () => {
+    const runnerWithForward = (...forward: readonly string[]) =>
+      fakeCommandRunner(command => {
+        if (command !== 'iptables-save') return undefined;
+        const lines = [`-A DOCKER-USER ${OURS}`, ...forward.map(rule => `-A FORWARD ${rule}`)];
+        return { stdout: ['*filter', ':DOCKER-USER - [0:0]', ...lines, 'COMMIT', ''].join('\n') };
+      });
+
+    it('is at the top of FORWARD too', async () => {
+      const runner = runnerWithForward('-j DOCKER-ISOLATION-STAGE-1', '-j DOCKER-USER');
+
+      assert.deepEqual(await ruleIn(runner).differences(), ['FORWARD: the rule "msi-proxy" is missing']);
+      assert.equal(await ruleIn(runner).ensure(), 'repaired');
+
+      assert.equal(runner.inputs.at(-1), `*filter\n-I FORWARD 1 ${OURS}\nCOMMIT\n`);
+    });
+
+    it('is left alone there', async () => {
+      const runner = runnerWithForward(OURS, '-j DOCKER-ISOLATION-STAGE-1', '-j DOCKER-USER');
+
+      assert.equal(await ruleIn(runner).ensure(), 'unchanged');
+    });
+
+    it('leaves FORWARD again when Docker has mended the order', async () => {
+      const runner = runnerWithForward(OURS, '-j DOCKER-USER', '-j DOCKER-ISOLATION-STAGE-1');
+
+      assert.equal(await ruleIn(runner).ensure(), 'repaired');
+
+      assert.equal(runner.inputs.at(-1), `*filter\n-D FORWARD ${OURS}\nCOMMIT\n`);
+    });
+
+    it('is removed from both chains', async () => {
+      const runner = runnerWithForward(OURS, '-j DOCKER-ISOLATION-STAGE-1');
+
+      assert.equal(await ruleIn(runner).remove(), true);
+
+      assert.equal(runner.inputs.at(-1), `*filter\n-D DOCKER-USER ${OURS}\n-D FORWARD ${OURS}\nCOMMIT\n`);
+    });
+  });
+
   it("does not take another's rule for ours", async () => {
     const runner = runnerWith('-m comment --comment not-msi-proxy -j ACCEPT');
 
