@@ -237,6 +237,16 @@ export class Scenario implements AsyncDisposable {
     );
   }
 
+  /** Waits until the container's own health check has succeeded. */
+  async untilHealthy(container: string): Promise<void> {
+    await waitUntil(
+      async () =>
+        (await this.docker('inspect', '--format', '{{.State.Health.Status}}', container)).trim() ===
+        'healthy',
+      { what: `${container} to be healthy`, timeoutMillis: 60_000, intervalMillis: 500 },
+    );
+  }
+
   async docker(...args: string[]): Promise<string> {
     return await this.vm.docker(...args);
   }
