@@ -39,7 +39,6 @@ export interface ContainerDetails {
   /** File of the network namespace, as the engine sees it; empty when there is none. */
   readonly sandboxKey: string;
   readonly networks: readonly ContainerNetwork[];
-  readonly privileged: boolean;
 }
 
 export interface NetworkDetails {

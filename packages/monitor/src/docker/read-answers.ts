@@ -45,7 +45,6 @@ export function readContainer(answer: unknown): ContainerDetails {
     networks: Object.entries(recordOf(settings['Networks'])).map(([name, network]) =>
       readContainerNetwork(name, network),
     ),
-    privileged: hostConfig['Privileged'] === true,
   };
 }
 

@@ -25,6 +25,7 @@ export class RuleKeeper {
   #outdated = false;
   #target: ProxyTarget | undefined;
   #problem: string | undefined = 'not set yet';
+  /** How often somebody else's change had to be undone; for the log line that says so. */
   #repairs = 0;
 
   constructor(options: RuleKeeperOptions) {
@@ -43,11 +44,6 @@ export class RuleKeeper {
     const mode = this.#options.guard;
     if (this.#problem !== undefined) return { mode, state: 'not-in-place', reason: this.#problem };
     return { mode, state: mode === 'off' ? 'off' : 'in-place' };
-  }
-
-  /** How often somebody else's change had to be undone. */
-  get repairs(): number {
-    return this.#repairs;
   }
 
   /** Makes the rules as they should be; a failure is shown in the status and tried again until it succeeds. */

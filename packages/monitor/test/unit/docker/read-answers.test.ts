@@ -41,7 +41,6 @@ describe('readContainer', () => {
         { name: 'shop', networkId: 'n1', address: '172.18.0.5' },
         { name: 'joining', networkId: 'n2', address: '' },
       ],
-      privileged: false,
     });
     assert.deepEqual(Object.entries(labels), [['MSIClientContainer', '']]);
   });

@@ -23,7 +23,6 @@ function container(id: string, { addresses = [], ...changes }: Changes = {}): Co
     networkMode: 'default',
     sandboxKey: `/var/run/docker/netns/${id}`,
     networks: addresses.map((address, index) => ({ name: `net${index}`, networkId: `n${index}`, address })),
-    privileged: false,
     ...changes,
   };
 }
