@@ -42,5 +42,7 @@ export interface Endpoint {
   };
   /** Whether paths below the endpoint's own are its parts. */
   readonly hasParts?: boolean;
+  /** Whether requests are answered without `Metadata` too. */
+  readonly takesAnyHeaders?: boolean;
   readonly handle: (request: MetadataRequest) => Reply | Promise<Reply>;
 }

@@ -94,14 +94,15 @@ export function createEndpoints(options: EndpointOptions): EndpointTable {
 }
 
 /**
- * The credential endpoints of MSIv2. An IMDS without them answers 404, and MSAL goes on with MSIv1
- * (AzureAD/microsoft-authentication-library-for-dotnet@39d2001 `ImdsV2ManagedIdentitySource.cs`).
+ * The credential endpoints of MSIv2. An IMDS without them answers 404, also to MSAL's probe, which sends no `Metadata`,
+ * and MSAL goes on with MSIv1 (AzureAD/microsoft-authentication-library-for-dotnet@39d2001 `ManagedIdentityClient.cs`).
  */
 function notOfThisVersion(methods: readonly string[]): Endpoint {
   return {
     category: 'credential',
     errorShape: 'identity',
     methods,
+    takesAnyHeaders: true,
     handle: () => identityError(404, 'not_found', 'Not found'),
   };
 }

@@ -47,7 +47,7 @@ export async function answer(request: IncomingRequest, route: Route): Promise<Re
   const { method, target, readBody } = request;
   const { endpoint, rest } = route;
   const headerRefusal = refuseHeaders(request.headers, route.errorShape);
-  if (headerRefusal !== undefined) return headerRefusal;
+  if (headerRefusal !== undefined && endpoint?.takesAnyHeaders !== true) return headerRefusal;
   if (endpoint === undefined) return notFound(route.errorShape);
   if (!endpoint.methods.includes(method)) return methodNotAllowed(endpoint, method);
   if (target.hasDuplicateNames) return duplicateNames(endpoint.errorShape);

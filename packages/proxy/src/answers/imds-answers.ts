@@ -37,8 +37,8 @@ export function identityNotFound(): LocalAnswer {
   return errorAnswer('identity', 400, 'invalid_request', 'Identity not found');
 }
 
-export function notFound(shape: ErrorShape): LocalAnswer {
-  return errorAnswer(shape, 404, 'not_found', 'Not found');
+export function notFound(shape: ErrorShape, text = 'Not found'): LocalAnswer {
+  return errorAnswer(shape, 404, 'not_found', text);
 }
 
 export function methodNotAllowed(shape: ErrorShape, allow: string): LocalAnswer {

@@ -10,7 +10,7 @@ import {
   type Grant,
   type IdentityRef,
 } from '@msi-proxy/shared';
-import { badRequest, forbidden, identityNotFound } from '../answers/imds-answers.ts';
+import { badRequest, forbidden, identityNotFound, notFound } from '../answers/imds-answers.ts';
 import type { LocalAnswer } from '../answers/local-answer.ts';
 import type { GatedRequest, QueryParameter } from '../gate/gated-request.ts';
 import {
@@ -103,7 +103,9 @@ export function authorize(
   if (group === 'versions' || group === 'ready') return { kind: 'allow', target, stripUserData: false };
   if (!policy.endpoints.includes(group)) {
     const text = `Endpoint group "${group}" is not granted to this container (label ${ENDPOINTS_LABEL})`;
-    return deny('endpoint-not-granted', forbidden(endpoint.errorShape, text));
+    // On 404 MSAL says that only the older protocol is here, which applications expect; 403 is an error to them.
+    const answer = group === 'credential' ? notFound('identity', text) : forbidden(endpoint.errorShape, text);
+    return deny('endpoint-not-granted', answer);
   }
   if (group === 'token' || group === 'credential') return authorizeIdentity(request, group, policy, options);
   return {
@@ -115,6 +117,7 @@ export function authorize(
 
 /** As on a VM without an identity: credential chains go on to their next credential. */
 function denyUnlabelled({ endpoint }: GatedRequest): Denied {
+  if (endpoint.group === 'credential') return deny('not-labelled', notFound('identity'));
   if (endpoint.errorShape === 'identity') return deny('not-labelled', identityNotFound());
   const text = 'This container has no access to instance metadata (label MSIClientContainer)';
   return deny('not-labelled', forbidden(endpoint.errorShape, text));

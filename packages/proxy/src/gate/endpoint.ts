@@ -9,8 +9,7 @@ const EXACT_ENDPOINTS: Readonly<Record<string, Endpoint['group']>> = {
   '/metadata/attested/document': 'attested',
   '/metadata/scheduledevents': 'scheduledevents',
   '/metadata/loadbalancer': 'loadbalancer',
-  // MSAL's newer protocol asks this first and takes a 404 for "only the older one here". The calls that issue a
-  // credential are POSTs with a body, which the gate does not let pass.
+  // MSAL's newer protocol. The calls that issue a credential are POSTs with a body, which the gate does not let pass.
   '/metadata/identity/getplatformmetadata': 'credential',
   '/metadata/identity/issuecredential': 'credential',
   '/metadata/identity/credential': 'credential',

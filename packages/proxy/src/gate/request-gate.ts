@@ -1,9 +1,10 @@
 import { badRequest, metadataHeaderMissing, methodNotAllowed, notFound } from '../answers/imds-answers.ts';
 import type { LocalAnswer } from '../answers/local-answer.ts';
 import { endpointOf, errorShapeOf } from './endpoint.ts';
-import type { Endpoint, GatedRequest } from './gated-request.ts';
+import type { Endpoint, ErrorShape, GatedRequest } from './gated-request.ts';
 import { isOwnHost, RequestHeaders } from './request-headers.ts';
 import { parseTarget, type TargetReason } from './target.ts';
+import { upgradeOf } from './upgrade.ts';
 
 /** A request as it came off the socket. */
 export interface RawRequest {
@@ -21,6 +22,7 @@ export type GateReason =
   | 'rewriting-header'
   | 'host'
   | 'method'
+  | 'upgrade'
   | 'body'
   | 'unknown-endpoint';
 
@@ -32,7 +34,7 @@ export type GateVerdict =
 export const MAX_ACK_BODY_BYTES = 4096;
 
 /** A body, or the promise of one, in a request that has none in IMDS's protocol. */
-const BODY_HEADERS = ['transfer-encoding', 'trailer', 'expect', 'upgrade'];
+const BODY_HEADERS = ['transfer-encoding', 'trailer', 'expect'];
 
 /**
  * What some servers take for another method or target than those of the request line, which are the ones judged here
@@ -70,7 +72,7 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
     return refuse('forwarded-for', badRequest(shape, 'X-Forwarded-For header is not allowed'));
   }
   if (endpoint?.group !== 'ready' && headers.single('metadata')?.toLowerCase() !== 'true') {
-    return refuse('metadata-header-missing', metadataHeaderMissing(shape));
+    return refuse('metadata-header-missing', probeAnswer(endpoint, shape));
   }
   const rewriting = REWRITING_HEADERS.find(name => headers.has(name));
   if (rewriting !== undefined) {
@@ -86,6 +88,10 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
     const allow = endpoint.group === 'scheduledevents' ? 'GET, HEAD, POST' : 'GET, HEAD';
     return refuse('method', methodNotAllowed(shape, allow));
   }
+  const upgrade = upgradeOf(headers);
+  if (upgrade === 'other' || (upgrade === 'http2-offer' && method !== 'GET')) {
+    return refuse('upgrade', badRequest(shape, 'A change of the protocol is not allowed'));
+  }
   const contentLength = bodyLength(headers);
   const isRead = method !== 'POST';
   const fits = isRead ? contentLength === 0 : contentLength > 0 && contentLength <= MAX_ACK_BODY_BYTES;
@@ -96,6 +102,15 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
   return { kind: 'pass', request: { method, target, path, query, endpoint, contentLength } };
 }
 
+/**
+ * For MSAL.NET, 400 to its probe of the newer protocol means that it is there, and 404 that only the older one is
+ * (microsoft-authentication-library-for-dotnet@39d2001 `ImdsManagedIdentitySource.ProbeImdsEndpointAsync`). The calls that
+ * issue a credential do not pass here, so the answer is 404, whoever asks.
+ */
+function probeAnswer(endpoint: Endpoint | undefined, shape: ErrorShape): LocalAnswer {
+  return endpoint?.group === 'credential' ? notFound(shape) : metadataHeaderMissing(shape);
+}
+
 function isServed(method: string, { group }: Endpoint): method is GatedRequest['method'] {
   return method === 'GET' || method === 'HEAD' || (method === 'POST' && group === 'scheduledevents-ack');
 }
@@ -103,7 +118,6 @@ function isServed(method: string, { group }: Endpoint): method is GatedRequest['
 /** Length of the announced body; NaN for anything but one plain Content-Length. */
 function bodyLength(headers: RequestHeaders): number {
   if (BODY_HEADERS.some(name => headers.has(name))) return Number.NaN;
-  if (headers.all('connection').some(value => /\bupgrade\b/i.test(value))) return Number.NaN;
   if (!headers.has('content-length')) return 0;
   const value = headers.single('content-length');
   return value !== undefined && /^\d{1,7}$/.test(value) ? Number(value) : Number.NaN;

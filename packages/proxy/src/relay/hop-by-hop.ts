@@ -1,6 +1,7 @@
 /** Headers that belong to one connection and are not passed on (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = [
   'connection',
+  'http2-settings', // RFC 7540, 3.2.1
   'keep-alive',
   'proxy-connection',
   'proxy-authenticate',

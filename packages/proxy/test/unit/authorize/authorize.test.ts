@@ -122,7 +122,7 @@ describe('authorisation', () => {
         ['/metadata/instance/compute/userData?api-version=2021-02-01&format=text', '403'],
         ['/metadata/attested/document?api-version=2021-02-01', '403'],
         ['/metadata/scheduledevents?api-version=2020-07-01', '403'],
-        ['/metadata/identity/getplatformmetadata?cred-api-version=2.0', '403'],
+        ['/metadata/identity/getplatformmetadata?cred-api-version=2.0', '404'],
       ] as const) {
         assert.equal(verdictOf(ask(path, policy())).split(' ')[0], expected, path);
       }
@@ -271,6 +271,15 @@ describe('authorisation', () => {
         assert.equal(verdictOf(ask(METADATA, given)), `allow ${METADATA}${added}`);
         assert.equal(verdictOf(ask(`${METADATA}&client_id=${OTHER}`, given)), '403 identity-not-granted');
       }
+    });
+
+    it('answers as an IMDS without them to clients that may have none, so that they use tokens', () => {
+      for (const grant of [undefined, { kind: 'unlabelled' } as const]) {
+        assert.equal(verdictOf(ask(METADATA, grant)), '404 not-labelled');
+      }
+      const decision = ask(METADATA, policy());
+      assert.equal(verdictOf(decision), '404 endpoint-not-granted');
+      assert.match(decision.kind === 'deny' ? decision.answer.body : '', /com\.msi-proxy\.endpoints/);
     });
 
     it('refuses msi_res_id, which that endpoint ignores', () => {

@@ -216,6 +216,16 @@ export const HOSTILE_QUERIES: readonly string[] = [
   `resource=${'a'.repeat(5000)}`,
 ];
 
+/** What `java.net.http.HttpClient` of JDK 17 adds to a request for an `http:` address. */
+export const HTTP2_OFFER = [
+  'Connection',
+  'Upgrade, HTTP2-Settings',
+  'HTTP2-Settings',
+  'AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA',
+  'Upgrade',
+  'h2c',
+];
+
 /** Header lists that make a GET something else, with the reason for which the gate refuses them. */
 export const HOSTILE_HEADERS: readonly (readonly [reason: string, headers: readonly string[]])[] = [
   ['body', ['Content-Length', '1']],
@@ -235,9 +245,27 @@ export const HOSTILE_HEADERS: readonly (readonly [reason: string, headers: reado
   ['body', ['Transfer-Encoding', '']],
   ['body', ['Trailer', 'X']],
   ['body', ['Expect', '100-continue']],
-  ['body', ['Upgrade', 'websocket']],
-  ['body', ['Upgrade', 'h2c', 'Connection', 'Upgrade, HTTP2-Settings']],
-  ['body', ['Connection', 'keep-alive, Upgrade']],
+  ['upgrade', ['Upgrade', 'websocket']],
+  ['upgrade', ['Upgrade', 'websocket', 'Connection', 'Upgrade']],
+  [
+    'upgrade',
+    ['Upgrade', 'websocket', 'Connection', 'Upgrade, HTTP2-Settings', 'HTTP2-Settings', 'AAMAAABk'],
+  ],
+  ['upgrade', ['Connection', 'keep-alive, Upgrade']],
+  // An offer of HTTP/2 that is not quite one.
+  ['upgrade', ['Upgrade', 'h2c']],
+  ['upgrade', ['Upgrade', 'h2c', 'Connection', 'Upgrade']],
+  ['upgrade', ['Upgrade', 'h2c', 'Connection', 'Upgrade, HTTP2-Settings']],
+  ['upgrade', ['Upgrade', 'h2c', 'Connection', 'HTTP2-Settings', 'HTTP2-Settings', 'AAMAAABk']],
+  ['upgrade', ['Upgrade', 'h2c', 'Connection', 'Upgrade', 'HTTP2-Settings', 'AAMAAABk']],
+  ['upgrade', ['Upgrade', 'h2c', 'Connection', 'Upgrade, HTTP2-Settings', 'HTTP2-Settings', 'AA==']],
+  ['upgrade', ['Upgrade', 'h2c, websocket', 'Connection', 'Upgrade, HTTP2-Settings', 'HTTP2-Settings', 'AA']],
+  ['upgrade', [...HTTP2_OFFER, 'Upgrade', 'websocket']],
+  ['upgrade', [...HTTP2_OFFER, 'HTTP2-Settings', 'AAMAAABk']],
+  ['upgrade', [...HTTP2_OFFER, 'Connection', 'Metadata']],
+  ['upgrade', [...HTTP2_OFFER, 'Connection', 'Upgrade']],
+  ['body', [...HTTP2_OFFER, 'Transfer-Encoding', 'chunked']],
+  ['body', [...HTTP2_OFFER, 'Content-Length', '5']],
   ['forwarded-for', ['X-Forwarded-For', '10.0.0.1']],
   ['forwarded-for', ['x-forwarded-for', '']],
   ['forwarded-for', ['X-FORWARDED-FOR', '127.0.0.1']],

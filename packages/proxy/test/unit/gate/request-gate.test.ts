@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { passGate, type GateVerdict } from '../../../src/gate/request-gate.ts';
-import { HOSTILE_HEADERS, HOSTILE_PATHS, HOSTILE_QUERIES } from './hostile-targets.ts';
+import { HOSTILE_HEADERS, HOSTILE_PATHS, HOSTILE_QUERIES, HTTP2_OFFER } from './hostile-targets.ts';
 import { SDK_PROBES, SDK_REQUESTS } from './sdk-requests.ts';
 
 const TOKEN = '/metadata/identity/oauth2/token';
@@ -46,6 +46,21 @@ describe('the gate', () => {
         });
       }
     }
+
+    it("as an IMDS without MSAL's newer protocol, whose credentials it does not issue", () => {
+      for (const [method, path] of [
+        ['GET', 'getplatformmetadata?cred-api-version=2.0'],
+        ['GET', `getplatformmetadata?cred-api-version=2.0&client_id=x`],
+        ['POST', 'issuecredential?cred-api-version=2.0'],
+        ['POST', 'credential?cred-api-version=1.0'],
+      ] as const) {
+        const rawHeaders = ['Host', '169.254.169.254', ...(method === 'POST' ? ['Content-Length', '1'] : [])];
+        const verdict = passGate({ method, target: `/metadata/identity/${path}`, rawHeaders });
+        assert.equal(reasonOf(verdict), 'metadata-header-missing');
+        assert.equal(verdict.kind === 'answer' && verdict.answer.status, 404);
+        assert.deepEqual(bodyOf(verdict), { error: 'not_found', error_description: 'Not found' });
+      }
+    });
 
     it('also where nothing is known to be', () => {
       for (const path of ['/metadata/identity', '/metadata/identity/x', '/metadata/x']) {
@@ -116,6 +131,27 @@ describe('the gate', () => {
         }
       });
     }
+  });
+
+  describe('ignores an offer of HTTP/2', () => {
+    const target = `${TOKEN}?${QUERY}`;
+
+    it('with a GET, in any case and order of what Connection lists', () => {
+      for (const connection of ['Upgrade, HTTP2-Settings', 'http2-settings,upgrade']) {
+        const offer = ['Connection', connection, ...HTTP2_OFFER.slice(2)];
+        assert.equal(reasonOf(get(target, [...METADATA, ...offer, 'Content-Length', '0'])), 'pass');
+      }
+    });
+
+    it('but not with other methods', () => {
+      for (const [method, path] of [
+        ['HEAD', target],
+        ['POST', '/metadata/scheduledevents?api-version=2020-07-01'],
+      ] as const) {
+        const rawHeaders = [...METADATA, ...HTTP2_OFFER, 'Content-Length', method === 'POST' ? '57' : '0'];
+        assert.equal(reasonOf(passGate({ method, target: path, rawHeaders })), 'upgrade');
+      }
+    });
   });
 
   describe('knows no endpoint that is not listed', () => {

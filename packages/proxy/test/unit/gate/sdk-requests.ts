@@ -30,11 +30,6 @@ export const SDK_PROBES: readonly SdkRequest[] = [
     headers: [],
   },
   { client: 'MSAL.NET, v1', target: `${TOKEN}?api-version=2018-02-01`, headers: [] },
-  {
-    client: 'MSAL.NET, v2',
-    target: '/metadata/identity/getplatformmetadata?cred-api-version=2.0',
-    headers: ['client-request-id', CLIENT_ID],
-  },
   { client: 'go-autorest adal', target: `${TOKEN}?api-version=2018-02-01`, headers: [] },
 ];
 

@@ -11,9 +11,11 @@ describe('headers of one connection', () => {
     'a',
     'CONNECTION',
     'x-note',
+    'HTTP2-Settings',
+    'AAMAAABk',
   ];
 
-  it('are those of RFC 9110', () => {
+  it('are those of RFC 9110, and of RFC 7540', () => {
     assert.deepEqual(withoutHeaders(raw, hopByHopNames(undefined)), [
       'Content-Type',
       'text/plain',

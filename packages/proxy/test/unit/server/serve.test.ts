@@ -107,6 +107,21 @@ describe('the server', () => {
       });
     }
 
+    it('a request that offers HTTP/2, in HTTP/1.1, without the offer, and goes on so', async () => {
+      await start();
+      await running.join(CLIENT);
+      const offer = ['Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMAAABk', 'Upgrade: h2c'];
+      const head = ['Host: 169.254.169.254', 'Metadata: true', '', ''];
+      const first = [`GET ${TOKEN_REQUEST} HTTP/1.1`, ...offer, ...head].join('\r\n');
+      const socket = open({ port: running.port });
+      socket.write(first);
+      socket.once('data', () => socket.write(requestText(VERSIONS)));
+      const { text } = await readAll(socket);
+      assert.equal(text.match(/^HTTP\/1\.1 200 OK\r$/gm)?.length, 2, text);
+      assert.equal(imds.requests.length, 2);
+      assert.doesNotMatch(imds.requests.map(request => request.text).join(), /upgrade|http2|h2c/i);
+    });
+
     it('a HEAD without a body, with the length that IMDS gave', async () => {
       await start();
       await running.join(CLIENT);
