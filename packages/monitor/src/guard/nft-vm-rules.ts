@@ -7,8 +7,17 @@ import { combineResults } from '../wiring/apply-result.ts';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
 import { DockerUserRule } from './docker-user-rule.ts';
 import { readInheritedRules, withInheritedRules, type InheritedRules } from './inherited-rules.ts';
-import type { VmRules, VmRulesWanted } from './vm-rules.ts';
-import { parseTargetElement, TARGET_MAP, targetElements, VM_TABLE, vmElements, vmTable } from './vm-table.ts';
+import type { LentSource, VmRules, VmRulesWanted } from './vm-rules.ts';
+import {
+  LENT_MAP,
+  lentElements,
+  parseTargetElement,
+  TARGET_MAP,
+  targetElements,
+  VM_TABLE,
+  vmElements,
+  vmTable,
+} from './vm-table.ts';
 
 export interface VmRulesDependencies {
   /** Runs programs in the VM's network namespace. */
@@ -69,10 +78,25 @@ class NftVmRules implements VmRules {
       this.#inherited = {};
       const previous = this.#ensured;
       if (previous.redirect && previous.proxyBridge !== undefined) {
-        await this.#nft.load(replaceElements(VM_TABLE, TARGET_MAP, targetElements(target)));
+        const elements = targetElements(target ?? previous.standIn);
+        await this.#nft.load(replaceElements(VM_TABLE, TARGET_MAP, elements));
       }
       this.#ensured = withTarget(previous, target);
       if (flushFlows && previous.target !== undefined) await this.#forgetFlowsTo(previous.target.address);
+    });
+  }
+
+  async lendSources(sources: readonly LentSource[], connect: () => Promise<void>): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#ensured?.standIn === undefined) {
+        throw new MsiProxyError('MSI_INTERNAL', 'There is no stand-in to lend addresses to');
+      }
+      await this.#nft.load(replaceElements(VM_TABLE, LENT_MAP, lentElements(sources)));
+      try {
+        await connect();
+      } finally {
+        await this.#nft.load(replaceElements(VM_TABLE, LENT_MAP, []));
+      }
     });
   }
 
@@ -111,7 +135,8 @@ class NftVmRules implements VmRules {
     const { result, previousElements } = await this.#keeper.ensure(this.#nft, table, elements);
     // A target that changed while no monitor ran: nobody has seen to the connections to the old one.
     for (const previous of (previousElements.get(TARGET_MAP) ?? []).map(parseTargetElement)) {
-      if (previous === undefined || previous.address === wanted.target?.address) continue;
+      const isKept = [wanted.target, wanted.standIn].some(kept => kept?.address === previous?.address);
+      if (previous === undefined || isKept) continue;
       await this.#forgetFlowsTo(previous.address);
     }
     return result;
@@ -154,7 +179,7 @@ class NftVmRules implements VmRules {
 }
 
 function withTarget(
-  { guard, redirect, proxyBridge, proxyAddresses }: VmRulesWanted,
+  { guard, redirect, proxyBridge, proxyAddresses, standIn }: VmRulesWanted,
   target: VmRulesWanted['target'],
 ): VmRulesWanted {
   return {
@@ -162,6 +187,7 @@ function withTarget(
     redirect,
     ...(proxyBridge !== undefined && { proxyBridge }),
     ...(proxyAddresses !== undefined && { proxyAddresses }),
+    ...(standIn !== undefined && { standIn }),
     ...(target !== undefined && { target }),
   };
 }

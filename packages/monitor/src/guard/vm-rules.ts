@@ -19,15 +19,23 @@ export interface VmRulesWanted {
    */
   readonly proxyAddresses?: readonly string[];
   /**
-   * Absent while no proxy serves: requests wait (their packets are dropped) until one does. Before the first
+   * Absent while no proxy serves: requests go to the {@link standIn}, or wait (their packets are dropped). Before the first
    * {@link VmRules.switchTarget} a target that an earlier monitor left stays, if it is one of {@link proxyAddresses}.
    */
   readonly target?: Pick<ProxyTarget, 'address' | 'port'>;
+  /** Where the monitor itself accepts requests while no proxy serves; absent when it does not. */
+  readonly standIn?: Pick<ProxyTarget, 'address' | 'port'>;
+}
+
+/** A connection that the monitor makes for a container: its local port, and the container's address. */
+export interface LentSource {
+  readonly port: number;
+  readonly address: string;
 }
 
 /** The packet rules in the VM's own network namespace: the redirect of `host` and the guard, in one ruleset. */
 export interface VmRules {
-  /** Where requests are sent, as last ensured or switched; undefined when they wait or are not redirected. */
+  /** The proxy that requests are sent to, as last ensured or switched; undefined when there is none. */
   readonly target: VmRulesWanted['target'];
 
   /** Reads what is there and makes it as wanted, in one transaction. Nobody else's rules are touched. */
@@ -38,6 +46,14 @@ export interface VmRules {
    * it died (their packets would go on to it), not wanted when it drains.
    */
   switchTarget(target: VmRulesWanted['target'], options: { readonly flushFlows: boolean }): Promise<void>;
+
+  /**
+   * Gives TCP connections that the monitor opens from {@link VmRulesWanted.standIn}'s address to the proxy the source
+   * address of a container, by their local port, while `connect` opens them. They keep it afterwards.
+   *
+   * @throws {MsiProxyError} `MSI_INTERNAL` when there is no stand-in
+   */
+  lendSources(sources: readonly LentSource[], connect: () => Promise<void>): Promise<void>;
 
   /** Everything that differs from what was last ensured, in words; empty when all holds. */
   drift(): Promise<readonly string[]>;

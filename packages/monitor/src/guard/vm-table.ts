@@ -11,14 +11,18 @@ import type {
   RuleDefinition,
   TableDefinition,
 } from '../nft/table-definition.ts';
-import { checkedAddress, checkedEndpoint } from '../wiring/proxy-endpoint.ts';
-import type { VmRulesWanted } from './vm-rules.ts';
+import { checkedAddress, checkedEndpoint, type ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
+import type { LentSource, VmRulesWanted } from './vm-rules.ts';
 
 export const VM_TABLE = 'msi_proxy';
 export const TARGET_MAP = 'target';
+export const LENT_MAP = 'lent';
 
 /** Comment of the rule that lets proxies reach IMDS. */
 export const PROXIES_RULE = 'proxies at IMDS';
+
+/** Comment of the rule that lets redirected requests reach the stand-in. */
+export const STAND_IN_RULE = 'redirected requests at the stand-in';
 
 /** Requests that were sent to the proxy: known by where they first went. */
 const REDIRECTED = `ct status dnat ct original ip daddr ${IMDS_ADDRESS}`;
@@ -40,8 +44,10 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
   const { guard, redirect, proxyBridge, proxyAddresses } = wanted;
   const bridge = proxyBridge === undefined ? undefined : quoteInterface(proxyBridge);
   const redirecting = redirect && bridge !== undefined;
+  const standIn = wanted.standIn === undefined ? undefined : checkedEndpoint(wanted.standIn);
   const chains = [
-    ...(redirecting ? redirectChains(bridge) : []),
+    ...(redirecting ? redirectChains(bridge, standIn) : []),
+    ...(redirecting && standIn !== undefined ? standInChains(standIn) : []),
     ...(guard === 'off' ? [] : [guardChain(guard, bridge, proxyAddresses)]),
   ];
   if (chains.length === 0) return undefined;
@@ -52,8 +58,9 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
           {
             name: TARGET_MAP,
             type: 'inet_service : ipv4_addr . inet_service',
-            comment: 'The serving proxy. Empty: requests wait, see chain guard',
+            comment: 'The serving proxy, or the stand-in. Empty: requests wait, see chain guard',
           },
+          ...(standIn === undefined ? [] : [LENT_SOURCES]),
         ]
       : [],
     chains,
@@ -61,8 +68,12 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
 }
 
 /** What the maps of {@link vmTable} should hold. */
-export function vmElements({ redirect, proxyBridge, target }: VmRulesWanted): MapElements {
-  return redirect && proxyBridge !== undefined ? { [TARGET_MAP]: targetElements(target) } : {};
+export function vmElements({ redirect, proxyBridge, target, standIn }: VmRulesWanted): MapElements {
+  if (!redirect || proxyBridge === undefined) return {};
+  return {
+    [TARGET_MAP]: targetElements(target ?? standIn),
+    ...(standIn !== undefined && { [LENT_MAP]: [] }),
+  };
 }
 
 /** @throws {MsiProxyError} `MSI_INTERNAL` for a target that is none */
@@ -72,13 +83,27 @@ export function targetElements(target: VmRulesWanted['target']): string[] {
   return [`${IMDS_PORT} : ${address} . ${port}`];
 }
 
+/** @throws {MsiProxyError} `MSI_INTERNAL` for an address or port that is none */
+export function lentElements(sources: readonly LentSource[]): string[] {
+  return sources.map(source => {
+    const { address, port } = checkedEndpoint(source);
+    return `${port} : ${address}`;
+  });
+}
+
 /** Reads an element of the target map; undefined for what another program put there. */
 export function parseTargetElement(element: string): VmRulesWanted['target'] {
   const [, address, port] = /^\d+ : (\d+\.\d+\.\d+\.\d+) \. (\d+)$/.exec(element) ?? [];
   return address === undefined ? undefined : { address, port: Number(port) };
 }
 
-function redirectChains(bridge: string): ChainDefinition[] {
+const LENT_SOURCES = {
+  name: LENT_MAP,
+  type: 'inet_service : ipv4_addr',
+  comment: 'Requests that the stand-in is passing on: its local port, and who asked',
+};
+
+function redirectChains(bridge: string, standIn: ProxyEndpoint | undefined): ChainDefinition[] {
   return [
     {
       name: 'to_proxy',
@@ -97,7 +122,60 @@ function redirectChains(bridge: string): ChainDefinition[] {
       name: 'keep_source',
       hook: 'type nat hook postrouting priority srcnat - 1',
       comment: "Keeps Docker's masquerade from hiding who asks: the proxy knows callers by address",
-      rules: [{ match: REDIRECTED, verdict: 'snat to ip saddr', comment: 'own address' }],
+      rules: [
+        { match: REDIRECTED, verdict: 'snat to ip saddr', comment: 'own address' },
+        ...(standIn === undefined
+          ? []
+          : [
+              {
+                // Packets that are forwarded or bridged have no socket, so nobody else can borrow an address.
+                match: `ip saddr ${standIn.address} oifname ${bridge} meta skuid >= 0`,
+                verdict: `snat to tcp sport map @${LENT_MAP}`,
+                comment: 'address of the container that the stand-in asks for',
+              },
+            ]),
+      ],
+    },
+  ];
+}
+
+/**
+ * The stand-in listens on an address that every container can send to. Only what came for IMDS may reach it, and where
+ * nothing listens any more, a SYN is met by silence, as when there is no stand-in: it is sent again.
+ */
+function standInChains({ address, port }: ProxyEndpoint): ChainDefinition[] {
+  return [
+    {
+      name: 'to_stand_in',
+      hook: 'type filter hook input priority filter - 1',
+      comment: 'Keeps everything but redirected requests from the stand-in',
+      rules: [
+        {
+          match: `ip daddr ${address} tcp dport ${port} ct original ip daddr ${IMDS_ADDRESS}`,
+          verdict: 'accept',
+          comment: STAND_IN_RULE,
+        },
+        {
+          match: `ip daddr ${address} tcp dport ${port}`,
+          verdict: TCP_REFUSAL,
+          comment: 'anything else at the stand-in',
+        },
+      ],
+    },
+    {
+      name: 'from_stand_in',
+      hook: 'type filter hook output priority filter - 1',
+      comment: 'Where no monitor runs, clients are not refused: their SYNs are sent again',
+      rules: [
+        {
+          // The kernel's answer to a SYN that nobody listens for (RFC 9293, 3.10.7.1): sequence number 0 and ACK.
+          match:
+            `ip saddr ${address} tcp sport ${port} ct original ip daddr ${IMDS_ADDRESS} ` +
+            'tcp flags & (rst | ack) == (rst | ack) tcp sequence 0',
+          verdict: 'drop',
+          comment: 'no monitor: wait',
+        },
+      ],
     },
   ];
 }

@@ -4,7 +4,7 @@ import type { ProxyEndpoint } from './proxy-endpoint.ts';
 import type { ApplyResult, Suitability, WirableClient, WiringMethod } from './wiring-method.ts';
 
 export interface HostWiringDependencies {
-  readonly rules: VmRules;
+  readonly rules: Pick<VmRules, 'target' | 'drift'>;
   /** Name of the network that the proxies are on. */
   readonly proxyNetwork: string;
   /**
@@ -24,7 +24,7 @@ export function createHostWiring(dependencies: HostWiringDependencies): WiringMe
 
 class HostWiring implements WiringMethod {
   readonly name = 'host';
-  readonly #rules: VmRules;
+  readonly #rules: HostWiringDependencies['rules'];
   readonly #proxyNetwork: string;
   readonly #internalNetworksAreRouted: () => boolean;
 

@@ -1,4 +1,4 @@
-import type { VmRules, VmRulesWanted } from '../../src/guard/vm-rules.ts';
+import type { LentSource, VmRules, VmRulesWanted } from '../../src/guard/vm-rules.ts';
 import type { ApplyResult } from '../../src/wiring/wiring-method.ts';
 
 /** The VM's packet rules as a note of what they should be, on the clock of the test's other observations. */
@@ -7,6 +7,8 @@ export class FakeVmRules implements VmRules {
   readonly log: string[] = [];
   wanted: VmRulesWanted | undefined;
   readonly switches: { readonly address: string | undefined; readonly flushFlows: boolean }[] = [];
+  /** Every source that was lent, in order. */
+  readonly lent: LentSource[] = [];
   problem: Error | undefined;
   #target: VmRulesWanted['target'];
 
@@ -32,6 +34,11 @@ export class FakeVmRules implements VmRules {
     this.log.push('switch');
     this.#target = target;
     this.switches.push({ address: target?.address, flushFlows });
+  }
+
+  async lendSources(sources: readonly LentSource[], connect: () => Promise<void>): Promise<void> {
+    this.lent.push(...sources);
+    await connect();
   }
 
   async drift(): Promise<readonly string[]> {

@@ -232,16 +232,112 @@ describe('The packet rules of a VM', function () {
     });
   });
 
-  it('send requests to a stand-in on the VM itself', async () => {
-    const standIn = await vm.respond('stand-in', `${PROXY_BRIDGE.gateway}:16925`);
-    try {
-      await rules.ensure({ ...ENFORCED, target: { address: PROXY_BRIDGE.gateway, port: 16925 } });
+  describe('with a stand-in', () => {
+    const standIn = { address: PROXY_BRIDGE.gateway, port: 9181 };
+    const WAITING: VmRulesWanted = { ...ENFORCED, proxyAddresses: [PROXY_A.address], standIn };
+    let listener: ChildProcess;
 
-      assert.deepEqual(await client.ask(IMDS_ADDRESS), { from: 'stand-in', peer: '172.17.0.2' });
-      assert.deepEqual(await internalClient.ask(IMDS_ADDRESS), { from: 'stand-in', peer: '172.19.0.2' });
-    } finally {
-      await end(standIn);
+    before(async () => {
+      listener = await vm.respond('stand-in', `${standIn.address}:${standIn.port}`);
+    });
+    after(async () => await end(listener));
+
+    /** Asks proxy A from the VM, as the monitor does for a container. */
+    async function askFromVm(localPort: number): Promise<unknown> {
+      const url = `http://${PROXY_A.address}:${PROXY_A.port}/`;
+      const ports = ['--interface', standIn.address, '--local-port', String(localPort)];
+      return JSON.parse(await vm.run('curl', '--silent', '--max-time', '2', ...ports, url));
     }
+
+    for (const guard of ['enforce', 'audit', 'off'] as const) {
+      it(`send requests to it while there is no proxy, with the guard in mode ${guard}`, async () => {
+        await rules.ensure({ ...WAITING, guard });
+
+        assert.deepEqual(await client.ask(IMDS_ADDRESS), { from: 'stand-in', peer: '172.17.0.2' });
+        assert.deepEqual(await internalClient.ask(IMDS_ADDRESS), { from: 'stand-in', peer: '172.19.0.2' });
+        assert.deepEqual(await client.ask(standIn.address, { port: standIn.port }), {
+          failure: 'ECONNREFUSED',
+        });
+        assert.deepEqual(await rules.drift(), []);
+      });
+    }
+
+    it('go to a proxy and back', async () => {
+      await rules.ensure(WAITING);
+
+      await rules.switchTarget(PROXY_A, { flushFlows: false });
+      assert.equal((await client.ask(IMDS_ADDRESS)).from, 'a');
+      await rules.switchTarget(undefined, { flushFlows: true });
+
+      assert.equal((await client.ask(IMDS_ADDRESS)).from, 'stand-in');
+      assert.equal(rules.target, undefined);
+      assert.deepEqual(await rules.drift(), []);
+    });
+
+    it('keep its connections when a proxy appears', async () => {
+      await rules.ensure(WAITING);
+      const held = await client.hold(IMDS_ADDRESS);
+
+      await rules.ensure({ ...WAITING, proxyAddresses: [PROXY_A.address, PROXY_B.address] });
+      await rules.switchTarget(PROXY_A, { flushFlows: true });
+
+      assert.equal(await held.request(), 'HTTP/1.1 200 OK');
+    });
+
+    it('give its connections to the proxy the address of the container that it asks for', async () => {
+      await rules.ensure({ ...WAITING, target: PROXY_A });
+      const seen: unknown[] = [];
+
+      await rules.lendSources([{ port: 20_001, address: client.address }], async () => {
+        seen.push(await askFromVm(20_001), await askFromVm(20_002));
+      });
+
+      assert.deepEqual(seen, [
+        { from: 'a', peer: client.address },
+        { from: 'a', peer: standIn.address },
+      ]);
+      assert.deepEqual(await rules.drift(), []);
+    });
+
+    it('lend no address to a container', async () => {
+      await rules.ensure({ ...WAITING, guard: 'off', target: PROXY_A });
+      const seen: unknown[] = [];
+      const ask = async (container: Namespace, address: string) =>
+        JSON.parse(
+          await container.run('curl', '--silent', '--max-time', '2', '--local-port', '20001', address),
+        ) as unknown;
+
+      await rules.lendSources([{ port: 20_001, address: userClient.address }], async () => {
+        seen.push(await ask(client, `http://${IMDS_ADDRESS}/`));
+        seen.push(await ask(proxyNeighbour, `http://${PROXY_A.address}:${PROXY_A.port}/`));
+      });
+
+      assert.deepEqual(seen, [
+        { from: 'a', peer: client.address },
+        { from: 'a', peer: proxyNeighbour.address },
+      ]);
+    });
+
+    it('stay with it when a monitor starts, until it knows the proxies', async () => {
+      await rules.ensure(WAITING);
+      const nextMonitor = createVmRules({ runner: vm.runner, logger: silentLogger });
+
+      assert.equal(await nextMonitor.ensure({ guard: 'enforce', redirect: true }), 'unchanged');
+
+      assert.equal(nextMonitor.target, undefined);
+      assert.equal((await client.ask(IMDS_ADDRESS)).from, 'stand-in');
+      assert.equal(await nextMonitor.ensure(WAITING), 'unchanged');
+    });
+
+    it('let requests wait where nothing listens any more', async () => {
+      await rules.ensure({ ...WAITING, standIn: { ...standIn, port: 9182 } });
+
+      assert.deepEqual(await client.ask(IMDS_ADDRESS, { timeoutMillis: 500 }), { failure: 'timeout' });
+      const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
+      const late = await vm.respond('late', `${standIn.address}:9182`);
+      assert.deepEqual(await waiting, { from: 'late', peer: '172.17.0.2' });
+      await end(late);
+    });
   });
 
   it('guard before there is a proxy network', async () => {

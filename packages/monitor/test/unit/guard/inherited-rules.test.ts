@@ -8,15 +8,20 @@ const A = { address: '172.31.250.2', port: 80 };
 const B = { address: '172.31.250.3', port: 80 };
 
 /** As nft 1.0.6 prints it. */
-function table({ sources = '{"set":["172.31.250.2","172.31.250.3"]}', target = '' } = {}) {
+function table({ sources = '{"set":["172.31.250.2","172.31.250.3"]}', target = '', standInRule = '' } = {}) {
   const source = `{"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":${sources}}},`;
   return parseTable(`{"nftables":[
     {"map":{"name":"target","elem":[${target}]}},
     {"rule":{"chain":"guard","comment":"proxies at IMDS","expr":[
       {"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"br-msi"}},${sources === '' ? '' : source}
       {"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":"169.254.169.254"}},
-      {"accept":null}]}}]}`);
+      {"accept":null}]}}${standInRule}]}`);
 }
+
+const STAND_IN_RULE = `,{"rule":{"chain":"to_stand_in","comment":"redirected requests at the stand-in","expr":[
+  {"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"daddr"}},"right":"172.31.250.1"}},
+  {"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":9181}},
+  {"accept":null}]}}`;
 
 describe('readInheritedRules', () => {
   it('finds the bridge, the proxies and the serving one', () => {
@@ -37,6 +42,16 @@ describe('readInheritedRules', () => {
 
   it('finds that all of the network passed', () => {
     assert.deepEqual(readInheritedRules(table({ sources: '' })), { proxyBridge });
+  });
+
+  it('finds the stand-in, which is no proxy', () => {
+    const standIn = { address: '172.31.250.1', port: 9181 };
+    const waiting = table({ target: '[80,{"concat":["172.31.250.1",9181]}]', standInRule: STAND_IN_RULE });
+    const served = table({ target: '[80,{"concat":["172.31.250.2",80]}]', standInRule: STAND_IN_RULE });
+
+    assert.deepEqual(readInheritedRules(waiting).standIn, standIn);
+    assert.equal(readInheritedRules(waiting).target, undefined);
+    assert.deepEqual(readInheritedRules(served).target, A);
   });
 
   it('finds nothing in a table without bridge', () => {

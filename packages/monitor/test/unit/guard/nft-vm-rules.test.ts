@@ -182,6 +182,63 @@ describe('createVmRules', () => {
     });
   });
 
+  describe('with a stand-in', () => {
+    const standIn = { address: '172.31.250.1', port: 9181 };
+    const lent = [{ port: 20_000, address: '172.17.0.2' }];
+
+    beforeEach(async () => {
+      await rules.ensure({ ...wanted, standIn });
+    });
+
+    it('sends requests there when there is no proxy, and does not call it one', async () => {
+      await rules.switchTarget(undefined, { flushFlows: false });
+
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.1 . 9181']);
+      assert.equal(rules.target, undefined);
+      assert.deepEqual(await rules.drift(), []);
+    });
+
+    it('never forgets the flows to it', async () => {
+      await rules.switchTarget(undefined, { flushFlows: false });
+
+      await rules.switchTarget(B, { flushFlows: true });
+      await rules.switchTarget(undefined, { flushFlows: false });
+      await rules.ensure({ ...wanted, standIn, target: B });
+
+      assert.deepEqual(flushes(), []);
+    });
+
+    it('lends addresses while connections are opened, and no longer', async () => {
+      const seen: unknown[] = [];
+
+      await rules.lendSources(lent, async () => {
+        await Promise.resolve();
+        seen.push(...nft.elements);
+      });
+
+      assert.deepEqual(seen, ['80 : 172.31.250.2 . 80', '20000 : 172.17.0.2']);
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.2 . 80']);
+    });
+
+    it('takes them back when connecting fails', async () => {
+      await assert.rejects(
+        rules.lendSources(lent, () => Promise.reject(new Error('no'))),
+        /no/,
+      );
+
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.2 . 80']);
+    });
+  });
+
+  it('lends no addresses without a stand-in', async () => {
+    await rules.ensure(wanted);
+
+    await assert.rejects(
+      rules.lendSources([], () => Promise.resolve()),
+      { code: 'MSI_INTERNAL' },
+    );
+  });
+
   describe('drift', () => {
     it('tells which rule is gone', async () => {
       await rules.ensure(wanted);

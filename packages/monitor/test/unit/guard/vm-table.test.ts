@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { parseTargetElement, vmElements, vmTable } from '../../../src/guard/vm-table.ts';
+import { lentElements, parseTargetElement, vmElements, vmTable } from '../../../src/guard/vm-table.ts';
 import type { VmRulesWanted } from '../../../src/guard/vm-rules.ts';
 import { replaceTable } from '../../../src/nft/table-definition.ts';
 
 const proxyBridge = { interfaceName: 'br-msi', gateway: '172.31.250.1' };
 const target = { address: '172.31.250.2', port: 8080 };
 const wanted: VmRulesWanted = { guard: 'enforce', redirect: true, proxyBridge, target };
+
+const WAITING: VmRulesWanted = { guard: 'enforce', redirect: true, proxyBridge };
 
 function batch(changes: Partial<VmRulesWanted>): string {
   const all = { ...wanted, ...changes };
@@ -40,6 +42,31 @@ describe('The table of a VM', () => {
       ['guard'],
     );
     assert.doesNotMatch(replaceTable(table, {}), /fname/);
+  });
+
+  describe('with a stand-in', () => {
+    const standIn = { address: '172.31.250.1', port: 9181 };
+
+    it('sends requests there only while there is no proxy', () => {
+      assert.match(batch({ standIn }), /target \{ 80 : 172\.31\.250\.2 \. 8080 \}/);
+      assert.match(
+        replaceTable(vmTable(wanted)!, vmElements({ ...WAITING, standIn })),
+        /target \{ 80 : 172\.31\.250\.1 \. 9181 \}/,
+      );
+    });
+
+    it('has rules for it also when the guard is off, since everybody could reach it', () => {
+      assert.match(batch({ standIn, guard: 'off' }), /chain to_stand_in \{/);
+    });
+
+    it('has none where another method redirects', () => {
+      assert.doesNotMatch(batch({ standIn, redirect: false }), /stand_in|lent/);
+      assert.deepEqual(vmElements({ ...WAITING, standIn, redirect: false }), {});
+    });
+
+    it('refuses one that no rule can hold', () => {
+      assert.throws(() => batch({ standIn: { address: '0.0.0.0/0', port: 80 } }), { code: 'MSI_INTERNAL' });
+    });
   });
 
   it('is none when nothing is wanted', () => {
@@ -84,6 +111,18 @@ describe('The table of a VM', () => {
       assert.throws(() => batch({ target: endpoint }), { code: 'MSI_INTERNAL' });
     });
   }
+});
+
+describe('lentElements', () => {
+  it('names the container by the local port', () => {
+    assert.deepEqual(lentElements([{ port: 20_000, address: '172.17.0.2' }]), ['20000 : 172.17.0.2']);
+  });
+
+  it('refuses an address that is none', () => {
+    assert.throws(() => lentElements([{ port: 20_000, address: '::ffff:172.17.0.2' }]), {
+      code: 'MSI_INTERNAL',
+    });
+  });
 });
 
 describe('parseTargetElement', () => {

@@ -11,15 +11,8 @@ interface Situation {
 }
 
 function hostWiring({ drift = [], target, internalNetworksAreRouted = true }: Situation = {}): WiringMethod {
-  const rules: VmRules = {
-    target,
-    drift: () => Promise.resolve(drift),
-    ensure: () => Promise.resolve('unchanged'),
-    switchTarget: () => Promise.resolve(),
-    remove: () => Promise.resolve(),
-  };
   return createHostWiring({
-    rules,
+    rules: { target, drift: () => Promise.resolve(drift) },
     proxyNetwork: 'msi-proxy-net',
     internalNetworksAreRouted: () => internalNetworksAreRouted,
   });
