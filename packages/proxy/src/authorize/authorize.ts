@@ -10,8 +10,7 @@ import {
   type Grant,
   type IdentityRef,
 } from '@msi-proxy/shared';
-import { badRequest, forbidden, identityNotFound, notFound } from '../answers/imds-answers.ts';
-import type { LocalAnswer } from '../answers/local-answer.ts';
+import { badRequest, forbidden, identityNotFound, notFound, type LocalAnswer } from '@msi-proxy/shared/http';
 import type { GatedRequest, QueryParameter } from '../gate/gated-request.ts';
 import {
   identityParameter,

@@ -1,5 +1,6 @@
 import { READY_PATH } from '@msi-proxy/shared';
-import type { Endpoint, ErrorShape } from './gated-request.ts';
+import { errorShapeOf } from '@msi-proxy/shared/http';
+import type { Endpoint } from './gated-request.ts';
 
 const EXACT_ENDPOINTS: Readonly<Record<string, Endpoint['group']>> = {
   [READY_PATH]: 'ready',
@@ -31,11 +32,6 @@ export function endpointOf(path: string, method: string): Endpoint | undefined {
   if (path !== INSTANCE_PATH && !path.startsWith(`${INSTANCE_PATH}/`)) return undefined;
   const asksUserData = path.split('/').some(segment => USER_DATA_SEGMENTS.has(segment.toLowerCase()));
   return endpoint(asksUserData ? 'userdata' : 'instance', path);
-}
-
-/** The shape of errors for any path, known or not; IMDS reads the first segment in any case. */
-export function errorShapeOf(path: string): ErrorShape {
-  return /^\/metadata\/identity(?:$|[^a-z])/i.test(path) ? 'identity' : 'instance';
 }
 
 function endpoint(group: Endpoint['group'], path: string): Endpoint {

@@ -1,7 +1,5 @@
 import type { EndpointGroup } from '@msi-proxy/shared';
-
-/** IMDS has two shapes of error bodies: `{error, error_description}` below /metadata/identity, `{error}` elsewhere. */
-export type ErrorShape = 'identity' | 'instance';
+import type { ErrorShape } from '@msi-proxy/shared/http';
 
 /** What a path means. `versions` is open to every client; `ready` is answered by the proxy itself. */
 export interface Endpoint {

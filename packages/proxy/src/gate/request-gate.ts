@@ -1,7 +1,14 @@
-import { badRequest, metadataHeaderMissing, methodNotAllowed, notFound } from '../answers/imds-answers.ts';
-import type { LocalAnswer } from '../answers/local-answer.ts';
-import { endpointOf, errorShapeOf } from './endpoint.ts';
-import type { Endpoint, ErrorShape, GatedRequest } from './gated-request.ts';
+import {
+  badRequest,
+  errorShapeOf,
+  metadataHeaderMissing,
+  methodNotAllowed,
+  notFound,
+  type ErrorShape,
+  type LocalAnswer,
+} from '@msi-proxy/shared/http';
+import { endpointOf } from './endpoint.ts';
+import type { Endpoint, GatedRequest } from './gated-request.ts';
 import { isOwnHost, RequestHeaders } from './request-headers.ts';
 import { parseTarget, type TargetReason } from './target.ts';
 import { upgradeOf } from './upgrade.ts';

@@ -8,8 +8,14 @@ import {
   type Grant,
   type Logger,
 } from '@msi-proxy/shared';
-import { badRequest, internalError, jsonAnswer, serviceUnavailable } from '../answers/imds-answers.ts';
-import type { LocalAnswer } from '../answers/local-answer.ts';
+import {
+  badRequest,
+  internalError,
+  jsonAnswer,
+  sendLocalAnswer,
+  serviceUnavailable,
+  type LocalAnswer,
+} from '@msi-proxy/shared/http';
 import type { AuditLog, AuditRecord } from '../audit.ts';
 import { authorize, type Allowed } from '../authorize/authorize.ts';
 import type { CallerResolver, Resolution } from '../callers/caller-resolver.ts';
@@ -18,7 +24,7 @@ import type { CallerTable } from '../callers/caller-table.ts';
 import type { GatedRequest } from '../gate/gated-request.ts';
 import { passGate } from '../gate/request-gate.ts';
 import type { UpstreamAnswer } from '../relay.ts';
-import { sendLocalAnswer, sendUpstreamAnswer } from './send-answer.ts';
+import { sendUpstreamAnswer } from './send-answer.ts';
 
 /** A request that may be answered, and what for. */
 export interface AuthorizedRequest {

@@ -8,6 +8,7 @@ import {
   type Environment,
   type Logger,
 } from '@msi-proxy/shared';
+import { HttpServer } from '@msi-proxy/shared/http';
 import { AuditLog } from '../audit.ts';
 import { CallerResolver } from '../callers/caller-resolver.ts';
 import { CallerStatistics } from '../callers/caller-statistics.ts';
@@ -18,7 +19,6 @@ import { dropPrivileges, type ProcessIdentity } from '../lifecycle/privileges.ts
 import { Relay } from '../relay.ts';
 import { ensureRoute } from '../route/route.ts';
 import { laneOf, Upstream, type Lane } from '../upstream/upstream.ts';
-import { HttpServer } from './http-server.ts';
 import { createRelaySource } from './relay-source.ts';
 import { RequestHandler, type AnswerSource } from './request-handler.ts';
 

@@ -1,2 +1,14 @@
 export { Disposables } from './disposables.ts';
 export { FakeClock, settle } from './fake-clock.ts';
+export {
+  ask,
+  CLIENT_ADDRESS,
+  open,
+  readAll,
+  requestText,
+  sendRaw,
+  type AskOptions,
+  type RawAnswer,
+  type RequestOptions,
+} from './raw-client.ts';
+export { until } from './until.ts';

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { endpointOf, errorShapeOf } from '../../../src/gate/endpoint.ts';
+import { errorShapeOf } from '@msi-proxy/shared/http';
+import { endpointOf } from '../../../src/gate/endpoint.ts';
 
 describe('endpoints', () => {
   for (const [path, group] of [

@@ -1,8 +1,1 @@
-/** Waits for a condition of the outside world; the test's own time limit bounds it. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) {
-    await new Promise(resolve => {
-      setTimeout(resolve, 2);
-    });
-  }
-}
+export { until } from '@msi-proxy/shared/testing';

@@ -1,4 +1,4 @@
-/** An answer that the proxy gives itself, without IMDS. */
+/** An answer that is given without IMDS. */
 export interface LocalAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

@@ -8,8 +8,8 @@ import {
   methodNotAllowed,
   notFound,
   serviceUnavailable,
-} from '../../../src/answers/imds-answers.ts';
-import type { LocalAnswer } from '../../../src/answers/local-answer.ts';
+} from '../../../src/http/imds-answers.ts';
+import type { LocalAnswer } from '../../../src/http/local-answer.ts';
 
 const SHAPES = ['identity', 'instance'] as const;
 

@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { codeOf, messageOf, MsiProxyError, type Clock, type HostPort, type Logger } from '@msi-proxy/shared';
-import { badRequest } from '../answers/imds-answers.ts';
+import type { Clock } from '../clock.ts';
+import { codeOf, messageOf, MsiProxyError } from '../errors/msi-proxy-error.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { HostPort } from '../settings/setting.ts';
+import { badRequest } from './imds-answers.ts';
 
 export interface HttpServerOptions {
   readonly listen: HostPort;
@@ -75,7 +78,7 @@ export class HttpServer {
     const { host, port } = this.#options.listen;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', cause => {
-        const text = `The proxy cannot listen on ${host}:${port}: ${messageOf(cause)}`;
+        const text = `Nobody can be served on ${host}:${port}: ${messageOf(cause)}`;
         reject(new MsiProxyError('MSI_LISTEN_FAILED', text, { cause }));
       });
       this.#server.listen(port, host, resolve);

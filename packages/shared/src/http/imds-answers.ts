@@ -1,4 +1,4 @@
-import type { ErrorShape } from '../gate/gated-request.ts';
+import type { ErrorShape } from './error-shape.ts';
 import type { LocalAnswer } from './local-answer.ts';
 
 /**

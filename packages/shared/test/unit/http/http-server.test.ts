@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { codeOf, silentLogger } from '@msi-proxy/shared';
-import { FakeClock } from '@msi-proxy/shared/testing';
-import { HttpServer } from '../../../src/server/http-server.ts';
-import { open, readAll, sendRaw } from '../support/raw-client.ts';
-import { until } from '../support/until.ts';
+import { codeOf } from '../../../src/errors/msi-proxy-error.ts';
+import { HttpServer } from '../../../src/http/http-server.ts';
+import { silentLogger } from '../../../src/logging/logger.ts';
+import { FakeClock, open, readAll, sendRaw, until } from '../../../src/testing/index.ts';
 
 const GRACE = 8_000;
 

@@ -1,0 +1,15 @@
+export { errorShapeOf, type ErrorShape } from './error-shape.ts';
+export { HttpServer, type HttpServerOptions } from './http-server.ts';
+export {
+  badRequest,
+  forbidden,
+  identityNotFound,
+  internalError,
+  jsonAnswer,
+  metadataHeaderMissing,
+  methodNotAllowed,
+  notFound,
+  serviceUnavailable,
+} from './imds-answers.ts';
+export type { LocalAnswer } from './local-answer.ts';
+export { sendLocalAnswer, type SendOptions } from './send-answer.ts';
