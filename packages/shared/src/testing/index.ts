@@ -6,6 +6,7 @@ export {
   open,
   readAll,
   requestText,
+  sendAndLeave,
   sendRaw,
   type AskOptions,
   type RawAnswer,

@@ -38,6 +38,14 @@ export async function sendRaw(options: AskOptions, bytes: string): Promise<RawAn
   return await readAll(socket);
 }
 
+/** The same for bytes that keep the connection: leaves it once the answer begins, which the server then completes. */
+export async function sendAndLeave(options: AskOptions, bytes: string): Promise<RawAnswer> {
+  const socket = open(options);
+  socket.write(bytes, 'latin1');
+  socket.once('data', () => socket.end());
+  return await readAll(socket);
+}
+
 export async function readAll(socket: Socket): Promise<RawAnswer> {
   const chunks: Buffer[] = [];
   await new Promise<void>(resolve => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { passGate, type GateVerdict } from '../../../src/gate/request-gate.ts';
+import { METADATA_REQUESTS } from '../sdk-contract/metadata-requests.ts';
+import { PROBES } from '../sdk-contract/probes.ts';
+import { TOKEN_CLIENTS } from '../sdk-contract/token-requests.ts';
+import { parsed } from '../sdk-contract/wire.ts';
 import { HOSTILE_HEADERS, HOSTILE_PATHS, HOSTILE_QUERIES, HTTP2_OFFER } from './hostile-targets.ts';
-import { SDK_PROBES, SDK_REQUESTS } from './sdk-requests.ts';
 
 const TOKEN = '/metadata/identity/oauth2/token';
 const QUERY = 'api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F';
@@ -23,29 +26,36 @@ function bodyOf(verdict: GateVerdict): Record<string, unknown> {
 
 describe('the gate', () => {
   describe('lets pass what SDKs send', () => {
-    for (const { client, target, headers } of SDK_REQUESTS) {
+    const tokenRequests = TOKEN_CLIENTS.flatMap(({ client, requests }) =>
+      requests.map(({ variant, bytes }) => ({ client: `${client}, ${variant}`, bytes })),
+    );
+    for (const { client, bytes } of [...tokenRequests, ...METADATA_REQUESTS]) {
       it(client, () => {
-        const verdict = get(target, ['Host', '169.254.169.254', ...headers]);
+        const request = parsed(bytes);
+        const verdict = passGate(request);
         assert.equal(reasonOf(verdict), 'pass');
-        assert.equal(verdict.kind === 'pass' && verdict.request.target, target);
+        assert.equal(verdict.kind === 'pass' && verdict.request.target, request.target);
       });
     }
   });
 
   describe('answers the probes of SDKs itself', () => {
-    for (const { client, target, headers } of SDK_PROBES) {
+    for (const { client, bytes, expected } of PROBES) {
       for (const method of ['GET', 'HEAD', 'POST']) {
         it(`${method} of ${client}`, () => {
-          const verdict = passGate({ method, target, rawHeaders: ['Host', '169.254.169.254', ...headers] });
+          const verdict = passGate({ ...parsed(bytes), method });
           assert.equal(reasonOf(verdict), 'metadata-header-missing');
-          assert.equal(verdict.kind === 'answer' && verdict.answer.status, 400);
-          assert.deepEqual(bodyOf(verdict), {
-            error: 'invalid_request',
-            error_description: 'Required metadata header not specified',
-          });
+          assert.equal(verdict.kind === 'answer' && verdict.answer.status, expected ? 400 : 404);
         });
       }
     }
+
+    it('in the words of IMDS', () => {
+      assert.deepEqual(bodyOf(get(TOKEN, [])), {
+        error: 'invalid_request',
+        error_description: 'Required metadata header not specified',
+      });
+    });
 
     it("as an IMDS without MSAL's newer protocol, whose credentials it does not issue", () => {
       for (const [method, path] of [

@@ -4,6 +4,7 @@ export {
   open,
   readAll,
   requestText,
+  sendAndLeave,
   sendRaw,
   type RawAnswer,
 } from '@msi-proxy/shared/testing';
