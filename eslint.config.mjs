@@ -88,7 +88,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/test/**/*.ts', 'scripts/**', 'bench/**', '**/*.mjs'],
+    files: ['**/test/**/*.ts', 'scripts/**', 'deploy/**', 'bench/**', '**/*.mjs'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -27,7 +27,7 @@ export interface Step {
   readonly run: (context: StepContext) => Promise<Counts>;
 }
 
-const UNIT_TESTS = 'packages/*/test/unit/**/*.test.ts';
+const UNIT_TESTS = '{packages/*/test,test}/unit/**/*.test.ts';
 const INTEGRATION_TESTS = 'packages/*/test/integration/**/*.test.ts';
 const E2E_TESTS = 'test/e2e/**/*.test.ts';
 
