@@ -128,6 +128,7 @@ export type {
   ClientStatus,
   EngineStatus,
   GuardStatus,
+  StoppedSource,
   MonitorStatus,
   PolicySummary,
   ProxyState,

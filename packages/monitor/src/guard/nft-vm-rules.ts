@@ -7,11 +7,12 @@ import { combineResults } from '../wiring/apply-result.ts';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
 import { DockerUserRule } from './docker-user-rule.ts';
 import { readInheritedRules, withInheritedRules, type InheritedRules } from './inherited-rules.ts';
-import type { LentSource, VmRules, VmRulesWanted } from './vm-rules.ts';
+import type { LentSource, StoppedPackets, VmRules, VmRulesWanted } from './vm-rules.ts';
 import {
   LENT_MAP,
   lentElements,
   parseTargetElement,
+  STOPPED_SET,
   TARGET_MAP,
   targetElements,
   VM_TABLE,
@@ -110,6 +111,10 @@ class NftVmRules implements VmRules {
     return await this.#nextDrift;
   }
 
+  async stopped(): Promise<StoppedPackets> {
+    return await this.#inTurn(async () => await this.#nft.readSetCounters(VM_TABLE, STOPPED_SET));
+  }
+
   async remove(): Promise<void> {
     await this.#inTurn(async () => {
       this.#ensured = undefined;
@@ -179,7 +184,7 @@ class NftVmRules implements VmRules {
 }
 
 function withTarget(
-  { guard, redirect, proxyBridge, proxyAddresses, standIn }: VmRulesWanted,
+  { guard, redirect, proxyBridge, proxyAddresses, standIn, bystanders }: VmRulesWanted,
   target: VmRulesWanted['target'],
 ): VmRulesWanted {
   return {
@@ -188,6 +193,7 @@ function withTarget(
     ...(proxyBridge !== undefined && { proxyBridge }),
     ...(proxyAddresses !== undefined && { proxyAddresses }),
     ...(standIn !== undefined && { standIn }),
+    ...(bystanders !== undefined && { bystanders }),
     ...(target !== undefined && { target }),
   };
 }

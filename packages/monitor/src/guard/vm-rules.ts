@@ -25,6 +25,11 @@ export interface VmRulesWanted {
   readonly target?: Pick<ProxyTarget, 'address' | 'port'>;
   /** Where the monitor itself accepts requests while no proxy serves; absent when it does not. */
   readonly standIn?: Pick<ProxyTarget, 'address' | 'port'>;
+  /**
+   * Addresses whose requests are not sent to the proxy, so that `audit` stops nobody: those of containers without the label.
+   * Absent: those of all containers are.
+   */
+  readonly bystanders?: readonly string[];
 }
 
 /** A connection that the monitor makes for a container: its local port, and the container's address. */
@@ -32,6 +37,9 @@ export interface LentSource {
   readonly port: number;
   readonly address: string;
 }
+
+/** New connections (and single packets) to where no container may go, by source address, since the set was made. */
+export type StoppedPackets = ReadonlyMap<string, number>;
 
 /** The packet rules in the VM's own network namespace: the redirect of `host` and the guard, in one ruleset. */
 export interface VmRules {
@@ -57,6 +65,12 @@ export interface VmRules {
 
   /** Everything that differs from what was last ensured, in words; empty when all holds. */
   drift(): Promise<readonly string[]>;
+
+  /**
+   * What the guard stopped, or in audit mode let pass and counted. Counting begins at 0 again when the rules are made anew
+   * and for an address that was quiet for an hour.
+   */
+  stopped(): Promise<StoppedPackets>;
 
   /** Removes every trace. */
   remove(): Promise<void>;

@@ -9,6 +9,7 @@ import type {
   ChainDefinition,
   MapElements,
   RuleDefinition,
+  SetDefinition,
   TableDefinition,
 } from '../nft/table-definition.ts';
 import { checkedAddress, checkedEndpoint, type ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
@@ -17,6 +18,8 @@ import type { LentSource, VmRulesWanted } from './vm-rules.ts';
 export const VM_TABLE = 'msi_proxy';
 export const TARGET_MAP = 'target';
 export const LENT_MAP = 'lent';
+export const STOPPED_SET = 'stopped';
+const BYSTANDERS_SET = 'bystanders';
 
 /** Comment of the rule that lets proxies reach IMDS. */
 export const PROXIES_RULE = 'proxies at IMDS';
@@ -41,12 +44,12 @@ const REFUSAL = 'reject with icmp port-unreachable';
  * @throws {MsiProxyError} `MSI_SETTINGS_INVALID` for a bridge name that no rule can hold
  */
 export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
-  const { guard, redirect, proxyBridge, proxyAddresses } = wanted;
+  const { guard, redirect, proxyBridge, proxyAddresses, bystanders } = wanted;
   const bridge = proxyBridge === undefined ? undefined : quoteInterface(proxyBridge);
   const redirecting = redirect && bridge !== undefined;
   const standIn = wanted.standIn === undefined ? undefined : checkedEndpoint(wanted.standIn);
   const chains = [
-    ...(redirecting ? redirectChains(bridge, standIn) : []),
+    ...(redirecting ? redirectChains(bridge, { standIn, bystanders }) : []),
     ...(redirecting && standIn !== undefined ? standInChains(standIn) : []),
     ...(guard === 'off' ? [] : [guardChain(guard, bridge, proxyAddresses)]),
   ];
@@ -63,16 +66,22 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
           ...(standIn === undefined ? [] : [LENT_SOURCES]),
         ]
       : [],
+    sets: [
+      ...(redirecting && bystanders !== undefined ? [BYSTANDERS] : []),
+      ...(guard === 'off' ? [] : [STOPPED]),
+    ],
     chains,
   };
 }
 
 /** What the maps of {@link vmTable} should hold. */
-export function vmElements({ redirect, proxyBridge, target, standIn }: VmRulesWanted): MapElements {
+export function vmElements(wanted: VmRulesWanted): MapElements {
+  const { redirect, proxyBridge, target, standIn, bystanders } = wanted;
   if (!redirect || proxyBridge === undefined) return {};
   return {
     [TARGET_MAP]: targetElements(target ?? standIn),
     ...(standIn !== undefined && { [LENT_MAP]: [] }),
+    ...(bystanders !== undefined && { [BYSTANDERS_SET]: [...new Set(bystanders.map(checkedAddress))] }),
   };
 }
 
@@ -103,7 +112,26 @@ const LENT_SOURCES = {
   comment: 'Requests that the stand-in is passing on: its local port, and who asked',
 };
 
-function redirectChains(bridge: string, standIn: ProxyEndpoint | undefined): ChainDefinition[] {
+const BYSTANDERS: SetDefinition = {
+  name: BYSTANDERS_SET,
+  properties: 'type ipv4_addr',
+  comment: 'Containers without the label, which audit does not stop',
+};
+
+const STOPPED: SetDefinition = {
+  name: STOPPED_SET,
+  // Forged source addresses can fill it: what is full counts no more addresses, and goes quiet again by itself.
+  properties: 'type ipv4_addr; size 4096; flags dynamic,timeout; timeout 1h',
+  comment: 'Who tried to go where no container may',
+};
+
+interface RedirectOptions {
+  readonly standIn: ProxyEndpoint | undefined;
+  readonly bystanders: readonly string[] | undefined;
+}
+
+function redirectChains(bridge: string, { standIn, bystanders }: RedirectOptions): ChainDefinition[] {
+  const notBystanders = bystanders === undefined ? '' : `ip saddr != @${BYSTANDERS_SET} `;
   return [
     {
       name: 'to_proxy',
@@ -112,7 +140,7 @@ function redirectChains(bridge: string, standIn: ProxyEndpoint | undefined): Cha
       comment: 'Sends requests of containers to the proxy; the proxy itself reaches IMDS',
       rules: [
         {
-          match: `iifname != ${bridge} ip daddr ${IMDS_ADDRESS}`,
+          match: `iifname != ${bridge} ${notBystanders}ip daddr ${IMDS_ADDRESS}`,
           verdict: `dnat ip addr . port to tcp dport map @${TARGET_MAP}`,
           comment: 'to the proxy',
         },
@@ -186,6 +214,8 @@ function guardChain(
   proxyAddresses: readonly string[] | undefined,
 ): ChainDefinition {
   const toImds = `ip daddr ${IMDS_ADDRESS}`;
+  // DNS and DHCP live at the same address and stay open.
+  const toWireServer = `ip daddr ${WIRESERVER_ADDRESS} tcp dport { ${WIRESERVER_TCP_PORTS.join(', ')} }`;
   const refuse = (match: string, verdict: string, comment: string): RuleDefinition => ({
     match,
     verdict: mode === 'enforce' ? `counter ${verdict}` : AUDIT_VERDICT,
@@ -197,7 +227,14 @@ function guardChain(
     comment:
       "Closes the direct way to IMDS and WireServer for containers. The VM's own traffic is not forwarded",
     rules: [
+      // Linux puts the next address of a source route into the packet after this hook, so where it goes is not seen here.
+      // Such packets are refused everywhere (RFC 7126, 4.3 and 4.4), and Linux forwards them only when told to.
+      refuse('ip option lsrr exists', 'drop', 'loose source route'),
+      refuse('ip option ssrr exists', 'drop', 'strict source route'),
       ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, toImds, proxyAddresses)),
+      // Rules of their own: a set that is full ends its rule, and must not take a verdict with it.
+      countSource(toImds, 'who at IMDS'),
+      countSource(toWireServer, 'who at WireServer'),
       refuse(
         // Dropped, not refused: a SYN is sent again after a second, and a proxy may serve it by then.
         `${toImds} tcp dport ${IMDS_PORT} tcp flags & (fin | syn | rst | ack) == syn`,
@@ -207,15 +244,15 @@ function guardChain(
       // Not by ICMP, of which Linux sends a container about one a second. Also ends connections from before these rules.
       refuse(`${toImds} meta l4proto tcp`, TCP_REFUSAL, 'other TCP at IMDS'),
       refuse(toImds, REFUSAL, 'anything else at IMDS'),
-      refuse(
-        // DNS and DHCP live at the same address and stay open.
-        `ip daddr ${WIRESERVER_ADDRESS} tcp dport { ${WIRESERVER_TCP_PORTS.join(', ')} }`,
-        TCP_REFUSAL,
-        'WireServer',
-      ),
+      refuse(toWireServer, TCP_REFUSAL, 'WireServer'),
       ...(bridge === undefined ? [] : proxyAddressRules(bridge, refuse)),
     ],
   };
+}
+
+function countSource(match: string, comment: string): RuleDefinition {
+  const verdict = `ct state new update @${STOPPED_SET} { ip saddr counter }`;
+  return { match, verdict, comment };
 }
 
 /** Others on the proxies' network (they can be put there) have no more right to IMDS than others elsewhere. */
@@ -243,6 +280,7 @@ function proxyAddressRules(
       verdict: 'accept',
       comment: 'redirected requests, published ports',
     },
+    countSource(fromElsewhere, "who at the proxy's own address"),
     refuse(`${fromElsewhere} meta l4proto tcp`, TCP_REFUSAL, "TCP to the proxy's own address"),
     refuse(fromElsewhere, REFUSAL, "anything else to the proxy's own address"),
   ];

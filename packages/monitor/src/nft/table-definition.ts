@@ -2,6 +2,7 @@
 export interface TableDefinition {
   readonly name: string;
   readonly maps: readonly MapDefinition[];
+  readonly sets?: readonly SetDefinition[];
   readonly chains: readonly ChainDefinition[];
 }
 
@@ -9,6 +10,13 @@ export interface MapDefinition {
   readonly name: string;
   /** `key : value`, for example `inet_service : ipv4_addr . inet_service`. */
   readonly type: string;
+  readonly comment: string;
+}
+
+export interface SetDefinition {
+  readonly name: string;
+  /** `type …; size …; flags …` */
+  readonly properties: string;
   readonly comment: string;
 }
 
@@ -27,7 +35,7 @@ export interface RuleDefinition {
   readonly comment: string;
 }
 
-/** The content of maps, by the map's name, each element as nft prints it: `80 : 172.31.250.2 . 80`. */
+/** The content of maps and sets, by name, each element as nft prints it: `80 : 172.31.250.2 . 80`. */
 export type MapElements = Readonly<Record<string, readonly string[]>>;
 
 /** A batch for `nft -f` that puts the table into the place of whatever has its name, in one transaction. */
@@ -39,6 +47,12 @@ export function replaceTable(table: TableDefinition, elements: MapElements): str
       `  map ${map.name} {`,
       `    type ${map.type}`,
       `    comment "${map.comment}"`,
+      '  }',
+    ]),
+    ...(table.sets ?? []).flatMap(set => [
+      `  set ${set.name} {`,
+      `    ${set.properties}`,
+      `    comment "${set.comment}"`,
       '  }',
     ]),
     ...table.chains.flatMap(chain => [
@@ -54,9 +68,14 @@ export function replaceTable(table: TableDefinition, elements: MapElements): str
   ].join('\n');
 }
 
-/** A batch that gives a map other content, in one transaction and without need to know the old one. */
-export function replaceElements(table: string, map: string, elements: readonly string[]): string {
-  return [`flush map ip ${table} ${map}`, ...addElementLines(table, map, elements), ''].join('\n');
+/** A batch that gives a map or set other content, in one transaction and without need to know the old one. */
+export function replaceElements(
+  table: string,
+  name: string,
+  elements: readonly string[],
+  { kind = 'map' }: { readonly kind?: 'map' | 'set' } = {},
+): string {
+  return [`flush ${kind} ip ${table} ${name}`, ...addElementLines(table, name, elements), ''].join('\n');
 }
 
 /** A batch that deletes the table, and succeeds when there is none. */

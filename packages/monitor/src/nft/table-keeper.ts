@@ -96,7 +96,12 @@ async function mendElements(
 ): Promise<ApplyResult> {
   const differing = differingElements(actual, elements);
   if (differing.length === 0) return 'unchanged';
-  await nft.load(differing.map(([map, wanted]) => replaceElements(table.name, map, wanted)).join(''));
+  const kindOf = (name: string) => (table.sets?.some(set => set.name === name) === true ? 'set' : 'map');
+  await nft.load(
+    differing
+      .map(([name, wanted]) => replaceElements(table.name, name, wanted, { kind: kindOf(name) }))
+      .join(''),
+  );
   return 'repaired';
 }
 

@@ -9,7 +9,7 @@ export interface TableReading {
   readonly objects: ReadonlyMap<string, string>;
   /** By the chain's name, in order. */
   readonly rules: ReadonlyMap<string, readonly RuleReading[]>;
-  /** By the map's name, sorted, each as in {@link MapElements}. */
+  /** By the name of the map or set, sorted, each as in {@link MapElements}. */
   readonly elements: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -40,10 +40,29 @@ export function parseTable(json: string): TableReading {
       rules.set(chain, [...(rules.get(chain) ?? []), rule]);
     } else {
       objects.set(`${kind} ${name}`, textOf(rest));
-      if (kind === 'map') elements.set(name, Array.isArray(elem) ? elem.map(formatElement).sort() : []);
+      if (kind === 'map' || kind === 'set')
+        elements.set(name, Array.isArray(elem) ? elem.map(formatElement).sort() : []);
     }
   }
   return { objects, rules, elements };
+}
+
+/**
+ * Reads what `nft -j list set` prints for a set whose elements count packets.
+ *
+ * @returns packets by element
+ * @throws {MsiProxyError} `MSI_WIRING_COMMAND` when it is not that
+ */
+export function parseSetCounters(json: string): Map<string, number> {
+  const packets = new Map<string, number>();
+  for (const [kind, { elem }] of listing(json)) {
+    if (kind !== 'set' || !Array.isArray(elem)) continue;
+    for (const each of elem as readonly unknown[]) {
+      const { val, counter } = isObject(each) && isObject(each['elem']) ? each['elem'] : {};
+      if (typeof val === 'string' && isObject(counter)) packets.set(val, Number(counter['packets']));
+    }
+  }
+  return packets;
 }
 
 /** In words, how a table differs from what it should be, its maps' content aside; empty when it does not. */

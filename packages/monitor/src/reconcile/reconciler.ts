@@ -1,9 +1,11 @@
 import {
   messageOf,
+  printable,
   type Clock,
   type Confirmed,
   type EngineStatus,
   type Logger,
+  type StoppedSource,
   type Timer,
 } from '@msi-proxy/shared';
 import { CallerPublisher } from '../control/caller-publisher.ts';
@@ -87,7 +89,19 @@ export class Reconciler {
     const { engine, clock, logger, random, rules, guard, redirect, selector, version } = options;
     this.#engineSinceMillis = clock.wallMillis();
     this.#inventory = new Inventory(engine);
-    this.#rules = new RuleKeeper({ rules, clock, logger, random, guard, redirect });
+    this.#rules = new RuleKeeper({
+      rules,
+      clock,
+      logger,
+      random,
+      guard,
+      redirect,
+      onStopped: source => this.#noteStopped(source),
+      onRepair: differences =>
+        this.#note('The packet rules of the VM had changed and were mended', undefined, {
+          differences: differences.map(printable),
+        }),
+    });
     this.#confirmation = new AddressConfirmation({
       engine,
       clock,
@@ -236,6 +250,7 @@ export class Reconciler {
     // The proxy must know who may have what before a container reaches it.
     if (confirmsAll) this.#publisher.publishAll(this.#desired.callers);
     else this.#publisher.publish(this.#desired.callers);
+    this.#rules.setCallers(this.#desired.callers);
     this.#admitProxies();
     this.#proxies.update(this.#desired.proxies);
     this.#wiring.update(this.#desired.clients);
@@ -286,6 +301,12 @@ export class Reconciler {
       state === 'connected' ? 'The Docker engine answers' : `The Docker engine: ${problem ?? state}`,
     );
     this.#proxies.elect();
+  }
+
+  #noteStopped({ address, name, containerId, attempts }: StoppedSource): void {
+    const what = this.#options.guard === 'audit' ? 'would have stopped' : 'stopped';
+    const whom = name === undefined ? 'somebody who is no container known here' : `container "${name}"`;
+    this.#note(`The guard ${what} ${whom} at ${address} on a way past the proxy`, containerId, { attempts });
   }
 
   #note(message: string, containerId?: string, fields: Record<string, unknown> = {}): void {

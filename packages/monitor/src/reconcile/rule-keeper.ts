@@ -1,6 +1,15 @@
-import { messageOf, type Clock, type GuardStatus, type Logger } from '@msi-proxy/shared';
+import {
+  messageOf,
+  type Caller,
+  type Clock,
+  type GuardStatus,
+  type Logger,
+  type StoppedSource,
+  type Timer,
+} from '@msi-proxy/shared';
 import type { ProxyBridge, VmRules, VmRulesWanted } from '../guard/vm-rules.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
+import { StoppedSources } from './stopped-sources.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface RuleKeeperOptions {
@@ -10,9 +19,15 @@ export interface RuleKeeperOptions {
   readonly random: () => number;
   readonly guard: VmRulesWanted['guard'];
   readonly redirect: boolean;
+  /** Tells of somebody who is stopped, or in audit mode would be, for the first time. */
+  readonly onStopped: (source: StoppedSource) => void;
+  /** Tells of a change by somebody else that was undone. */
+  readonly onRepair: (differences: readonly string[]) => void;
 }
 
 const KEY = 'rules';
+/** How long what another program did to the rules may last, without an event that tells of it. */
+const LOOK_MILLIS = 10_000;
 const RETRY = { minMillis: 250, maxMillis: 30_000 };
 
 /** Keeps the packet rules of the VM as they should be. */
@@ -25,8 +40,13 @@ export class RuleKeeper {
   #outdated = false;
   #target: ProxyTarget | undefined;
   #problem: string | undefined = 'not set yet';
-  /** How often somebody else's change had to be undone; for the log line that says so. */
   #repairs = 0;
+  #lastRepair: GuardStatus['lastRepair'];
+  #callers: ReadonlyMap<string, Caller> = new Map();
+  #bystanders: readonly string[] = [];
+  readonly #stopped = new StoppedSources();
+  #lookTimer: Timer | undefined;
+  #isStopped = false;
 
   constructor(options: RuleKeeperOptions) {
     this.#options = options;
@@ -42,8 +62,13 @@ export class RuleKeeper {
 
   get status(): GuardStatus {
     const mode = this.#options.guard;
-    if (this.#problem !== undefined) return { mode, state: 'not-in-place', reason: this.#problem };
-    return { mode, state: mode === 'off' ? 'off' : 'in-place' };
+    const counts = {
+      repairs: this.#repairs,
+      ...(this.#lastRepair !== undefined && { lastRepair: this.#lastRepair }),
+      stopped: this.#stopped.list,
+    };
+    if (this.#problem !== undefined) return { mode, state: 'not-in-place', reason: this.#problem, ...counts };
+    return { mode, state: mode === 'off' ? 'off' : 'in-place', ...counts };
   }
 
   /** Makes the rules as they should be; a failure is shown in the status and tried again until it succeeds. */
@@ -54,6 +79,7 @@ export class RuleKeeper {
       this.#fail(error);
       this.#queue.addRateLimited(KEY);
     }
+    this.#scheduleLook();
   }
 
   /** Looks at the rules again: networks have changed, and Docker may have put its rules above ours. */
@@ -75,6 +101,18 @@ export class RuleKeeper {
     this.#queue.add(KEY);
   }
 
+  /** Sets who has which address: for the names of those who are stopped, and for whom audit must not stop. */
+  setCallers(callers: ReadonlyMap<string, Caller>): void {
+    this.#callers = callers;
+    if (this.#options.guard === 'enforce') return;
+    const unlabelled = [...callers.values()].filter(({ grant }) => grant.kind === 'unlabelled');
+    const bystanders = unlabelled.map(({ address }) => address).sort();
+    if (bystanders.join() === this.#bystanders.join()) return;
+    this.#bystanders = bystanders;
+    this.#outdated = true;
+    this.#queue.add(KEY);
+  }
+
   /** Sends new connections elsewhere. */
   async switchTarget(
     target: ProxyTarget | undefined,
@@ -89,30 +127,59 @@ export class RuleKeeper {
       this.#options.logger.warn('The proxy could not be switched at once; the rules are made anew', {
         err: error,
       });
+      this.#outdated = true;
       this.#queue.add(KEY);
     }
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#lookTimer?.cancel();
     await this.#queue.stop();
   }
 
   async #ensure(): Promise<void> {
     const { rules, guard, redirect, logger } = this.#options;
     const isExpected = this.#problem !== undefined || this.#outdated;
+    const differences = isExpected ? [] : await rules.drift();
+    if (!isExpected && differences.length === 0) return;
     this.#outdated = false;
     const result = await rules.ensure({
       guard,
       redirect,
       ...(this.#bridge && { proxyBridge: this.#bridge, proxyAddresses: this.#proxyAddresses }),
       ...(this.#target && { target: this.#target }),
+      ...(guard !== 'enforce' && { bystanders: this.#bystanders }),
     });
     this.#problem = undefined;
-    if (result === 'repaired' && !isExpected) {
-      this.#repairs += 1;
-      logger.warn('The packet rules of the VM had changed and were mended', { repairs: this.#repairs });
-    } else if (result !== 'unchanged')
-      logger.info('The packet rules of the VM are in place', { guard, redirect });
+    if (result === 'unchanged') return;
+    if (isExpected) logger.info('The packet rules of the VM are in place', { guard, redirect });
+    else this.#noteRepair(differences);
+  }
+
+  #noteRepair(differences: readonly string[]): void {
+    const { clock, onRepair } = this.#options;
+    this.#repairs += 1;
+    this.#lastRepair = { at: new Date(clock.wallMillis()).toISOString(), differences };
+    onRepair(differences);
+  }
+
+  #scheduleLook(): void {
+    if (this.#isStopped) return;
+    const { clock, logger } = this.#options;
+    this.#lookTimer = clock.setTimer(() => {
+      this.#scheduleLook();
+      this.check();
+      this.#countStopped().catch((err: unknown) => logger.debug('The guard could not be read', { err }));
+    }, LOOK_MILLIS);
+  }
+
+  async #countStopped(): Promise<void> {
+    const { rules, clock, guard, onStopped } = this.#options;
+    if (guard === 'off') return;
+    const packets = await rules.stopped();
+    const fresh = this.#stopped.take(packets, { callers: this.#callers, nowMillis: clock.wallMillis() });
+    for (const source of fresh) onStopped(source);
   }
 
   #fail(error: unknown): void {

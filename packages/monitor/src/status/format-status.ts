@@ -16,6 +16,7 @@ export function formatStatus(status: MonitorStatus): string {
     `msi-monitor ${status.version}, since ${status.startedAt}`,
     formatEngine(status.engine),
     formatGuard(status.guard),
+    ...formatStopped(status.guard),
     '',
     ...section('Proxies', ['NAME', 'ID', 'STATE', 'ADDRESS', 'REASON'], status.proxies.map(proxyRow), {
       none: 'none; start one with the label MSIProxyContainer',
@@ -36,9 +37,23 @@ function formatEngine({ state, version, apiVersion, lastError }: EngineStatus): 
   return `Engine: ${state}${which}${lastError === undefined || state === 'connected' ? '' : ` – ${lastError}`}`;
 }
 
-function formatGuard({ mode, state, reason }: GuardStatus): string {
-  if (mode === 'off') return 'Guard: off';
-  return `Guard: ${mode}, ${state}${reason === undefined ? '' : ` – ${reason}`}`;
+function formatGuard({ mode, state, reason, repairs, lastRepair }: GuardStatus): string {
+  const repaired = repairs === 0 ? '' : `, mended ${repairs} times, last at ${lastRepair?.at ?? 'unknown'}`;
+  if (mode === 'off') return `Guard: off${repaired}`;
+  return `Guard: ${mode}, ${state}${repaired}${reason === undefined ? '' : ` – ${reason}`}`;
+}
+
+function formatStopped({ mode, stopped }: GuardStatus): string[] {
+  if (stopped.length === 0) return [];
+  const title = mode === 'audit' ? 'The guard would have stopped' : 'The guard stopped';
+  const rows = stopped.map(({ name = '(no container)', containerId = '', address, attempts, lastAt }) => [
+    printable(name),
+    shortId(containerId),
+    address,
+    String(attempts),
+    lastAt,
+  ]);
+  return ['', ...section(title, ['NAME', 'ID', 'ADDRESS', 'ATTEMPTS', 'LAST'], rows, { none: '' })];
 }
 
 function proxyRow({ name, containerId, state, address = '', reason = '' }: ProxyStatus): string[] {

@@ -1,4 +1,4 @@
-import type { LentSource, VmRules, VmRulesWanted } from '../../src/guard/vm-rules.ts';
+import type { LentSource, StoppedPackets, VmRules, VmRulesWanted } from '../../src/guard/vm-rules.ts';
 import type { ApplyResult } from '../../src/wiring/wiring-method.ts';
 
 /** The VM's packet rules as a note of what they should be, on the clock of the test's other observations. */
@@ -10,6 +10,9 @@ export class FakeVmRules implements VmRules {
   /** Every source that was lent, in order. */
   readonly lent: LentSource[] = [];
   problem: Error | undefined;
+  /** What {@link drift} tells until the next {@link ensure}, which then repairs. */
+  differences: readonly string[] = [];
+  stoppedPackets: StoppedPackets = new Map();
   #target: VmRulesWanted['target'];
 
   get target(): VmRulesWanted['target'] {
@@ -21,9 +24,12 @@ export class FakeVmRules implements VmRules {
     if (this.problem !== undefined) throw this.problem;
     this.log.push('ensure');
     const isNew = this.wanted === undefined;
+    const isRepair = this.differences.length > 0;
     this.wanted = wanted;
     this.#target = wanted.target;
-    return isNew ? 'applied' : 'unchanged';
+    this.differences = [];
+    if (isNew) return 'applied';
+    return isRepair ? 'repaired' : 'unchanged';
   }
 
   async switchTarget(
@@ -42,7 +48,11 @@ export class FakeVmRules implements VmRules {
   }
 
   async drift(): Promise<readonly string[]> {
-    return await Promise.resolve([]);
+    return await Promise.resolve(this.differences);
+  }
+
+  async stopped(): Promise<StoppedPackets> {
+    return await Promise.resolve(this.stoppedPackets);
   }
 
   async remove(): Promise<void> {

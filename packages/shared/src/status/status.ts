@@ -26,6 +26,23 @@ export interface GuardStatus {
   readonly mode: 'enforce' | 'audit' | 'off';
   readonly state: 'in-place' | 'not-in-place' | 'off';
   readonly reason?: string;
+  /** How often what somebody else did to the rules was undone since the monitor started. */
+  readonly repairs: number;
+  /** The last time, and what had been done, in words. */
+  readonly lastRepair?: { readonly at: string; readonly differences: readonly string[] };
+  /** Whom the guard stopped, or in audit mode would have stopped, since the monitor started. Bounded. */
+  readonly stopped: readonly StoppedSource[];
+}
+
+/** Somebody who tried to go past the proxy. */
+export interface StoppedSource {
+  readonly address: string;
+  /** Of the container that had the address when it was noticed; absent when none is known. */
+  readonly containerId?: string;
+  readonly name?: string;
+  /** New connections, and packets of what has no connections. */
+  readonly attempts: number;
+  readonly lastAt: string;
 }
 
 export type ProxyState =

@@ -363,6 +363,62 @@ describe('The packet rules of a VM', function () {
     await untilCounted(vm, 'anything else at IMDS', 1);
   });
 
+  it('leave containers their direct way that audit must not stop, and count them by address', async () => {
+    await rules.ensure({ ...SERVED, guard: 'audit', bystanders: [client.address] });
+
+    assert.equal((await client.ask(IMDS_ADDRESS)).from, 'imds');
+    assert.equal((await userClient.ask(IMDS_ADDRESS)).from, 'a');
+    assert.deepEqual([...(await rules.stopped())], [[client.address, 1]]);
+    await rules.ensure({ ...SERVED, guard: 'audit', bystanders: [userClient.address] });
+    assert.equal((await client.ask(IMDS_ADDRESS)).from, 'a');
+    assert.equal((await userClient.ask(IMDS_ADDRESS)).from, 'imds');
+    assert.deepEqual(await rules.drift(), []);
+  });
+
+  it('count by address who was stopped, and go on refusing when no address more can be counted', async () => {
+    await rules.ensure(SERVED);
+    await client.ask(IMDS_ADDRESS, { port: 8080 });
+    await client.ask(WIRESERVER_ADDRESS);
+    await userClient.ask(PROXY_A.address, { port: PROXY_A.port });
+
+    assert.deepEqual(Object.fromEntries(await rules.stopped()), {
+      [client.address]: 2,
+      [userClient.address]: 1,
+    });
+    assert.deepEqual(await rules.drift(), []);
+
+    const addresses = Array.from({ length: 4096 }, (_, at) => `10.9.${at >> 8}.${at & 255}`);
+    await vm.run('nft', 'flush', 'set', 'ip', 'msi_proxy', 'stopped');
+    await vm.run('nft', `add element ip msi_proxy stopped { ${addresses.join(', ')} }`);
+    assert.deepEqual(await client.ask(IMDS_ADDRESS, { port: 8080 }), { failure: 'ECONNREFUSED' });
+    assert.equal((await rules.stopped()).has(client.address), false);
+  });
+
+  it('forward no source route, which would name IMDS only after they have looked', async () => {
+    const direct = ['net.ipv4.conf.all.accept_source_route=1', 'net.ipv4.conf.docker0.accept_source_route=1'];
+    await vm.run('sysctl', '-q', '-w', ...direct);
+    await mini!.imds.run('sysctl', '-q', '-w', 'net.ipv4.conf.all.accept_source_route=1');
+    const arrived = async () => {
+      await mini!.imds.run('nft', 'reset', 'counter', 'ip', 'probe', 'arrived');
+      for (const kind of ['loose', 'strict']) await client.sendSourceRouted(kind, '172.17.0.1', IMDS_ADDRESS);
+      const listing = await mini!.imds.run('nft', 'list', 'counter', 'ip', 'probe', 'arrived');
+      return Number(/packets (\d+)/.exec(listing)?.[1]);
+    };
+    await mini!.imds.run('nft', 'add table ip probe { counter arrived { } ; }');
+    await mini!.imds.run(
+      'nft',
+      `add chain ip probe in { type filter hook input priority 0 ; } ; add rule ip probe in ip daddr ${IMDS_ADDRESS} counter name arrived`,
+    );
+    try {
+      assert.notEqual(await arrived(), 0, 'without the rules they get there');
+      await rules.ensure(SERVED);
+      assert.equal(await arrived(), 0);
+    } finally {
+      await mini!.imds.run('nft', 'delete', 'table', 'ip', 'probe');
+      await vm.run('sysctl', '-q', '-w', ...direct.map(setting => setting.replace(/1$/, '0')));
+    }
+  });
+
   it('redirect without guarding when the guard is off', async () => {
     await rules.ensure({ ...SERVED, guard: 'off' });
 

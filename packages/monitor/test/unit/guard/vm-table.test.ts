@@ -30,6 +30,27 @@ describe('The table of a VM', () => {
     assert.doesNotMatch(batch({ guard: 'audit' }), /\b(reject|drop)\b/);
   });
 
+  it('redirects all containers but those that audit must not stop', () => {
+    const audit = batch({ guard: 'audit', bystanders: ['172.17.0.3', '172.17.0.2', '172.17.0.3'] });
+
+    assert.match(audit, /iifname != "br-msi" ip saddr != @bystanders ip daddr 169\.254\.169\.254 dnat/);
+    assert.match(audit, /add element ip msi_proxy bystanders \{ 172\.17\.0\.3, 172\.17\.0\.2 \}/);
+    assert.doesNotMatch(batch({}), /bystanders/);
+  });
+
+  it('refuses a bystander that is no address', () => {
+    assert.throws(() => batch({ guard: 'audit', bystanders: ['0.0.0.0/0'] }), { code: 'MSI_INTERNAL' });
+  });
+
+  it('counts who is stopped in rules without a verdict, since a full set ends its rule', () => {
+    const counting = batch({})
+      .split('\n')
+      .filter(line => line.includes('update @stopped'));
+
+    assert.equal(counting.length, 3);
+    for (const line of counting) assert.doesNotMatch(line, /\b(accept|drop|reject)\b/);
+  });
+
   it('has no guard when it is off', () => {
     assert.doesNotMatch(batch({ guard: 'off' }), /chain guard \{/);
   });

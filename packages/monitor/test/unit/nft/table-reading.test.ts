@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describeDifferences, parseTable } from '../../../src/nft/table-reading.ts';
+import { describeDifferences, parseSetCounters, parseTable } from '../../../src/nft/table-reading.ts';
 
 interface RuleOptions {
   readonly comment: string;
@@ -54,6 +54,30 @@ describe('parseTable', () => {
       assert.throws(() => parseTable(output), { code: 'MSI_WIRING_COMMAND' });
     });
   }
+});
+
+describe('parseSetCounters', () => {
+  it('reads packets by address', () => {
+    const elem = [
+      { elem: { val: '172.17.0.2', expires: 3599, counter: { packets: 3, bytes: 87 } } },
+      { elem: { val: '172.17.0.3', counter: { packets: 1, bytes: 29 } } },
+      '172.17.0.4',
+    ];
+
+    const packets = parseSetCounters(listing({ set: { name: 'stopped', type: 'ipv4_addr', elem } }));
+
+    assert.deepEqual(
+      [...packets],
+      [
+        ['172.17.0.2', 3],
+        ['172.17.0.3', 1],
+      ],
+    );
+  });
+
+  it('is empty for an empty set', () => {
+    assert.equal(parseSetCounters(listing({ set: { name: 'stopped' } })).size, 0);
+  });
 });
 
 describe('describeDifferences', () => {

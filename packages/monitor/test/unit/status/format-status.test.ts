@@ -19,6 +19,28 @@ describe('formatStatus', () => {
     assert.ok(!text.includes(CLIENT_ID), 'ids are shortened');
   });
 
+  it('says what the guard had to do', () => {
+    const at = '2026-01-01T00:01:00.000Z';
+    const text = formatStatus(
+      someStatus({
+        guard: {
+          mode: 'audit',
+          state: 'in-place',
+          repairs: 2,
+          lastRepair: { at, differences: ['the table ip msi_proxy is missing'] },
+          stopped: [
+            { address: '172.17.0.9', containerId: CLIENT_ID, name: 'sneaky', attempts: 7, lastAt: at },
+            { address: '172.17.0.10', attempts: 1, lastAt: at },
+          ],
+        },
+      }),
+    );
+    assert.match(text, /Guard: audit, in-place, mended 2 times, last at 2026-01-01T00:01/);
+    assert.match(text, /The guard would have stopped:/);
+    assert.match(lineOf(text, 'sneaky'), /c1c1c1c1c1c1\s+172\.17\.0\.9\s+7\s/);
+    assert.match(lineOf(text, '(no container)'), /172\.17\.0\.10\s+1\s/);
+  });
+
   it('says why a client is refused, and which identities one has', () => {
     const text = formatStatus(
       someStatus({
@@ -44,7 +66,7 @@ describe('formatStatus', () => {
         proxies: [],
         clients: [],
         engine: { state: 'connecting', since: '', lastError: 'no such socket' },
-        guard: { mode: 'enforce', state: 'not-in-place', reason: 'no NET_ADMIN' },
+        guard: { mode: 'enforce', state: 'not-in-place', reason: 'no NET_ADMIN', repairs: 0, stopped: [] },
       }),
     );
     assert.match(text, /Proxies: none; .*MSIProxyContainer/);

@@ -14,7 +14,7 @@ export function someStatus(changes: Partial<MonitorStatus> = {}): MonitorStatus 
       version: '20.10.24',
       apiVersion: '1.41',
     },
-    guard: { mode: 'enforce', state: 'in-place' },
+    guard: { mode: 'enforce', state: 'in-place', repairs: 0, stopped: [] },
     proxies: [
       {
         containerId: PROXY_ID,

@@ -88,6 +88,15 @@ export class Namespace {
     return await this.run('perl', fileURLToPath(new URL('ping.pl', import.meta.url)), address);
   }
 
+  /**
+   * Sends a UDP packet to port 80 by a source route.
+   *
+   * @param kind `loose` or `strict`
+   */
+  async sendSourceRouted(kind: string, via: string, address: string): Promise<void> {
+    await this.run('perl', fileURLToPath(new URL('source-route.pl', import.meta.url)), kind, via, address);
+  }
+
   /** Opens a connection that waits with its request until told. */
   async hold(address: string, port = 80): Promise<HeldConnection> {
     const argv = [`--net=${this.path}`, ...nodeArgv('hold.ts'), address, String(port)];
