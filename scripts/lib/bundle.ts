@@ -34,7 +34,8 @@ export async function bundle(entryFile: string, outfile: string): Promise<void> 
     format: 'esm',
     target: 'node22',
     conditions: ['@msi-proxy/source'],
-    // CommonJS dependencies call require, which ES modules do not have.
+    // CommonJS dependencies use what ES modules do not have.
+    define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' },
     banner: {
       js: [
         "import { createRequire as __createRequire } from 'node:module';",

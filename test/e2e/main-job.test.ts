@@ -53,10 +53,14 @@ for (const wiring of ['host', 'nat'] as const) {
       assert.deepEqual(connections, []);
     });
 
-    for (const sdk of ['node', 'python'] as const) {
+    for (const [language, library] of [
+      ['node', '@azure/identity 4'],
+      ['python', 'azure-identity'],
+    ] as const) {
       for (const credential of ['managed-identity', 'default'] as const) {
-        it(`serves the ${credential} credential of the unmodified Azure SDK (${sdk})`, async () => {
-          const result = await scenario.sdkToken(`${sdk}-client`, { sdk, credential, resource: VAULT });
+        it(`serves the ${credential} credential of the unmodified Azure SDK (${language})`, async () => {
+          const request = { library, credential, resource: VAULT };
+          const result = await scenario.sdkToken(`${language}-client`, request);
           assert.ok(result.ok, JSON.stringify(result));
           assert.equal(result.claims['appid'], DEFAULT_APP_IDENTITY.clientId);
         });

@@ -7,7 +7,7 @@ import { SimulatedVm } from './simulated-vm.ts';
 
 /** A small Debian with the network tools and the pinned Node: what the product's images are built on here. */
 export const BASE_IMAGE = 'msi-proxy-lab/base';
-/** Debian's Azure SDK for Python. */
+/** Debian's Azure SDKs for Python, the newer and the older one. */
 export const PYTHON_IMAGE = 'msi-proxy-lab/python';
 /** Node and nothing else: no shell, no network tool. */
 export const BARE_IMAGE = 'msi-proxy-lab/bare';

@@ -172,12 +172,31 @@ export type SdkResult = { readonly elapsedMillis: number } & (
   | { readonly ok: false; readonly error: string; readonly message: string }
 );
 
+/** Unmodified libraries that ask for tokens, by the language whose image they are in. */
+export const SDK_LIBRARIES = {
+  node: ['@azure/identity 4', '@azure/identity 3', '@azure/identity 2', '@azure/msal-node'],
+  python: ['azure-identity', 'msrestazure'],
+} as const;
+
+export type SdkLanguage = keyof typeof SDK_LIBRARIES;
+export type SdkLibrary = (typeof SDK_LIBRARIES)[SdkLanguage][number];
+
 export interface SdkRequest {
-  readonly sdk?: 'node' | 'python';
-  readonly credential: 'managed-identity' | 'default';
+  /** The newest one of JavaScript unless given. */
+  readonly library?: SdkLibrary;
+  /**
+   * `chained` is a managed identity, and then a credential of the test's own whose token has the subject
+   * {@link LAST_CREDENTIAL}. Libraries without credentials get a token of a managed identity in their own way.
+   */
+  readonly credential: 'managed-identity' | 'default' | 'chained';
   readonly resource: string;
+  /** Names a user-assigned identity. */
   readonly clientId?: string;
+  /** The same in another way. */
+  readonly resourceId?: string;
 }
+
+export const LAST_CREDENTIAL = 'last-credential';
 
 /** Asks for a token with an unmodified Azure SDK, from inside a container of a test client's image. */
 export async function sdkTokenFrom(
@@ -185,16 +204,10 @@ export async function sdkTokenFrom(
   container: string,
   request: SdkRequest,
 ): Promise<SdkResult> {
-  const { sdk = 'node', credential, resource, clientId } = request;
-  const program = sdk === 'node' ? ['node', '/app/token-client.mjs'] : ['python3', '/app/token_client.py'];
-  const output = await docker([
-    'exec',
-    container,
-    ...program,
-    credential,
-    resource,
-    ...(clientId === undefined ? [] : [clientId]),
-  ]);
+  const { library = SDK_LIBRARIES.node[0] } = request;
+  const isPython = SDK_LIBRARIES.python.some(name => name === library);
+  const program = isPython ? ['python3', '/app/token_client.py'] : ['node', '/app/token-client.mjs'];
+  const output = await docker(['exec', container, ...program, JSON.stringify({ ...request, library })]);
   return JSON.parse(output.slice(output.lastIndexOf('\n') + 1)) as SdkResult;
 }
 

@@ -8,8 +8,9 @@ const SUITE = 'bookworm';
 /** The tools that the images need, and that they find here instead of downloading them. */
 const PACKAGES = ['iproute2', 'nftables', 'iptables', 'conntrack', 'curl', 'ca-certificates', 'procps'];
 
-/** Debian's Azure SDK for Python needs these for its identity part; the rest of its 540 MB is left out. */
+/** Debian's older Azure SDK for Python, and what the identity part of its newer one needs. */
 const PYTHON_PACKAGES = [
+  'python3-msrestazure',
   'python3-cryptography',
   'python3-msal',
   'python3-msal-extensions',
@@ -17,6 +18,7 @@ const PYTHON_PACKAGES = [
   'python3-six',
   'python3-typing-extensions',
 ];
+/** The rest of the newer SDK's 540 MB is left out. */
 const PYTHON_SDK = 'usr/lib/python3/dist-packages/azure';
 const PYTHON_SDK_PARTS = ['__init__.py', 'core', 'identity'];
 
@@ -59,7 +61,7 @@ export async function debianTar(progress: (text: string) => void): Promise<strin
   });
 }
 
-/** The small Debian with Python and the identity part of Debian's Azure SDK, as a tar file in the cache. */
+/** The small Debian with Python and what Debian has of Azure's SDKs for identities, as a tar file in the cache. */
 export async function debianPythonTar(progress: (text: string) => void): Promise<string> {
   const base = await debianTar(progress);
   return await cached({

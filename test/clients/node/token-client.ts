@@ -1,37 +1,23 @@
-// Asks for a token with @azure/identity as it is, and prints what came as one line of JSON: the claims and a digest of the
-// token, never the token itself.
-//
-//   token-client <managed-identity|default> <resource> [client id of a user-assigned identity]
+// Asks for a token with one of Azure's libraries as it is, and prints what came as one line of JSON: the claims and a
+// digest of the token, never the token itself. The argument is a request of `test/lab/product.ts` as JSON.
 import { createHash } from 'node:crypto';
-import { DefaultAzureCredential, ManagedIdentityCredential, type TokenCredential } from '@azure/identity';
+import type { SdkRequest } from '../../lab/index.ts';
+import { tokenSource } from './libraries.ts';
 
-const [kind = '', resource = '', clientId] = process.argv.slice(2);
+const request = JSON.parse(process.argv[2] ?? '{}') as SdkRequest;
+const getToken = await tokenSource(request);
 const startMillis = performance.now();
 try {
-  const token = await credentialOf(kind).getToken(`${resource}/.default`);
-  if (token === null) throw new Error('the credential gave no token');
+  const { token, expiresOn } = await getToken();
   print({
     ok: true,
-    sha256: createHash('sha256').update(token.token).digest('hex'),
-    claims: JSON.parse(Buffer.from(token.token.split('.')[1] ?? '', 'base64url').toString()) as unknown,
-    expiresOn: new Date(token.expiresOnTimestamp).toISOString(),
+    sha256: createHash('sha256').update(token).digest('hex'),
+    claims: JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as unknown,
+    expiresOn: expiresOn.toISOString(),
   });
 } catch (error) {
   const { name, message } = error as Error;
   print({ ok: false, error: name, message });
-}
-
-function credentialOf(text: string): TokenCredential {
-  switch (text) {
-    case 'managed-identity':
-      return clientId === undefined
-        ? new ManagedIdentityCredential()
-        : new ManagedIdentityCredential({ clientId });
-    case 'default':
-      return new DefaultAzureCredential(clientId === undefined ? {} : { managedIdentityClientId: clientId });
-    default:
-      throw new Error(`credential is "${text}": expected "managed-identity" or "default"`);
-  }
 }
 
 function print(result: object): void {

@@ -19,6 +19,7 @@ import {
   type Daemon,
   type ImdsAnswer,
   type ImdsRequest,
+  type SdkLanguage,
   type SdkRequest,
   type SdkResult,
   type SimulatedVmOptions,
@@ -172,9 +173,14 @@ export class Scenario implements AsyncDisposable {
     return await this.docker(...runArguments({ image: BASE_IMAGE, command: IDLE, ...options }));
   }
 
-  /** Starts a client of the image with the Azure SDK for JavaScript (`node`) or Python. */
-  async startSdkClient(name: string, sdk: 'node' | 'python', labels: Labels = {}): Promise<string> {
-    return await this.startClient({ name, labels, image: `msi-proxy-lab/${sdk}-client` });
+  /** Starts a client of the image with the Azure SDKs for a language. */
+  async startSdkClient(name: string, language: SdkLanguage, labels: Labels = {}): Promise<string> {
+    return await this.startClient({ name, labels, image: `msi-proxy-lab/${language}-client` });
+  }
+
+  /** The same without our label. */
+  async startUnlabelledSdkClient(name: string, language: SdkLanguage): Promise<string> {
+    return await this.startContainer({ name, image: `msi-proxy-lab/${language}-client` });
   }
 
   /** Removes containers with all that they hold. */
