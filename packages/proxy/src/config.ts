@@ -43,9 +43,10 @@ export const PROXY_SETTINGS = {
   }),
   controlSocket: textSetting({
     env: 'MSI_PROXY_CONTROL_SOCKET',
-    description: 'Unix socket between the server and `msi-proxy control`.',
+    description:
+      'Unix socket between the server and `msi-proxy control`; on Windows a named pipe such as `//./pipe/msi-proxy`.',
     defaultValue: '/run/msi-proxy/control.sock',
-    expectation: 'an absolute path of at most 100 characters',
+    expectation: 'an absolute path or //./pipe/name, of at most 100 characters',
     parse: text => (text.startsWith('/') && text.length <= 100 ? text : undefined),
   }),
   requireIdentity: booleanSetting({

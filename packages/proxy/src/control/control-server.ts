@@ -30,7 +30,13 @@ export interface ControlServerOptions {
 
 const REPORT_INTERVAL_MILLIS = 2_000;
 
-/** The server's end of the control session: a Unix socket that only root can open. The newest session wins. */
+/** Named pipes of Windows are no files: they have no folder, no mode, and go with the process. */
+const PIPE_PREFIX = '//./pipe/';
+
+/**
+ * The server's end of the control session: a Unix socket that only root can open, or a named pipe that only
+ * administrators can write to. The newest session wins.
+ */
 export class ControlServer implements ConfirmationSource {
   readonly #options: ControlServerOptions;
   readonly #stateListeners = new Set<() => void>();
@@ -57,9 +63,12 @@ export class ControlServer implements ConfirmationSource {
 
   async start(): Promise<void> {
     const { socketPath } = this.#options;
-    mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
-    // Left over by a server that was killed; a living one holds the listening port, which is taken first.
-    rmSync(socketPath, { force: true });
+    const isFile = !socketPath.startsWith(PIPE_PREFIX);
+    if (isFile) {
+      mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
+      // Left over by a server that was killed; a living one holds the listening port, which is taken first.
+      rmSync(socketPath, { force: true });
+    }
     const server = createServer(socket => this.#open(socket));
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
@@ -69,7 +78,7 @@ export class ControlServer implements ConfirmationSource {
       });
       server.listen(socketPath, resolve);
     });
-    chmodSync(socketPath, 0o600);
+    if (isFile) chmodSync(socketPath, 0o600);
     this.#scheduleReport();
   }
 

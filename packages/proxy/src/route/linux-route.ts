@@ -1,19 +1,5 @@
-import {
-  IMDS_ADDRESS,
-  messageOf,
-  MsiProxyError,
-  printable,
-  type CommandRunner,
-  type Logger,
-} from '@msi-proxy/shared';
-
-export interface RouteOptions {
-  readonly runner: CommandRunner;
-  readonly logger: Logger;
-}
-
-/** `in-place`: it was there, and nothing was changed. */
-export type RouteOutcome = 'added' | 'in-place';
+import { IMDS_ADDRESS, messageOf, MsiProxyError, printable } from '@msi-proxy/shared';
+import type { RouteOptions, RouteOutcome, WantedRoute } from './route-options.ts';
 
 interface Hop {
   readonly gateway: string;
@@ -46,7 +32,7 @@ export async function ensureRoute(options: RouteOptions): Promise<RouteOutcome> 
  * @throws {MsiProxyError} as {@link ensureRoute}
  */
 export async function moveRoute(
-  { address, gateway }: { readonly address: string; readonly gateway: string },
+  { address, gateway }: WantedRoute,
   options: RouteOptions,
 ): Promise<RouteOutcome> {
   const links = await readJson(options, ['-4', 'address', 'show']);

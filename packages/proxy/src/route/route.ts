@@ -1,7 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { MsiProxyError } from '@msi-proxy/shared';
 import * as linux from './linux-route.ts';
+import type { RouteOptions, RouteOutcome, WantedRoute } from './route-options.ts';
+import * as windows from './windows-route.ts';
 
-export interface PlatformRouteOptions extends linux.RouteOptions {
+export interface PlatformRouteOptions extends RouteOptions {
   readonly platform: NodeJS.Platform;
 }
 
@@ -10,12 +13,10 @@ export interface PlatformRouteOptions extends linux.RouteOptions {
  *
  * @throws {MsiProxyError} `MSI_ROUTE_NO_GATEWAY`, `MSI_ROUTE_NO_CAPABILITY` or `MSI_ROUTE_NOT_EFFECTIVE`
  */
-export async function ensureRoute({
-  platform,
-  ...options
-}: PlatformRouteOptions): Promise<linux.RouteOutcome> {
-  requireLinux(platform);
-  return await linux.ensureRoute(options);
+export async function ensureRoute({ platform, ...options }: PlatformRouteOptions): Promise<RouteOutcome> {
+  if (platform === 'linux') return await linux.ensureRoute(options);
+  if (platform === 'win32') return await windows.ensureRoute({ ...options, pause: delay });
+  throw unsupported(platform);
 }
 
 /**
@@ -24,17 +25,17 @@ export async function ensureRoute({
  * @throws {MsiProxyError} as {@link ensureRoute}
  */
 export async function moveRoute(
-  wanted: { readonly address: string; readonly gateway: string },
+  wanted: WantedRoute,
   { platform, ...options }: PlatformRouteOptions,
-): Promise<linux.RouteOutcome> {
-  requireLinux(platform);
-  return await linux.moveRoute(wanted, options);
+): Promise<RouteOutcome> {
+  if (platform === 'linux') return await linux.moveRoute(wanted, options);
+  if (platform === 'win32') return await windows.moveRoute(wanted, options);
+  throw unsupported(platform);
 }
 
-function requireLinux(platform: NodeJS.Platform): void {
-  if (platform === 'linux') return;
-  throw new MsiProxyError(
+function unsupported(platform: NodeJS.Platform): MsiProxyError {
+  return new MsiProxyError(
     'MSI_ROUTE_NOT_EFFECTIVE',
-    `Routes can be set on Linux only, not on ${platform}: set the route to IMDS yourself and start the proxy with MSI_PROXY_ROUTE=off`,
+    `Routes can be set on Linux and Windows, not on ${platform}: set the route to IMDS yourself and start the proxy with MSI_PROXY_ROUTE=off`,
   );
 }

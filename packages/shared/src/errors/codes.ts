@@ -36,12 +36,13 @@ export const ERROR_CODES = {
   MSI_ROUTE_NO_GATEWAY: {
     blame: 'environment',
     meaning: 'The proxy has no default gateway through which IMDS could be reached.',
-    remedy: 'Attach the proxy to a bridge network that is not internal.',
+    remedy: 'Attach the proxy to a bridge network that is not internal; on Windows to a NAT network.',
   },
   MSI_ROUTE_NOT_EFFECTIVE: {
     blame: 'environment',
     meaning: 'The route was set, but reading it back shows something else.',
-    remedy: 'Look for another program that manages routes in the proxy container.',
+    remedy:
+      'Look for another program that manages routes in the proxy container; on Windows check that it runs as ContainerAdministrator.',
   },
   MSI_LISTEN_FAILED: {
     blame: 'operator',

@@ -48,10 +48,11 @@ describe('the settings of the proxy', () => {
     });
   }
 
-  it('take only a path that a Unix socket can have', () => {
+  it('take only a path that a Unix socket or a named pipe can have', () => {
     assert.equal(PROXY_SETTINGS.controlSocket.parse('run/control.sock'), undefined);
     assert.equal(PROXY_SETTINGS.controlSocket.parse(`/${'a'.repeat(100)}`), undefined);
     assert.equal(PROXY_SETTINGS.controlSocket.parse('/run/c.sock'), '/run/c.sock');
+    assert.equal(PROXY_SETTINGS.controlSocket.parse('//./pipe/msi-proxy'), '//./pipe/msi-proxy');
   });
 
   it('are reported all at once when they cannot be used', () => {

@@ -1,0 +1,15 @@
+import type { CommandRunner, Logger } from '@msi-proxy/shared';
+
+export interface RouteOptions {
+  readonly runner: CommandRunner;
+  readonly logger: Logger;
+}
+
+/** `in-place`: it was there, and nothing was changed. */
+export type RouteOutcome = 'added' | 'in-place';
+
+/** The network to go through, by our own address in it. */
+export interface WantedRoute {
+  readonly address: string;
+  readonly gateway: string;
+}
