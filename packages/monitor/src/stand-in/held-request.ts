@@ -1,0 +1,51 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { errorShapeOf, sendLocalAnswer, serviceUnavailable, type LocalAnswer } from '@msi-proxy/shared/http';
+
+/** A request of a container that waits for a proxy. */
+export class HeldRequest {
+  /** Of the container that asked. */
+  readonly address: string;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #callbacks: (() => void)[] = [];
+
+  constructor(address: string, request: IncomingMessage, response: ServerResponse) {
+    this.address = address;
+    this.#request = request;
+    this.#response = response;
+    response.on('error', () => undefined); // the client left; `close` follows
+    response.once('close', () => {
+      for (const callback of this.#callbacks) callback();
+    });
+  }
+
+  get request(): IncomingMessage {
+    return this.#request;
+  }
+
+  get response(): ServerResponse {
+    return this.#response;
+  }
+
+  /** Nobody waits for the answer any more, or has it already. */
+  get isOver(): boolean {
+    return this.#response.destroyed || this.#response.writableEnded;
+  }
+
+  /** Calls back once, when the answer is out or the client has left. */
+  onceOver(callback: () => void): void {
+    this.#callbacks.push(callback);
+  }
+
+  /** Ends the connection with the answer, so that the next request comes to whoever serves then. */
+  answer(answer: LocalAnswer): void {
+    if (this.isOver) return;
+    if (this.#response.headersSent) this.#response.destroy();
+    else sendLocalAnswer(this.#response, answer, { close: true });
+  }
+
+  /** All SDKs try again after this one. */
+  giveUp(): void {
+    this.answer(serviceUnavailable(errorShapeOf(this.#request.url ?? ''), 'Try again: no proxy serves'));
+  }
+}

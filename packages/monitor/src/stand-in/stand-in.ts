@@ -1,0 +1,163 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIPv4 } from 'node:net';
+import { READY_PATH, type Clock, type Logger, type Timer } from '@msi-proxy/shared';
+import {
+  badRequest,
+  errorShapeOf,
+  HttpServer,
+  jsonAnswer,
+  metadataHeaderMissing,
+} from '@msi-proxy/shared/http';
+import type { VmRules } from '../guard/vm-rules.ts';
+import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
+import { HandOver } from './hand-over.ts';
+import { HeldRequest } from './held-request.ts';
+
+export interface StandInOptions {
+  readonly port: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly lendSources: VmRules['lendSources'];
+}
+
+/** Safe up to 38 s with every SDK that was measured, see docs/adr/0010. */
+const HOLD_MILLIS = 30_000;
+
+// Each takes some kilobytes: its socket, and at most 8 KiB of headers.
+const MAX_CONNECTIONS = 512;
+const MAX_HELD = 256;
+// One container must not use up the places of all.
+const MAX_HELD_PER_ADDRESS = 16;
+
+const DRAIN_MILLIS = 1_000;
+
+/** What Node's client sends as it is; anything else is no canonical target, which the proxy would refuse. */
+const SENDABLE_TARGET = /^[\u0021-\u007e]+$/;
+
+/**
+ * Accepts the requests of containers while no proxy serves. An SDK's probe is answered at once, as IMDS would: whoever
+ * gets no answer to it takes the VM for one without IMDS. Everything else waits, for a bounded time, until a proxy
+ * serves, which then answers it; who waits in vain is told to try again.
+ */
+export class StandIn {
+  readonly #options: StandInOptions;
+  readonly #handOver: HandOver;
+  /** All that are held or being passed on. */
+  readonly #requests = new Set<HeldRequest>();
+  /** Those that are held, each with the end of its time. */
+  readonly #held = new Map<HeldRequest, Timer>();
+  #address: string | undefined;
+  #starting: Promise<HttpServer> | undefined;
+  #proxy: ProxyEndpoint | undefined;
+
+  constructor(options: StandInOptions) {
+    this.#options = options;
+    this.#handOver = new HandOver(options);
+  }
+
+  /**
+   * Listens on this address, and on no other one any more.
+   *
+   * @throws {MsiProxyError} `MSI_LISTEN_FAILED`
+   */
+  async listen(address: string): Promise<ProxyEndpoint> {
+    if (address !== this.#address || this.#starting === undefined) {
+      const previous = this.stop();
+      this.#address = address;
+      this.#starting = previous.then(() => this.#startServer(address));
+    }
+    const starting = this.#starting;
+    try {
+      return { address, port: (await starting).port };
+    } catch (error) {
+      if (this.#starting === starting) this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  /** A proxy serves, and requests that were held go to it; or, from now on, none does. */
+  setProxy(proxy: ProxyEndpoint | undefined): void {
+    this.#proxy = proxy;
+    if (proxy === undefined) return;
+    if (this.#held.size > 0) {
+      this.#options.logger.info('A proxy serves: requests that were held are passed on to it', {
+        requests: this.#held.size,
+      });
+    }
+    for (const held of [...this.#held.keys()]) this.#pass(held, proxy);
+  }
+
+  /** Tells those who wait to try again, and accepts no more. */
+  async stop(): Promise<void> {
+    const starting = this.#starting;
+    this.#starting = undefined;
+    this.#address = undefined;
+    for (const held of [...this.#held.keys()]) held.giveUp();
+    const server = await starting?.catch(() => undefined);
+    await server?.drain(DRAIN_MILLIS);
+  }
+
+  async #startServer(address: string): Promise<HttpServer> {
+    const { port, clock, logger } = this.#options;
+    const server = new HttpServer({
+      listen: { host: address, port },
+      maxConnections: MAX_CONNECTIONS,
+      clock,
+      logger,
+      handle: (request, response) => this.#handle(request, response),
+    });
+    await server.start();
+    return server;
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    const address = request.socket.remoteAddress ?? '';
+    const held = new HeldRequest(address, request, response);
+    const { url = '', headers } = request;
+    if (url === READY_PATH) held.answer(jsonAnswer(503, { ready: false, reason: 'no proxy serves' }));
+    else if (!SENDABLE_TARGET.test(url)) {
+      held.answer(badRequest(errorShapeOf(url), 'The request path is not in canonical form'));
+    } else if (headers['metadata']?.toString().toLowerCase() !== 'true') {
+      held.answer(metadataHeaderMissing(errorShapeOf(url)));
+    } else if (!isHoldable(request) || !this.#hasRoomFor(address)) held.giveUp();
+    else this.#accept(held);
+  }
+
+  #accept(held: HeldRequest): void {
+    this.#requests.add(held);
+    held.onceOver(() => this.#requests.delete(held));
+    if (this.#proxy === undefined) this.#hold(held);
+    else this.#pass(held, this.#proxy);
+  }
+
+  #hold(held: HeldRequest): void {
+    this.#held.set(
+      held,
+      this.#options.clock.setTimer(() => held.giveUp(), HOLD_MILLIS),
+    );
+    held.onceOver(() => this.#release(held));
+  }
+
+  #pass(held: HeldRequest, proxy: ProxyEndpoint): void {
+    this.#release(held);
+    if (this.#address === undefined) held.giveUp();
+    else this.#handOver.pass(held, { localAddress: this.#address, proxy });
+  }
+
+  #release(held: HeldRequest): void {
+    this.#held.get(held)?.cancel();
+    this.#held.delete(held);
+  }
+
+  #hasRoomFor(address: string): boolean {
+    if (!isIPv4(address) || this.#requests.size >= MAX_HELD) return false;
+    const own = [...this.#requests].filter(held => held.address === address);
+    return own.length < MAX_HELD_PER_ADDRESS;
+  }
+}
+
+/** What has a body would have to be kept with it; its client tries again. */
+function isHoldable({ method, headers }: IncomingMessage): boolean {
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+  return (method === 'GET' || method === 'HEAD') && !hasBody;
+}
