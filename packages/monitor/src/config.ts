@@ -70,6 +70,14 @@ export const MONITOR_SETTINGS = {
     parse: text => (isSubnet(text) ? text : undefined),
     format: subnet => subnet ?? '',
   }),
+  standInPort: integerSetting({
+    env: 'MSI_MONITOR_STAND_IN_PORT',
+    description:
+      "Port, on the proxies' network's own address, at which the monitor holds requests of clients while no proxy serves; 0 for none. Only redirected requests reach it.",
+    defaultValue: 9181,
+    min: 0,
+    max: 65_535,
+  }),
   unlabelledSharers: choiceSetting({
     env: 'MSI_MONITOR_UNLABELLED_SHARERS',
     description:

@@ -11,8 +11,9 @@ import {
 import { MONITOR_SETTINGS, SETTINGS_PREFIX, type MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
-import { isReachable } from './proxies/reachability.ts';
+import { watchProxy } from './proxies/proxy-watch.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
+import { StandIn } from './stand-in/stand-in.ts';
 import { EventJournal } from './status/event-journal.ts';
 import { createStatusServer, type Readiness } from './status/status-server.ts';
 import { monitorStatus } from './status/monitor-status.ts';
@@ -59,6 +60,16 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
       Number(reconciler.engineStatus.apiVersion ?? 0) < INTERNAL_WITHOUT_ROUTE_API,
   });
   const nat = createNat(options, engine);
+  const redirect = settings.wiring !== 'nat';
+  const standIn =
+    redirect && settings.standInPort !== 0
+      ? new StandIn({
+          port: settings.standInPort,
+          clock,
+          logger,
+          lendSources: (sources, connect) => rules.lendSources(sources, connect),
+        })
+      : undefined;
   const reconciler: Reconciler = new Reconciler({
     engine,
     rules,
@@ -68,8 +79,9 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     random: Math.random,
     journal,
     guard: settings.guard,
-    redirect: settings.wiring !== 'nat',
-    isReachable,
+    redirect,
+    ...(standIn !== undefined && { standIn }),
+    watchProxy,
     proxyNetworkName: settings.proxyNetwork,
     ...(settings.proxySubnet !== undefined && { proxySubnet: settings.proxySubnet }),
     resyncMillis: settings.resyncSeconds * 1_000,

@@ -8,8 +8,9 @@ export interface ProxyManagerOptions extends Omit<ProxyMemberOptions, 'onChange'
   /**
    * Another proxy serves, or none, or the same one at another address.
    * @param leaving whether the one before said that it stops, so that its connections may finish
+   * @returns settles when clients are sent there
    */
-  readonly onServingChange: (serving: ProxyMember | undefined, leaving: boolean) => void;
+  readonly onServingChange: (serving: ProxyMember | undefined, leaving: boolean) => Promise<void>;
 }
 
 interface Known {
@@ -27,6 +28,8 @@ export class ProxyManager {
   readonly #known = new Map<string, Known>();
   #serving: ProxyMember | undefined;
   #servingTarget: ProxyTarget | undefined;
+  /** Settles when clients are sent to the one that serves. */
+  #moved: Promise<void> = Promise.resolve();
   #stopped = false;
 
   constructor(options: ProxyManagerOptions) {
@@ -74,9 +77,9 @@ export class ProxyManager {
     ) {
       this.#serving = next;
       this.#servingTarget = target;
-      this.#options.onServingChange(next, previous?.isLeaving === true);
+      this.#moved = this.#options.onServingChange(next, previous?.isLeaving === true);
     }
-    for (const member of members) member.session?.setRole(member === next ? 'serving' : 'standby');
+    this.#assignRoles();
     for (const known of this.#known.values()) this.#note(known);
   }
 
@@ -125,6 +128,16 @@ export class ProxyManager {
     this.#known.set(keyOf(container), known);
     this.#logger.info('Found a proxy', { containerId: container.id, container: container.name });
     member.start();
+  }
+
+  /** One that hears that it stands by may stop, so it is told only when no more clients are sent to it. */
+  #assignRoles(): void {
+    this.#serving?.session?.setRole('serving');
+    void this.#moved.then(() => {
+      for (const { member } of this.#known.values()) {
+        if (member !== this.#serving) member.session?.setRole('standby');
+      }
+    });
   }
 
   #note(known: Known): void {

@@ -17,6 +17,7 @@ import type { ProxyTarget } from '../wiring/wiring-method.ts';
 import { ChangeSignal } from './change-signal.ts';
 import type { Candidate } from './election.ts';
 import type { ProxyNetwork } from './proxy-network.ts';
+import type { ProxyWatch, WatchProxy } from './proxy-watch.ts';
 
 export interface ProxyMemberOptions {
   readonly engine: EngineClient;
@@ -28,8 +29,7 @@ export interface ProxyMemberOptions {
   readonly network: () => ProxyNetwork | undefined;
   /** Asks the engine now. Sessions run through it: if it answers, the silence of a proxy is the proxy's own. */
   readonly engineAnswers: () => Promise<boolean>;
-  /** Whether the server of a proxy accepts connections, which the engine has no part in. */
-  readonly isReachable: (endpoint: ProxyEndpoint) => Promise<boolean>;
+  readonly watchProxy: WatchProxy;
   readonly confirm: (address: string) => Promise<Confirmed['result'] | undefined>;
   readonly onChange: () => void;
 }
@@ -47,8 +47,6 @@ const SETTLE_RETRY_MILLIS = 2_000;
 const SILENCE_CHECK_MILLIS = 1_500;
 const ANSWERS_THAT_PROVE = 2;
 
-const REACHABILITY_CHECK_MILLIS = 1_000;
-
 /** One proxy container in one run of it: its session, and whether it can serve. */
 export class ProxyMember implements Candidate {
   readonly containerId: string;
@@ -61,7 +59,7 @@ export class ProxyMember implements Candidate {
   #problem: string | undefined;
   #hangs = false;
   #watchesSilence = false;
-  #reachable = false;
+  #watch: { readonly endpoint: ProxyEndpoint; readonly connection: ProxyWatch } | undefined;
   readonly #stopping = new AbortController();
   readonly #changes = new ChangeSignal();
   #running: Promise<void> | undefined;
@@ -102,6 +100,7 @@ export class ProxyMember implements Candidate {
       return this.#problem ?? 'no control session yet';
     if (this.address === undefined) return 'it is not on the network of the proxies yet';
     if (this.#routeAddress !== this.address) return this.#problem ?? 'its route to IMDS is not set yet';
+    if (this.#watch?.connection.state === 'gone') return 'it accepts no connections';
     if (this.#hangs) return 'it does not answer';
     if (this.#session.report?.draining === true) return 'it is stopping';
     return undefined;
@@ -113,7 +112,7 @@ export class ProxyMember implements Candidate {
   }
 
   get isReachable(): boolean {
-    return this.#reachable;
+    return this.#session === undefined && this.#watch?.connection.state === 'present';
   }
 
   get target(): ProxyTarget | undefined {
@@ -139,6 +138,7 @@ export class ProxyMember implements Candidate {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#session?.end();
+    this.#watch?.connection.stop();
     this.#changes.notify();
     await this.#running;
   }
@@ -203,6 +203,7 @@ export class ProxyMember implements Candidate {
         await this.#joinNetwork();
         await this.#settleRoute(session);
         this.#problem = undefined;
+        this.#watchServer();
         this.#options.onChange();
         await this.#changes.next();
       } catch (error) {
@@ -262,27 +263,19 @@ export class ProxyMember implements Candidate {
   #loseSession(): void {
     this.#session = undefined;
     this.#routeAddress = undefined;
-    // Until the first answer: an engine that goes away takes the sessions of proxies along that are well.
-    this.#reachable = !this.#isStopped();
-    void this.#watchReachability();
     this.#changes.notify();
     this.#options.onChange();
   }
 
-  /** Tells, while there is no session, whether the proxy itself is still there. */
-  async #watchReachability(): Promise<void> {
-    const { isReachable, clock, onChange } = this.#options;
-    while (this.#session === undefined && !this.#isStopped()) {
-      const { target } = this;
-      const reachable = target !== undefined && (await isReachable(target));
-      if (reachable !== this.#reachable) {
-        this.#reachable = reachable;
-        onChange();
-      }
-      // What accepts no connections any more is gone; if it comes back, then with a session.
-      if (!reachable) return;
-      await pause(clock, REACHABILITY_CHECK_MILLIS, this.#stopping.signal);
-    }
+  /** From when it can serve, for as long as it runs: also while an engine that restarts takes its session along. */
+  #watchServer(): void {
+    const { target } = this;
+    const watched = this.#watch?.endpoint;
+    if (target === undefined || this.#isStopped()) return;
+    if (watched?.address === target.address && watched.port === target.port) return;
+    this.#watch?.connection.stop();
+    const { watchProxy, clock, onChange } = this.#options;
+    this.#watch = { endpoint: target, connection: watchProxy({ endpoint: target, clock, onChange }) };
   }
 
   #setProblem(problem: string): void {

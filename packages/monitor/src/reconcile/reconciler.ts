@@ -14,8 +14,9 @@ import type { VmRules } from '../guard/vm-rules.ts';
 import { ProxyManager } from '../proxies/proxy-manager.ts';
 import type { ProxyMember } from '../proxies/proxy-member.ts';
 import { ensureProxyNetwork, type ProxyNetwork } from '../proxies/proxy-network.ts';
+import type { WatchProxy } from '../proxies/proxy-watch.ts';
+import type { StandIn } from '../stand-in/stand-in.ts';
 import type { EventJournal } from '../status/event-journal.ts';
-import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { WiringSelector } from '../wiring/select.ts';
 import { AddressConfirmation } from './address-confirmation.ts';
 import { ClientWiring } from './client-wiring.ts';
@@ -36,8 +37,9 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   readonly guard: 'enforce' | 'audit' | 'off';
   /** Whether the VM's rules redirect (`host`), or only guard. */
   readonly redirect: boolean;
-  /** Whether something accepts connections there, without asking the engine. */
-  readonly isReachable: (endpoint: ProxyEndpoint) => Promise<boolean>;
+  readonly watchProxy: WatchProxy;
+  /** Serves clients while no proxy does; absent where nothing redirects to it. */
+  readonly standIn?: Pick<StandIn, 'listen' | 'setProxy' | 'stop'>;
   readonly proxyNetworkName: string;
   readonly proxySubnet?: string;
   readonly resyncMillis: number;
@@ -81,6 +83,7 @@ export class Reconciler {
   #resyncTimer: Timer | undefined;
   #engineSinceMillis: number;
   #engineProblem: string | undefined;
+  #standInProblem: string | undefined;
   #lastSyncMillis: number | undefined;
   #stopped = false;
 
@@ -125,7 +128,7 @@ export class Reconciler {
       monitorVersion: version,
       network: () => this.#network,
       engineAnswers: async () => await this.#follower.engineAnswers(),
-      isReachable: options.isReachable,
+      watchProxy: options.watchProxy,
       confirm: address => this.confirm(address),
       onServingChange: (serving, leaving) => this.#servingChanged(serving, leaving),
     });
@@ -209,6 +212,7 @@ export class Reconciler {
     await this.#inspections.stop();
     await this.#wiring.stop();
     await this.#proxies.stop();
+    await this.#options.standIn?.stop();
     await this.#rules.stop();
   }
 
@@ -223,6 +227,7 @@ export class Reconciler {
       name: proxyNetworkName,
       ...(proxySubnet !== undefined && { subnet: proxySubnet }),
     });
+    await this.#listenAsStandIn(this.#network);
     await this.#inventory.readAll();
     this.#lastSyncMillis = clock.wallMillis();
     this.#recompute({ confirmsAll: true });
@@ -270,14 +275,41 @@ export class Reconciler {
     );
   }
 
-  #servingChanged(serving: ProxyMember | undefined, leaving: boolean): void {
-    void this.#rules.switchTarget(serving?.target, { flushFlows: !leaving });
+  /** Settles when new connections go to it. */
+  async #servingChanged(serving: ProxyMember | undefined, leaving: boolean): Promise<void> {
+    const { standIn } = this.#options;
+    standIn?.setProxy(undefined);
+    const target = serving?.target;
+    const switched = this.#rules.switchTarget(target, { flushFlows: !leaving });
     this.#wiring.refreshAll();
     if (serving === undefined) this.#note('No proxy is ready to serve; clients wait');
     else
       this.#note(`Proxy "${serving.container.name}" serves`, serving.containerId, {
         address: serving.address,
       });
+    await switched;
+    // What is held goes to the proxy that new connections go to, unless that has changed again.
+    if (this.#proxies.serving === serving) standIn?.setProxy(target);
+  }
+
+  async #listenAsStandIn({ bridge }: ProxyNetwork): Promise<void> {
+    const { standIn } = this.#options;
+    if (standIn === undefined) return;
+    try {
+      this.#rules.setStandIn(await standIn.listen(bridge.gateway));
+      this.#standInProblem = undefined;
+    } catch (err) {
+      this.#rules.setStandIn(undefined);
+      const problem = messageOf(err);
+      if (problem !== this.#standInProblem)
+        this.#options.logger.warn(
+          'There is no stand-in: without a proxy, requests of clients wait unanswered',
+          {
+            err,
+          },
+        );
+      this.#standInProblem = problem;
+    }
   }
 
   #journalChanges(before: DesiredState): void {

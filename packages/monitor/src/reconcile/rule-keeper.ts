@@ -8,6 +8,7 @@ import {
   type Timer,
 } from '@msi-proxy/shared';
 import type { ProxyBridge, VmRules, VmRulesWanted } from '../guard/vm-rules.ts';
+import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
 import { StoppedSources } from './stopped-sources.ts';
 import { WorkQueue } from './work-queue.ts';
@@ -36,6 +37,7 @@ export class RuleKeeper {
   readonly #queue: WorkQueue;
   #bridge: ProxyBridge | undefined;
   #proxyAddresses: readonly string[] = [];
+  #standIn: ProxyEndpoint | undefined;
   /** Something was set that is not in the rules yet. */
   #outdated = false;
   #target: ProxyTarget | undefined;
@@ -113,6 +115,14 @@ export class RuleKeeper {
     this.#queue.add(KEY);
   }
 
+  /** Sets where requests go while no proxy serves; nowhere, and they wait, when it is not given. */
+  setStandIn(standIn: ProxyEndpoint | undefined): void {
+    if (standIn?.address === this.#standIn?.address && standIn?.port === this.#standIn?.port) return;
+    this.#standIn = standIn;
+    this.#outdated = true;
+    this.#queue.add(KEY);
+  }
+
   /** Sends new connections elsewhere. */
   async switchTarget(
     target: ProxyTarget | undefined,
@@ -148,6 +158,7 @@ export class RuleKeeper {
       guard,
       redirect,
       ...(this.#bridge && { proxyBridge: this.#bridge, proxyAddresses: this.#proxyAddresses }),
+      ...(this.#standIn && { standIn: this.#standIn }),
       ...(this.#target && { target: this.#target }),
       ...(guard !== 'enforce' && { bystanders: this.#bystanders }),
     });

@@ -13,6 +13,8 @@ export class FakeVmRules implements VmRules {
   /** What {@link drift} tells until the next {@link ensure}, which then repairs. */
   differences: readonly string[] = [];
   stoppedPackets: StoppedPackets = new Map();
+  /** Switches take effect when it settles. */
+  switching: Promise<void> = Promise.resolve();
   #target: VmRulesWanted['target'];
 
   get target(): VmRulesWanted['target'] {
@@ -36,7 +38,7 @@ export class FakeVmRules implements VmRules {
     target: VmRulesWanted['target'],
     { flushFlows }: { flushFlows: boolean },
   ): Promise<void> {
-    await Promise.resolve();
+    await this.switching;
     this.log.push('switch');
     this.#target = target;
     this.switches.push({ address: target?.address, flushFlows });

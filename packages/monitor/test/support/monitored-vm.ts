@@ -10,6 +10,7 @@ import {
 } from '@msi-proxy/shared';
 import { createEngineClient } from '../../src/docker/index.ts';
 import { Reconciler, type ReconcilerOptions } from '../../src/reconcile/reconciler.ts';
+import type { ProxyWatch, ProxyWatchOptions } from '../../src/proxies/proxy-watch.ts';
 import { EventJournal } from '../../src/status/event-journal.ts';
 import { monitorStatus } from '../../src/status/monitor-status.ts';
 import { createWiringSelector } from '../../src/wiring/select.ts';
@@ -19,6 +20,7 @@ import { FakeVmRules } from './fake-rules.ts';
 import { FakeWiring } from './fake-wiring.ts';
 import { until } from './until.ts';
 
+const WATCH_INTERVAL_MILLIS = 10;
 const LONG_RESYNC_MILLIS = 3_600_000;
 
 /** A fake engine, fake proxies, rules and wiring, and the real monitor between them. */
@@ -29,6 +31,8 @@ export class MonitoredVm implements AsyncDisposable {
   readonly clock: Clock;
   /** By the container's name. */
   readonly proxies = new Map<string, FakeProxy>();
+  /** Names of proxies whose server has died, while their container is not noticed to be gone. */
+  readonly deadServers = new Set<string>();
   #reconciler: Reconciler | undefined;
   #journal: EventJournal;
 
@@ -63,7 +67,7 @@ export class MonitoredVm implements AsyncDisposable {
       journal: this.#journal,
       guard: 'enforce',
       redirect: true,
-      isReachable: async ({ address }) => await Promise.resolve(this.#isServerUp(address)),
+      watchProxy: options => this.#watchProxy(options),
       proxyNetworkName: 'msi-proxy-net',
       resyncMillis: LONG_RESYNC_MILLIS,
       unlabelledSharers: 'refuse',
@@ -132,11 +136,30 @@ export class MonitoredVm implements AsyncDisposable {
     });
   }
 
+  #watchProxy({ endpoint, onChange }: ProxyWatchOptions): ProxyWatch {
+    const look = () => (this.#isServerUp(endpoint.address) ? 'present' : 'gone');
+    let state: ProxyWatch['state'] = look();
+    const timer = setInterval(() => {
+      const before = state;
+      state = look();
+      if (state !== before) onChange();
+    }, WATCH_INTERVAL_MILLIS);
+    timer.unref();
+    return {
+      get state() {
+        return state;
+      },
+      stop: () => clearInterval(timer),
+    };
+  }
+
   /** Whether a container that runs has the address on the proxies' network, whatever the engine is doing. */
   #isServerUp(address: string): boolean {
     const { state } = this.engine;
     const network = state.findNetwork('msi-proxy-net');
-    return network !== undefined && [...state.endpointsOf(network).values()].includes(address);
+    if (network === undefined) return false;
+    const isDead = [...this.deadServers].some(name => this.addressOf(name, network.name) === address);
+    return !isDead && [...state.endpointsOf(network).values()].includes(address);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -21,6 +21,7 @@ describe('the settings of the monitor', () => {
       guard: 'enforce',
       listen: { host: '127.0.0.1', port: 9180 },
       resyncSeconds: 60,
+      standInPort: 9181,
       proxyNetwork: 'msi-proxy-net',
       proxySubnet: undefined,
       unlabelledSharers: 'refuse',

@@ -12,7 +12,7 @@ describe('the monitor, with proxies', () => {
     assert.equal(network.options['com.docker.network.bridge.name'], 'msi-proxy0');
     assert.equal(vm.addressOf('proxy', 'msi-proxy-net'), '172.31.250.2');
     assert.deepEqual(proxy.routes, [{ address: '172.31.250.2', gateway: '172.31.250.1' }]);
-    assert.equal(proxy.role, 'serving');
+    await until('it is told that it serves', () => proxy.role === 'serving');
     await until('the rules have the target', () => vm.rules.target?.address === '172.31.250.2');
     assert.equal(vm.rules.target?.port, 80);
     assert.equal(vm.proxyStatus('proxy')?.instanceId, 'instance of proxy');
@@ -92,6 +92,81 @@ describe('the monitor, with proxies', () => {
     await vm.untilServing('b');
     assert.equal(vm.rules.switches.at(-1)?.flushFlows, false);
     assert.match(vm.proxyStatus('a')?.reason ?? '', /stopping/);
+  });
+
+  it('tells a proxy that it stands by only when clients are sent elsewhere', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const a = vm.runProxy('a');
+    await vm.untilServing('a');
+    vm.runProxy('b');
+    await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby');
+    const switching = Promise.withResolvers<undefined>();
+    vm.rules.switching = switching.promise.then();
+    a.report({ draining: true });
+    await vm.untilServing('b');
+    await until('b knows', () => vm.proxies.get('b')?.role === 'serving');
+    assert.equal(a.role, 'serving');
+    switching.resolve(undefined);
+    await until('a knows', () => a.role === 'standby');
+  });
+
+  it('takes another one when the server of a proxy is gone, before its session ends', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const a = vm.runProxy('a');
+    await vm.untilServing('a');
+    vm.runProxy('b');
+    await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby');
+    vm.deadServers.add('a');
+    await vm.untilServing('b');
+    assert.ok(a.isConnected);
+    assert.equal(vm.rules.switches.at(-1)?.flushFlows, true);
+    assert.match(vm.proxyStatus('a')?.reason ?? '', /accepts no connections/);
+  });
+
+  it('has requests held while no proxy serves, and passed on when one does', async () => {
+    await using vm = await MonitoredVm.create();
+    const calls: string[] = [];
+    const standIn = {
+      listen: async (address: string) => await Promise.resolve({ address, port: 9181 }),
+      setProxy: (proxy: { readonly address: string } | undefined) => {
+        if (proxy !== undefined) vm.rules.log.push('pass on');
+        calls.push(proxy?.address ?? 'hold');
+      },
+      stop: async () => {
+        await Promise.resolve(calls.push('stop'));
+      },
+    };
+    await vm.startMonitor({ standIn, proxySubnet: '172.31.250.0/24' });
+    await until('the rules know it', () => vm.rules.wanted?.standIn?.address === '172.31.250.1');
+    vm.runProxy('a', { network: 'msi-proxy-net' });
+    await until('requests are passed on', () => calls.at(-1) === '172.31.250.2');
+    assert.deepEqual(vm.rules.log.slice(-2), ['switch', 'pass on'], 'new connections do not come meanwhile');
+    vm.engine.stopContainer('a');
+    await until('requests are held', () => calls.at(-1) === 'hold');
+    await vm.stopMonitor();
+    assert.equal(calls.at(-1), 'stop');
+  });
+
+  it('goes on without a stand-in that cannot listen, and tries again', async () => {
+    await using vm = await MonitoredVm.create();
+    let taken = true;
+    const standIn = {
+      listen: async (address: string) => {
+        await Promise.resolve();
+        if (taken) throw new Error('the port is taken');
+        return { address, port: 9181 };
+      },
+      setProxy: () => undefined,
+      stop: () => Promise.resolve(),
+    };
+    await vm.startMonitor({ standIn, resyncMillis: 20 });
+    vm.runProxy();
+    await vm.untilServing('proxy');
+    assert.equal(vm.rules.wanted?.standIn, undefined);
+    taken = false;
+    await until('it listens', () => vm.rules.wanted?.standIn?.port === 9181);
   });
 
   it('takes another one while a proxy is paused, and does not go back', async () => {
