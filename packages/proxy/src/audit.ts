@@ -1,20 +1,27 @@
 import { formatIdentity, type Caller, type Clock, type IdentityRef, type Logger } from '@msi-proxy/shared';
+import type { Via } from './tokens/token-broker.ts';
 
 /** What was decided about one request. Holds no query and no header: tokens and secrets are in neither log nor memory. */
 export interface AuditRecord {
   readonly address: string;
   readonly caller?: Caller;
   readonly group: string;
+  /** What the request named. */
+  readonly askedIdentity?: IdentityRef;
+  /** Whose token, or credential, it was answered with, as far as that was decided here. */
   readonly identity?: IdentityRef;
   readonly resource?: string;
-  readonly verdict: 'allowed' | 'denied' | 'failed';
+  /** `would-deny`: allowed only because policies are not enforced. */
+  readonly verdict: 'allowed' | 'would-deny' | 'denied' | 'failed';
   readonly reason?: string;
+  /** Where the answer came from. */
+  readonly via?: Via;
   /** Absent when nothing was answered. */
   readonly status?: number;
   readonly durationMillis: number;
 }
 
-// A crash-looping client repeats itself many times a second; what it repeats is counted.
+// A busy client, or one that crashes in a loop, repeats itself many times a second; what it repeats is counted.
 const REPEAT_WINDOW_MILLIS = 10_000;
 const MAX_REMEMBERED = 1_000;
 const MAX_RESOURCE_LENGTH = 200;
@@ -24,7 +31,7 @@ interface Repeat {
   count: number;
 }
 
-/** Writes one line per decision; of the same denial of the same container one in ten seconds, with a count. */
+/** Writes one line per decision; of the same decision about the same container one in ten seconds, with a count. */
 export class AuditLog {
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -36,13 +43,7 @@ export class AuditLog {
   }
 
   write(record: AuditRecord): void {
-    if (record.verdict === 'allowed') {
-      this.#logger.info('request', fieldsOf(record));
-      return;
-    }
-    const key = [record.address, record.caller?.containerId, record.group, record.reason, record.status].join(
-      '|',
-    );
+    const key = repeatKey(record);
     const nowMillis = this.#clock.monotonicMillis();
     const repeat = this.#repeats.get(key);
     if (repeat !== undefined && nowMillis - repeat.sinceMillis < REPEAT_WINDOW_MILLIS) {
@@ -56,14 +57,23 @@ export class AuditLog {
       if (oldest !== undefined) this.#repeats.delete(oldest);
     }
     const repeated = repeat?.count ?? 0;
-    this.#logger.warn('request', { ...fieldsOf(record), ...(repeated > 0 && { repeated }) });
+    const fields = { ...fieldsOf(record), ...(repeated > 0 && { repeated }) };
+    if (record.verdict === 'allowed') this.#logger.info('request', fields);
+    else this.#logger.warn('request', fields);
   }
 }
 
-function fieldsOf({ caller, identity, resource, durationMillis, ...record }: AuditRecord) {
+function repeatKey(record: AuditRecord): string {
+  const { address, caller, group, askedIdentity, identity, resource, verdict, reason, via, status } = record;
+  const ids = [askedIdentity, identity].map(id => id && formatIdentity(id));
+  return [address, caller?.containerId, group, ...ids, resource, verdict, reason, via, status].join('|');
+}
+
+function fieldsOf({ caller, askedIdentity, identity, resource, durationMillis, ...record }: AuditRecord) {
   return {
     ...(caller && { containerId: caller.containerId, container: caller.name }),
     ...record,
+    ...(askedIdentity && { askedIdentity: formatIdentity(askedIdentity) }),
     ...(identity && { identity: formatIdentity(identity) }),
     ...(resource !== undefined && { resource: resource.slice(0, MAX_RESOURCE_LENGTH) }),
     durationMillis: Math.round(durationMillis * 10) / 10,

@@ -8,12 +8,14 @@ import {
   localCommandRunner,
   messageOf,
   MsiProxyError,
+  parseIdentity,
   readSettings,
   settingsHelp,
   SettingsError,
   silentLogger,
   systemClock,
   type Environment,
+  type IdentityRef,
   type Logger,
 } from '@msi-proxy/shared';
 import { PROXY_SETTINGS } from './config.ts';
@@ -41,6 +43,10 @@ Commands:
   serve         serve containers (default)
   control       join a monitor, on standard input and output, to the server in this container
   healthcheck   exit with 0 when the server in this container is well
+  tokens        list the tokens that the server in this container keeps (never the tokens themselves);
+                with --json as JSON
+  tokens flush  drop them, so that IMDS is asked again; with --identity X only those of that identity, written as in
+                the labels
 
 Options:
   --help        show this text
@@ -61,13 +67,15 @@ export async function runCli(options: CliOptions): Promise<number> {
     stdout.write(`${version}\n`);
     return EXIT_OK;
   }
-  if (rest.length > 0 || !['serve', 'control', 'healthcheck'].includes(command)) {
+  const tokens = command === 'tokens' ? parseTokensArguments(rest) : undefined;
+  if (tokens === undefined && (rest.length > 0 || !['serve', 'control', 'healthcheck'].includes(command))) {
     stderr.write(
       `MSI_USAGE: unknown command or option "${[command, ...rest].join(' ')}"; see msi-proxy --help\n`,
     );
     return EXIT_USAGE;
   }
   try {
+    if (tokens !== undefined) return await administerTokens(tokens, options);
     if (command === 'control') return await control(options);
     if (command === 'healthcheck') return await health(options);
     return await serveUntilStopped(options);
@@ -144,4 +152,30 @@ async function health({ environment }: CliOptions): Promise<number> {
   const { healthcheck } = await import('./healthcheck.ts');
   const { listen } = readSettings({ listen: PROXY_SETTINGS.listen }, environment);
   return await healthcheck(listen);
+}
+
+type TokensArguments =
+  | { readonly kind: 'list'; readonly format: 'json' | 'table' }
+  | { readonly kind: 'flush'; readonly identity: IdentityRef | undefined };
+
+function parseTokensArguments(argv: readonly string[]): TokensArguments | undefined {
+  const [first, option, value, ...rest] = argv;
+  if (argv.length === 0) return { kind: 'list', format: 'table' };
+  if (first === '--json' && argv.length === 1) return { kind: 'list', format: 'json' };
+  if (first !== 'flush') return undefined;
+  if (argv.length === 1) return { kind: 'flush', identity: undefined };
+  const identity = option === '--identity' && rest.length === 0 ? parseIdentity(value ?? '') : undefined;
+  return identity && { kind: 'flush', identity };
+}
+
+async function administerTokens(
+  wanted: TokensArguments,
+  { environment, stdout }: CliOptions,
+): Promise<number> {
+  const { flushTokens, listTokens } = await import('./control/tokens-command.ts');
+  const { controlSocket } = readSettings({ controlSocket: PROXY_SETTINGS.controlSocket }, environment);
+  const command = { socketPath: controlSocket, clock: systemClock, stdout };
+  if (wanted.kind === 'list') await listTokens(command, wanted.format);
+  else await flushTokens(command, wanted.identity);
+  return EXIT_OK;
 }

@@ -1,22 +1,12 @@
-import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import httpProxy from 'http-proxy';
-import { codeOf, messageOf, MsiProxyError, type Clock, type Timer } from '@msi-proxy/shared';
-import { hopByHopNames, withoutHeaders } from './relay/hop-by-hop.ts';
+import { MsiProxyError, type Clock, type Timer } from '@msi-proxy/shared';
+import { hopByHopNames } from './relay/hop-by-hop.ts';
+import { limitConnecting } from './upstream/connect-timeout.ts';
+import { readAnswer, type UpstreamAnswer } from './upstream/upstream-answer.ts';
+import { isStaleConnection, upstreamFailure, upstreamTimeout } from './upstream/upstream-failure.ts';
 import type { Upstream } from './upstream/upstream.ts';
-
-/** A whole answer of IMDS. */
-export interface UpstreamAnswer {
-  readonly status: number;
-  readonly statusText: string;
-  /** Flat list of names and values as received, without hop-by-hop headers. */
-  readonly rawHeaders: readonly string[];
-  readonly contentType: string | undefined;
-  readonly contentEncoding: string | undefined;
-  /** As sent; of a HEAD it is not the length of the body. */
-  readonly contentLength: string | undefined;
-  readonly body: Buffer;
-}
 
 export interface RelayRequest {
   readonly request: IncomingMessage;
@@ -25,8 +15,6 @@ export interface RelayRequest {
   readonly target: string;
   /** The request's body, which was read before; empty for GET and HEAD. */
   readonly body: Buffer;
-  /** Connections to use. */
-  readonly agent: Agent;
   /** For everything until the whole answer is there. */
   readonly timeoutMillis: number;
   /** The answer will be read here: it is asked for whole and without compression. */
@@ -46,9 +34,6 @@ interface Attempt {
   readonly answering: (answer: IncomingMessage) => void;
   readonly failed: (error: unknown) => void;
 }
-
-// IMDS is on the same machine. Long enough for a SYN that was dropped to be sent again, after 1 s.
-const CONNECT_TIMEOUT_MILLIS = 2_000;
 
 // The gate refuses X-Forwarded-For, and nothing adds one; for good measure, since IMDS refuses forwarded requests.
 const NEVER_SENT = ['expect', 'forwarded', 'via'];
@@ -90,14 +75,18 @@ export class Relay {
   }
 
   /**
-   * @throws {MsiProxyError} `MSI_UPSTREAM_FAILED`, `MSI_UPSTREAM_TIMEOUT` or `MSI_UPSTREAM_TOO_LARGE`
+   * @throws {MsiProxyError} `MSI_UPSTREAM_FAILED`, `MSI_UPSTREAM_TIMEOUT`, `MSI_UPSTREAM_TOO_LARGE` or `MSI_CLIENT_LEFT`
    */
   async send(relayed: RelayRequest): Promise<UpstreamAnswer> {
     const { upstream, clock } = this.#options;
     const { response, timeoutMillis } = relayed;
     const end = new AbortController();
-    const clientLeft = () => end.abort(upstreamFailure(new Error('the client left before the answer')));
-    const timer = clock.setTimer(() => end.abort(timedOut('no whole answer', timeoutMillis)), timeoutMillis);
+    const clientLeft = () =>
+      end.abort(new MsiProxyError('MSI_CLIENT_LEFT', 'the client left before the answer'));
+    const timer = clock.setTimer(
+      () => end.abort(upstreamTimeout('no whole answer', timeoutMillis)),
+      timeoutMillis,
+    );
     response.once('close', clientLeft);
     if (response.destroyed) clientLeft();
     this.#prepare(relayed);
@@ -116,20 +105,16 @@ export class Relay {
 
   async #attemptTwice(relayed: RelayRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
     try {
-      return await this.#attempt(relayed, relayed.agent, signal);
+      return await this.#attempt(relayed, signal);
     } catch (error) {
-      // IMDS closed an idle connection at the moment when we used it again. Nothing was answered, so what does not
-      // change anything can be repeated; on a connection of its own, since the other idle ones may be as dead.
+      // What does not change anything can be repeated.
       if (!isStaleConnection(error) || relayed.request.method === 'POST') throw error;
-      return await this.#attempt(relayed, false, signal);
+      this.#options.upstream.closeIdle();
+      return await this.#attempt(relayed, signal);
     }
   }
 
-  async #attempt(
-    { request, response, body }: RelayRequest,
-    agent: Agent | false,
-    signal: AbortSignal,
-  ): Promise<UpstreamAnswer> {
+  async #attempt({ request, response, body }: RelayRequest, signal: AbortSignal): Promise<UpstreamAnswer> {
     signal.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
     let upstreamRequest: ClientRequest | undefined;
@@ -144,7 +129,7 @@ export class Relay {
         upstreamRequest = sent;
         // It waited for a free connection, and nobody wants it any more.
         if (signal.aborted) sent.destroy();
-        else connectTimer = this.#limitConnecting(sent, reject);
+        else connectTimer = limitConnecting(sent, this.#options.clock, reject);
       },
       answering: answer => {
         readAnswer(answer, this.#options.maxResponseBytes).then(resolve, reject);
@@ -154,23 +139,12 @@ export class Relay {
     signal.addEventListener('abort', abort);
     try {
       const buffer = Readable.from(body.length > 0 ? [body] : []);
-      this.#proxy.web(request, response, { agent, buffer }, failed);
+      this.#proxy.web(request, response, { agent: this.#options.upstream.agent, buffer }, failed);
       return await promise;
     } finally {
       signal.removeEventListener('abort', abort);
       connectTimer?.cancel();
     }
-  }
-
-  #limitConnecting(upstreamRequest: ClientRequest, reject: (error: Error) => void): Timer | undefined {
-    const { socket } = upstreamRequest;
-    if (socket?.connecting !== true) return undefined;
-    const timer = this.#options.clock.setTimer(() => {
-      reject(timedOut('no connection', CONNECT_TIMEOUT_MILLIS));
-      upstreamRequest.destroy();
-    }, CONNECT_TIMEOUT_MILLIS);
-    socket.once('connect', () => timer.cancel());
-    return timer;
   }
 
   /** The library sends `request.url` and `request.headers`; it does not remove what belongs to the client's connection. */
@@ -190,53 +164,4 @@ export class Relay {
     delete headers['content-length'];
     if (body.length > 0) headers['content-length'] = String(body.length);
   }
-}
-
-/** Reads an answer to its end. One that breaks off is an error, never a shorter answer. */
-async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<UpstreamAnswer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      // Leaving the loop destroys the answer and its connection.
-      if (length > maxBytes) {
-        throw new MsiProxyError('MSI_UPSTREAM_TOO_LARGE', `the answer is larger than ${maxBytes} bytes`);
-      }
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    throw error instanceof MsiProxyError ? error : upstreamFailure(error);
-  }
-  return {
-    status: answer.statusCode!,
-    statusText: answer.statusMessage ?? '',
-    rawHeaders: withoutHeaders(answer.rawHeaders, hopByHopNames(answer.headers.connection)),
-    contentType: answer.headers['content-type'],
-    contentEncoding: answer.headers['content-encoding'],
-    contentLength: answer.headers['content-length'],
-    body: Buffer.concat(chunks),
-  };
-}
-
-class UpstreamFailure extends MsiProxyError {
-  readonly onReusedSocket: boolean;
-
-  constructor(cause: unknown, onReusedSocket: boolean) {
-    super('MSI_UPSTREAM_FAILED', `IMDS did not answer: ${messageOf(cause)}`, { cause });
-    this.onReusedSocket = onReusedSocket;
-  }
-}
-
-function upstreamFailure(cause: unknown, onReusedSocket = false): UpstreamFailure {
-  return new UpstreamFailure(cause, onReusedSocket);
-}
-
-function timedOut(what: string, millis: number): MsiProxyError {
-  return new MsiProxyError('MSI_UPSTREAM_TIMEOUT', `${what} within ${millis} ms`);
-}
-
-function isStaleConnection(error: unknown): boolean {
-  if (!(error instanceof UpstreamFailure) || !error.onReusedSocket) return false;
-  return ['ECONNRESET', 'EPIPE'].includes(codeOf(error.cause) ?? '');
 }

@@ -23,9 +23,11 @@ export {
   type Confirm,
   type Confirmed,
   type Delta,
+  type FlushTokens,
   type Grant,
   type Heartbeat,
   type Hello,
+  type ListTokens,
   type MonitorMessage,
   type ProxyMessage,
   type Report,
@@ -33,6 +35,9 @@ export {
   type RouteSet,
   type SetRoute,
   type Snapshot,
+  type Tokens,
+  type TokensFlushed,
+  type TokenSummary,
   type Welcome,
 } from './control/messages.ts';
 export { ERROR_CODES, type ErrorCode } from './errors/codes.ts';

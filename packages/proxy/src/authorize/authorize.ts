@@ -7,16 +7,18 @@ import {
   RESOURCES_LABEL,
   sameIdentity,
   type ClientPolicy,
+  type EndpointGroup,
   type Grant,
   type IdentityRef,
 } from '@msi-proxy/shared';
 import { badRequest, forbidden, identityNotFound, notFound, type LocalAnswer } from '@msi-proxy/shared/http';
-import type { GatedRequest, QueryParameter } from '../gate/gated-request.ts';
+import type { GatedRequest, Parameter, QueryParameter } from '../gate/gated-request.ts';
 import {
   identityParameter,
   isIdentityParameter,
   requestedIdentity,
   type IdentityGroup,
+  type RequestedIdentity,
 } from './identity-parameter.ts';
 
 /** Why a request was denied; stable words for metrics and audit lines. */
@@ -37,22 +39,32 @@ export interface Allowed {
   readonly kind: 'allow';
   /** What to send upstream: the target as received, with the policy's identity added where the request names none. */
   readonly target: string;
+  /** The parameter that names the policy's identity, where the request names none. */
+  readonly added?: Parameter;
   /** The identity that the answer will be for, where that is known. */
   readonly identity?: IdentityRef;
+  /** Whose token it must be. Not said where the client may have anybody's and IMDS may not read what it wrote. */
+  readonly mustBelongTo?: IdentityRef;
+  /** What the request itself names. */
+  readonly askedIdentity?: IdentityRef;
   readonly resource?: string;
-  /** The client may read `instance`, but not the user data in it. */
-  readonly stripUserData: boolean;
+  /** What to do about user data in the answer: the client may read `instance`, but perhaps not that. */
+  readonly userData: 'granted' | 'stripped' | 'reported';
+  /** Why it would be denied if the policies were enforced. */
+  readonly wouldDeny?: DenyReason;
 }
 
 export interface Denied {
   readonly kind: 'deny';
   readonly answer: LocalAnswer;
   readonly reason: DenyReason;
-  readonly identity?: IdentityRef;
+  readonly askedIdentity?: IdentityRef;
   readonly resource?: string;
 }
 
 export interface AuthorizeOptions {
+  /** `audit`: labelled clients are not denied anything by their policy, but it is recorded. */
+  readonly mode: 'enforce' | 'audit';
   /**
    * Give no tokens to clients whose policy names no identity, instead of those of any of the VM's. A policy of `*` alone
    * names none either: it is the same as one without identity labels.
@@ -89,7 +101,7 @@ export function authorize(
   grant: Grant | undefined,
   options: AuthorizeOptions,
 ): Decision {
-  const { endpoint, target } = request;
+  const { endpoint } = request;
   if (grant === undefined || grant.kind === 'unlabelled') return denyUnlabelled(request);
   if (grant.kind === 'refused') {
     return deny(
@@ -97,21 +109,33 @@ export function authorize(
       forbidden(endpoint.errorShape, `This container is refused: ${grant.reason}`),
     );
   }
-  const { policy } = grant;
+  const { allowed, denied } = decide(request, grant.policy, options);
+  if (denied === undefined) return allowed;
+  return options.mode === 'audit' ? { ...allowed, wouldDeny: denied.reason } : denied;
+}
+
+/** What the request is if it is allowed, and why it is not. */
+interface Choice {
+  readonly allowed: Allowed;
+  readonly denied?: Denied | undefined;
+}
+
+function decide(request: GatedRequest, policy: ClientPolicy, options: AuthorizeOptions): Choice {
+  const { endpoint, target } = request;
   const { group } = endpoint;
-  if (group === 'versions' || group === 'ready') return { kind: 'allow', target, stripUserData: false };
-  if (!policy.endpoints.includes(group)) {
-    const text = `Endpoint group "${group}" is not granted to this container (label ${ENDPOINTS_LABEL})`;
-    // On 404 MSAL says that only the older protocol is here, which applications expect; 403 is an error to them.
-    const answer = group === 'credential' ? notFound('identity', text) : forbidden(endpoint.errorShape, text);
-    return deny('endpoint-not-granted', answer);
-  }
-  if (group === 'token' || group === 'credential') return authorizeIdentity(request, group, policy, options);
-  return {
-    kind: 'allow',
-    target,
-    stripUserData: group === 'instance' && !policy.endpoints.includes('userdata'),
-  };
+  const asItIs: Allowed = { kind: 'allow', target, userData: 'granted' };
+  if (group === 'versions' || group === 'ready') return { allowed: asItIs };
+  if (group === 'token' || group === 'credential') return decideIdentity(request, group, policy, options);
+  if (!policy.endpoints.includes(group)) return { allowed: asItIs, denied: endpointDenial(request, group) };
+  if (group !== 'instance' || policy.endpoints.includes('userdata')) return { allowed: asItIs };
+  return { allowed: { ...asItIs, userData: options.mode === 'audit' ? 'reported' : 'stripped' } };
+}
+
+function endpointDenial({ endpoint }: GatedRequest, group: EndpointGroup): Denied {
+  const text = `Endpoint group "${group}" is not granted to this container (label ${ENDPOINTS_LABEL})`;
+  // On 404 MSAL says that only the older protocol is here, which applications expect; 403 is an error to them.
+  const answer = group === 'credential' ? notFound('identity', text) : forbidden(endpoint.errorShape, text);
+  return deny('endpoint-not-granted', answer);
 }
 
 /** As on a VM without an identity: credential chains go on to their next credential. */
@@ -122,50 +146,70 @@ function denyUnlabelled({ endpoint }: GatedRequest): Denied {
   return deny('not-labelled', forbidden(endpoint.errorShape, text));
 }
 
-function authorizeIdentity(
+function decideIdentity(
   request: GatedRequest,
   group: IdentityGroup,
   policy: ClientPolicy,
   options: AuthorizeOptions,
-): Decision {
+): Choice {
   const requested = requestedIdentity(request.query, group);
+  const resource = request.query.find(({ name }) => name === 'resource')?.value;
+  const facts = {
+    ...(requested.kind === 'named' && { askedIdentity: requested.identity }),
+    ...(resource !== undefined && { resource }),
+  };
+  const denied =
+    (policy.endpoints.includes(group) ? undefined : endpointDenial(request, group)) ??
+    malformedIdentityDenial(requested, policy) ??
+    requiredIdentityDenial(policy, options) ??
+    parameterDenial(request, policy) ??
+    (requested.kind === 'named' ? namedIdentityDenial(requested.identity, policy) : undefined) ??
+    (requested.kind === 'none' ? unnamedIdentityDenial(policy) : undefined) ??
+    (group === 'token' ? resourceDenial(resource, policy) : credentialDenial(policy));
+  const allowed = { ...withIdentity(request, group, requested, policy), ...facts };
+  return { allowed, denied: denied && { ...denied, ...facts } };
+}
+
+/** The request with the identity that it is for, as far as that is known. */
+function withIdentity(
+  { target }: GatedRequest,
+  group: IdentityGroup,
+  requested: RequestedIdentity,
+  { defaultIdentity }: ClientPolicy,
+): Allowed {
+  const asItIs: Allowed = { kind: 'allow', target, userData: 'granted' };
+  switch (requested.kind) {
+    case 'malformed':
+      return asItIs;
+    case 'named': {
+      const { identity, isReadByImds } = requested;
+      return { ...asItIs, identity, ...(isReadByImds && { mustBelongTo: identity }) };
+    }
+    case 'none': {
+      if (defaultIdentity === undefined) return asItIs;
+      // A default of `system` adds nothing: IMDS has no parameter for it.
+      const added = identityParameter(defaultIdentity, group);
+      return {
+        ...asItIs,
+        identity: defaultIdentity,
+        mustBelongTo: defaultIdentity,
+        ...(added && { added, target: appendParameter(target, added) }),
+      };
+    }
+  }
+}
+
+function malformedIdentityDenial(
+  requested: RequestedIdentity,
+  { identities }: ClientPolicy,
+): Denied | undefined {
   if (requested.kind === 'malformed') {
     return deny('identity-malformed', badRequest('identity', requested.text));
   }
-  if (requested.kind === 'named' && !requested.isReadByImds && policy.identities !== 'any') {
-    // IMDS would ignore it and choose, perhaps an identity that is not granted.
-    const text = `${requested.parameter} is not understood here; name the identity by client_id`;
-    return deny('identity-malformed', badRequest('identity', text));
-  }
-
-  const resource = request.query.find(({ name }) => name === 'resource')?.value;
-  const facts = {
-    ...(requested.kind === 'named' && { identity: requested.identity }),
-    ...(resource !== undefined && { resource }),
-  };
-  const denial =
-    requiredIdentityDenial(policy, options) ??
-    parameterDenial(request, policy) ??
-    (requested.kind === 'named'
-      ? namedIdentityDenial(requested.identity, policy)
-      : unnamedIdentityDenial(policy)) ??
-    (group === 'token' ? resourceDenial(resource, policy) : credentialDenial(policy));
-  if (denial !== undefined) return { ...denial, ...facts };
-
-  if (requested.kind === 'named') {
-    return { kind: 'allow', target: request.target, ...facts, stripUserData: false };
-  }
-  // A default of `system` adds nothing: IMDS has no parameter for it. On a VM that has no system-assigned identity but
-  // exactly one user-assigned, IMDS would answer with that one.
-  const { defaultIdentity } = policy;
-  const added = defaultIdentity && identityParameter(defaultIdentity, group);
-  return {
-    kind: 'allow',
-    target: added === undefined ? request.target : appendParameter(request.target, added),
-    ...facts,
-    ...(defaultIdentity && { identity: defaultIdentity }),
-    stripUserData: false,
-  };
+  if (requested.kind === 'none' || requested.isReadByImds || identities === 'any') return undefined;
+  // IMDS would ignore it and choose, perhaps an identity that is not granted.
+  const text = `${requested.parameter} is not understood here; name the identity by client_id`;
+  return deny('identity-malformed', badRequest('identity', text));
 }
 
 /** Whether the request names an identity or not: the policy is what must. */
@@ -232,7 +276,8 @@ function credentialDenial({ resources }: ClientPolicy): Denied | undefined {
   return deny('resource-not-granted', forbidden('identity', text));
 }
 
-function appendParameter(target: string, parameter: string): string {
+function appendParameter(target: string, { name, value }: Parameter): string {
+  const parameter = `${name}=${encodeURIComponent(value)}`;
   const mark = target.indexOf('?');
   if (mark === -1) return `${target}?${parameter}`;
   return target.endsWith('?') ? `${target}${parameter}` : `${target}&${parameter}`;

@@ -1,5 +1,5 @@
 import { isGuid, isIdentityResourceId, type IdentityRef } from '@msi-proxy/shared';
-import type { QueryParameter } from '../gate/gated-request.ts';
+import type { Parameter, QueryParameter } from '../gate/gated-request.ts';
 
 /** The endpoint groups whose requests name an identity. */
 export type IdentityGroup = 'token' | 'credential';
@@ -53,16 +53,16 @@ export function requestedIdentity(query: readonly QueryParameter[], group: Ident
 }
 
 /** The parameter that names an identity to IMDS; none for the system-assigned one. */
-export function identityParameter(identity: IdentityRef, group: IdentityGroup): string | undefined {
+export function identityParameter(identity: IdentityRef, group: IdentityGroup): Parameter | undefined {
   switch (identity.kind) {
     case 'system':
       return undefined;
     case 'client-id':
-      return `client_id=${identity.id}`;
+      return { name: 'client_id', value: identity.id };
     case 'object-id':
-      return `object_id=${identity.id}`;
+      return { name: 'object_id', value: identity.id };
     case 'resource-id':
-      return `${group === 'token' ? 'msi_res_id' : 'mi_res_id'}=${encodeURIComponent(identity.id)}`;
+      return { name: group === 'token' ? 'msi_res_id' : 'mi_res_id', value: identity.id };
   }
 }
 

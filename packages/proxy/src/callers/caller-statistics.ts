@@ -14,18 +14,27 @@ export class CallerStatistics {
   readonly #counts = new Map<string, Counts>();
 
   count(containerId: string, refusal?: string): void {
-    const counts = this.#counts.get(containerId) ?? { requests: 0, refusals: 0 };
+    const counts = this.#countsOf(containerId);
     counts.requests += 1;
-    if (refusal !== undefined) {
-      counts.refusals += 1;
-      counts.lastRefusal = refusal;
-    }
+    if (refusal !== undefined) this.refuse(containerId, refusal);
+  }
+
+  /** A request that was counted before is refused now. */
+  refuse(containerId: string, refusal: string): void {
+    const counts = this.#countsOf(containerId);
+    counts.refusals += 1;
+    counts.lastRefusal = refusal;
+  }
+
+  #countsOf(containerId: string): Counts {
+    const counts = this.#counts.get(containerId) ?? { requests: 0, refusals: 0 };
     this.#counts.delete(containerId);
     this.#counts.set(containerId, counts);
     if (this.#counts.size > MAX_CONTAINERS) {
       const [oldest] = this.#counts.keys();
       if (oldest !== undefined) this.#counts.delete(oldest);
     }
+    return counts;
   }
 
   report(): CallerReport[] {

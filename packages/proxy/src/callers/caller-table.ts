@@ -23,6 +23,10 @@ export class CallerTable {
     return this.#entries.size;
   }
 
+  get addresses(): string[] {
+    return [...this.#entries.keys()];
+  }
+
   /** As long as owner and grant stay the same, so does the `caller` object. */
   get(address: string): CallerEntry | undefined {
     return this.#entries.get(address);
@@ -32,6 +36,12 @@ export class CallerTable {
   holds({ address, containerId, startedAt }: Caller): boolean {
     const current = this.#entries.get(address)?.caller;
     return current?.containerId === containerId && current.startedAt === startedAt;
+  }
+
+  /** Whether it also still has the same grant. */
+  isCurrent(caller: Caller): boolean {
+    const current = this.#entries.get(caller.address)?.caller;
+    return current !== undefined && (current === caller || sameCaller(current, caller));
   }
 
   /** Replaces everything. */

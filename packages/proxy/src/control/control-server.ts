@@ -14,11 +14,12 @@ import {
 } from '@msi-proxy/shared';
 import type { ConfirmationSource, MonitorState } from '../callers/caller-resolver.ts';
 import type { CallerTable } from '../callers/caller-table.ts';
-import { MonitorSession } from './monitor-session.ts';
+import { MonitorSession, type TokenAdministration } from './monitor-session.ts';
 
 export interface ControlServerOptions {
   readonly socketPath: string;
   readonly table: CallerTable;
+  readonly tokens: TokenAdministration;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly instanceId: string;
@@ -26,6 +27,8 @@ export interface ControlServerOptions {
   /** TCP port of the HTTP server. */
   readonly port: () => number;
   readonly report: () => Report;
+  /** This proxy serves from now on. */
+  readonly onServing: () => void;
 }
 
 const REPORT_INTERVAL_MILLIS = 2_000;
@@ -113,10 +116,11 @@ export class ControlServer implements ConfirmationSource {
   }
 
   #open(socket: Socket): void {
-    const { table, clock, logger } = this.#options;
+    const { table, tokens, clock, logger } = this.#options;
     const session = new MonitorSession({
       socket,
       table,
+      tokens,
       clock,
       logger,
       onHello: (from, hello) => this.#accept(from, hello),
@@ -163,7 +167,9 @@ export class ControlServer implements ConfirmationSource {
   #setRole(role: 'serving' | 'standby'): void {
     if (this.#role !== role)
       this.#options.logger.info(role === 'serving' ? 'This proxy serves' : 'This proxy stands by');
+    const begins = role === 'serving' && this.#role !== role;
     this.#role = role;
+    if (begins) this.#options.onServing();
   }
 
   #ended(session: MonitorSession): void {

@@ -10,10 +10,12 @@ import {
   type Clock,
   type Confirmed,
   type Hello,
+  type IdentityRef,
   type Logger,
   type MonitorMessage,
   type ProxyMessage,
   type Timer,
+  type TokenSummary,
 } from '@msi-proxy/shared';
 import type { CallerTable } from '../callers/caller-table.ts';
 
@@ -24,10 +26,17 @@ export interface MonitorSessionOptions {
   readonly logger: Logger;
   /** Called once, with the first message; a throw refuses the session. */
   readonly onHello: (session: MonitorSession, hello: Hello) => void;
+  readonly tokens: TokenAdministration;
   readonly onRole: (session: MonitorSession, role: 'serving' | 'standby') => void;
   /** The session became usable, fell silent, or is heard again. */
   readonly onStateChange: (session: MonitorSession) => void;
   readonly onEnd: (session: MonitorSession) => void;
+}
+
+/** The token cache, as far as it is shown and emptied from outside. */
+export interface TokenAdministration {
+  list(): TokenSummary[];
+  flush(identity?: IdentityRef): number;
 }
 
 interface Question {
@@ -168,7 +177,15 @@ export class MonitorSession {
   }
 
   #handle(message: MonitorMessage, trueAtMillis: number): void {
-    const { table, onHello, onRole } = this.#options;
+    const { table, tokens, onHello, onRole } = this.#options;
+    if (message.type === 'list-tokens') {
+      this.send({ type: 'tokens', tokens: tokens.list() });
+      return;
+    }
+    if (message.type === 'flush-tokens') {
+      this.send({ type: 'tokens-flushed', count: tokens.flush(message.identity) });
+      return;
+    }
     if (this.#sessionId === undefined) {
       if (message.type !== 'hello')
         throw protocolError(`the first message is "${message.type}" instead of "hello"`);

@@ -7,12 +7,16 @@ export interface Endpoint {
   readonly errorShape: ErrorShape;
 }
 
-/** A query parameter as it was sent and as it reads decoded. */
-export interface QueryParameter {
-  readonly rawName: string;
-  readonly rawValue: string;
+/** A query parameter as it reads decoded. */
+export interface Parameter {
   readonly name: string;
   readonly value: string;
+}
+
+/** The same, also as it was sent. */
+export interface QueryParameter extends Parameter {
+  readonly rawName: string;
+  readonly rawValue: string;
 }
 
 /** A request that the gate let through: canonical, of a known endpoint, with the headers that IMDS demands. */

@@ -1,3 +1,7 @@
+import { MsiProxyError } from '@msi-proxy/shared';
+import type { Allowed } from '../authorize/authorize.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
+
 /**
  * Takes user data out of `instance` answers for clients that are not granted it: it is where people put deployment
  * secrets. The answer is a JSON document at `/metadata/instance` and `/metadata/instance/compute`, and a list of names
@@ -5,6 +9,35 @@
  */
 
 const SECRET_NAMES = new Set(['userdata', 'customdata']);
+
+/** How an `instance` answer may go to a client. */
+export interface FilteredAnswer {
+  readonly answer: UpstreamAnswer;
+  /** There was user data that the policy does not grant, and it is only reported. */
+  readonly isReported: boolean;
+}
+
+/**
+ * Treats user data in an `instance` answer as was decided.
+ *
+ * @throws {MsiProxyError} `MSI_UPSTREAM_FAILED` when the answer cannot be read, and so might hold what must be taken out
+ */
+export function filterUserData(answer: UpstreamAnswer, userData: Allowed['userData']): FilteredAnswer {
+  if (userData === 'granted') return { answer, isReported: false };
+  const { status, contentType, contentEncoding } = answer;
+  // Neither was asked for; a part of a document or a compressed one cannot be searched.
+  const isReadable = status !== 206 && (contentEncoding ?? 'identity') === 'identity';
+  const body = isReadable ? withoutUserData(answer.body, contentType) : undefined;
+  if (userData === 'reported') return { answer, isReported: body !== undefined && body !== answer.body };
+  if (body === undefined) {
+    throw new MsiProxyError(
+      'MSI_UPSTREAM_FAILED',
+      'an instance answer that may hold user data is not readable',
+    );
+  }
+  // Of a HEAD the length is that of an answer with user data, which says something about it.
+  return { answer: { ...answer, body, contentLength: undefined }, isReported: false };
+}
 
 /**
  * @param body the whole answer

@@ -1,44 +1,45 @@
-import type { Agent } from 'node:http';
-import { MsiProxyError } from '@msi-proxy/shared';
-import { withoutUserData } from '../relay/user-data-filter.ts';
-import type { Relay, UpstreamAnswer } from '../relay.ts';
-import type { AnswerSource } from './request-handler.ts';
+import type { Clock } from '@msi-proxy/shared';
+import { filterUserData } from '../relay/user-data-filter.ts';
+import type { Relay } from '../relay.ts';
+import { laneOf } from '../upstream/lane.ts';
+import type { UpstreamCalls } from '../upstream/upstream-calls.ts';
+import type { AnswerSource } from './answer-source.ts';
 
 export interface RelaySourceOptions {
   readonly relay: Relay;
-  /** Connections to use. */
-  readonly agent: Agent;
+  readonly calls: UpstreamCalls;
+  readonly clock: Clock;
+  /** For the whole answer, waiting and repeats included. */
   readonly timeoutMillis: number;
 }
 
-/** Answers requests by relaying them to IMDS. */
-export function createRelaySource({ relay, agent, timeoutMillis }: RelaySourceOptions): AnswerSource {
-  return async ({ request, response, decision, body }) => {
-    const { target, stripUserData } = decision;
-    const answer = await relay.send({
-      request,
-      response,
-      target,
-      body,
-      agent,
-      timeoutMillis,
-      isInspected: stripUserData,
+/** Answers each request by relaying it to IMDS with its own headers. */
+export function createRelaySource({ relay, calls, clock, timeoutMillis }: RelaySourceOptions): AnswerSource {
+  return async ({ request, response, gated, decision, caller, body }) => {
+    const { group } = gated.endpoint;
+    if (group === 'ready') throw new Error('the ready path is answered here');
+    const call = calls.start({
+      lane: laneOf(group),
+      source: caller.containerId,
+      priority: 'client',
+      deadlineMillis: clock.monotonicMillis() + timeoutMillis,
+      isRepeatable: gated.method !== 'POST',
+      // Of credentials it means that there is none of this kind.
+      isUpdatedWhenNotFound: group === 'token' || group === 'identity-info',
+      send: attemptMillis =>
+        relay.send({
+          request,
+          response,
+          target: decision.target,
+          body,
+          timeoutMillis: attemptMillis,
+          isInspected: decision.userData !== 'granted',
+        }),
     });
-    return stripUserData ? withoutUserDataIn(answer) : answer;
+    const outcome = await call.outcome;
+    if (outcome.kind === 'throttled') return outcome;
+    const { answer, isReported } = filterUserData(outcome.answer, decision.userData);
+    const via = 'upstream';
+    return { kind: 'answer', answer, via, ...(isReported && { wouldDeny: 'endpoint-not-granted' }) };
   };
-}
-
-function withoutUserDataIn(answer: UpstreamAnswer): UpstreamAnswer {
-  const { status, contentType, contentEncoding } = answer;
-  // Neither was asked for; a part of a document or a compressed one cannot be searched.
-  const isReadable = status !== 206 && (contentEncoding ?? 'identity') === 'identity';
-  const body = isReadable ? withoutUserData(answer.body, contentType) : undefined;
-  if (body === undefined) {
-    throw new MsiProxyError(
-      'MSI_UPSTREAM_FAILED',
-      'an instance answer that may hold user data is not readable',
-    );
-  }
-  // Of a HEAD the length is that of an answer with user data, which says something about it.
-  return { ...answer, body, contentLength: undefined };
 }

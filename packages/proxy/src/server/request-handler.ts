@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   INSTANCE_HEADER,
   MsiProxyError,
-  type Caller,
   type Clock,
   type EndpointGroup,
   type Grant,
@@ -14,30 +13,18 @@ import {
   jsonAnswer,
   sendLocalAnswer,
   serviceUnavailable,
+  throttled,
   type LocalAnswer,
 } from '@msi-proxy/shared/http';
 import type { AuditLog, AuditRecord } from '../audit.ts';
-import { authorize, type Allowed } from '../authorize/authorize.ts';
+import { authorize, type Allowed, type AuthorizeOptions } from '../authorize/authorize.ts';
 import type { CallerResolver, Resolution } from '../callers/caller-resolver.ts';
 import type { CallerStatistics } from '../callers/caller-statistics.ts';
 import type { CallerTable } from '../callers/caller-table.ts';
 import type { GatedRequest } from '../gate/gated-request.ts';
 import { passGate } from '../gate/request-gate.ts';
-import type { UpstreamAnswer } from '../relay.ts';
+import type { Answered, AnswerSource } from './answer-source.ts';
 import { sendUpstreamAnswer } from './send-answer.ts';
-
-/** A request that may be answered, and what for. */
-export interface AuthorizedRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly gated: GatedRequest;
-  readonly decision: Allowed;
-  readonly caller: Caller;
-  readonly body: Buffer;
-}
-
-/** Gets the answer to an authorised request: by relaying it, or, for tokens, from wherever tokens are kept. */
-export type AnswerSource = (authorized: AuthorizedRequest) => Promise<UpstreamAnswer>;
 
 export interface RequestHandlerOptions {
   readonly instanceId: string;
@@ -47,7 +34,7 @@ export interface RequestHandlerOptions {
   readonly audit: AuditLog;
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly requireIdentity: boolean;
+  readonly policy: AuthorizeOptions;
   /** Where answers come from, by endpoint group. */
   readonly sources: (group: EndpointGroup | 'versions') => AnswerSource;
   /** What the health check of the proxy's own container is told. */
@@ -115,7 +102,7 @@ export class RequestHandler {
     response: ServerResponse,
     startMillis: number,
   ): Promise<void> {
-    const { requireIdentity, statistics, sources } = this.#options;
+    const { policy, statistics, sources } = this.#options;
     const { group, errorShape } = gated.endpoint;
     const body = await readBody(request, gated.contentLength);
     if (body === undefined) return; // the client left
@@ -130,12 +117,12 @@ export class RequestHandler {
       return;
     }
     const caller = resolution.kind === 'known' ? resolution.caller : undefined;
-    const decision = authorize(gated, caller?.grant, { requireIdentity });
+    const decision = authorize(gated, caller?.grant, policy);
     const record = {
       address,
       group,
       ...(caller && { caller }),
-      ...(decision.identity && { identity: decision.identity }),
+      ...(decision.askedIdentity && { askedIdentity: decision.askedIdentity }),
       ...(decision.resource !== undefined && { resource: decision.resource }),
     };
     if (decision.kind === 'deny') {
@@ -148,26 +135,70 @@ export class RequestHandler {
     // Authorisation allows nothing to an address that nobody has; said once more for the type.
     if (caller === undefined || group === 'ready') throw new Error('a request without a caller was allowed');
     statistics.count(caller.containerId);
+    const used = { ...record, ...(decision.identity && { identity: decision.identity }) };
     try {
-      const answer = await sources(group)({ request, response, gated, decision, caller, body });
+      const answered = await sources(group)({ request, response, gated, decision, caller, body });
+      if (response.destroyed) {
+        this.#audit({ ...used, verdict: 'failed', reason: 'client-left' }, startMillis);
+        return;
+      }
       if (!this.#options.table.holds(caller)) {
         // The address has changed hands since; the answer is not for its new owner.
         response.destroy();
-        this.#audit({ ...record, verdict: 'failed', reason: 'caller-gone' }, startMillis);
+        this.#audit({ ...used, verdict: 'failed', reason: 'caller-gone' }, startMillis);
         return;
       }
-      sendUpstreamAnswer(response, answer, { close: this.#options.endsConnections() });
-      this.#audit({ ...record, verdict: 'allowed', status: answer.status }, startMillis);
+      if (!this.#options.table.isCurrent(caller)) {
+        // What it may have has changed: it asks again, and is judged again.
+        const answer = serviceUnavailable(errorShape, 'Try again: the policy of this container has changed');
+        sendLocalAnswer(response, answer, { close: true });
+        this.#audit({ ...used, verdict: 'failed', reason: 'policy-changed', status: 503 }, startMillis);
+        return;
+      }
+      const outcome = this.#send(answered, gated, decision, response);
+      if (answered.kind === 'withheld') statistics.refuse(caller.containerId, answered.reason);
+      this.#audit({ ...used, ...outcome }, startMillis);
     } catch (err) {
       if (!(err instanceof MsiProxyError)) throw err;
       if (response.destroyed) {
-        this.#audit({ ...record, verdict: 'failed', reason: 'client-left' }, startMillis);
+        this.#audit({ ...used, verdict: 'failed', reason: 'client-left' }, startMillis);
         return;
       }
       const answer = serviceUnavailable(errorShape, 'The metadata service does not answer');
       sendLocalAnswer(response, answer, { close: true });
       this.#options.logger.debug('IMDS failed', { err, containerId: caller.containerId });
-      this.#audit({ ...record, verdict: 'failed', reason: err.code, status: 503 }, startMillis);
+      this.#audit({ ...used, verdict: 'failed', reason: err.code, status: 503 }, startMillis);
+    }
+  }
+
+  /** @returns what the audit line says of it */
+  #send(
+    answered: Answered,
+    { endpoint }: GatedRequest,
+    decision: Allowed,
+    response: ServerResponse,
+  ): Pick<AuditRecord, 'verdict' | 'reason' | 'status' | 'via'> {
+    const options = { close: this.#options.endsConnections() };
+    switch (answered.kind) {
+      case 'throttled': {
+        const answer = throttled(endpoint.errorShape);
+        sendLocalAnswer(response, answer, options);
+        return { verdict: 'failed', reason: 'budget', status: answer.status };
+      }
+      case 'withheld': {
+        const { answer, reason } = answered;
+        sendLocalAnswer(response, answer, options);
+        return { verdict: 'denied', reason, status: answer.status };
+      }
+      case 'answer': {
+        const { answer, via } = answered;
+        sendUpstreamAnswer(response, answer, options);
+        const { status } = answer;
+        const reason = decision.wouldDeny ?? answered.wouldDeny;
+        return reason === undefined
+          ? { verdict: 'allowed', status, via }
+          : { verdict: 'would-deny', reason, status, via };
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { SendOptions } from '@msi-proxy/shared/http';
-import type { UpstreamAnswer } from '../relay.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 
 /** Passes an answer of IMDS on, always with `Content-Length`: Hadoop's client does not read chunked answers. */
 export function sendUpstreamAnswer(

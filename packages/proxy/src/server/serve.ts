@@ -16,11 +16,10 @@ import { CallerTable } from '../callers/caller-table.ts';
 import { PROXY_SETTINGS, SETTINGS_PREFIX, type ProxySettings } from '../config.ts';
 import { ControlServer } from '../control/control-server.ts';
 import { dropPrivileges, type ProcessIdentity } from '../lifecycle/privileges.ts';
-import { Relay } from '../relay.ts';
 import { ensureRoute } from '../route/route.ts';
-import { laneOf, Upstream, type Lane } from '../upstream/upstream.ts';
-import { createRelaySource } from './relay-source.ts';
-import { RequestHandler, type AnswerSource } from './request-handler.ts';
+import { prefetchForCallers } from '../tokens/prefetch.ts';
+import { createAnswers } from './answers.ts';
+import { RequestHandler } from './request-handler.ts';
 
 export interface ServeOptions {
   readonly settings: ProxySettings;
@@ -49,15 +48,19 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     logger.warn(`${name} is not a setting of the proxy and has no effect`);
   }
 
+  if (settings.policy === 'audit') {
+    logger.warn('Policies are only recorded, not enforced: every labelled client may have everything');
+  }
   const route = settings.route === 'auto' ? await ensureRoute({ runner, logger, platform }) : 'off';
 
   const table = new CallerTable(clock);
   const statistics = new CallerStatistics();
-  const upstream = new Upstream(settings.imdsAddress);
-  const relay = new Relay({ upstream, clock, maxResponseBytes: settings.maxResponseBytes });
+  const answers = createAnswers({ settings, clock, logger, version });
+  const { upstream, broker } = answers;
   const control: ControlServer = new ControlServer({
     socketPath: settings.controlSocket,
     table,
+    tokens: broker,
     clock,
     logger,
     instanceId,
@@ -69,16 +72,12 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
       draining: server.isDraining,
       callers: statistics.report(),
     }),
+    onServing: () => prefetchAll?.(),
   });
+  const prefetchAll = settings.prefetch
+    ? prefetchForCallers({ broker, table, isServing: () => control.role === 'serving' })
+    : undefined;
   const resolver = new CallerResolver({ table, monitor: control, clock, ...settings });
-  const { upstreamTimeoutMillis, scheduledEventsTimeoutMillis } = settings;
-  const source = (lane: Lane, timeoutMillis: number) =>
-    createRelaySource({ relay, agent: upstream.agents[lane], timeoutMillis });
-  const sources: Readonly<Record<Lane, AnswerSource>> = {
-    identity: source('identity', upstreamTimeoutMillis),
-    'scheduled-events': source('scheduled-events', scheduledEventsTimeoutMillis),
-    general: source('general', upstreamTimeoutMillis),
-  };
   const handler = new RequestHandler({
     instanceId,
     table,
@@ -87,8 +86,8 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     audit: new AuditLog(logger, clock),
     logger,
     clock,
-    requireIdentity: settings.requireIdentity,
-    sources: group => sources[laneOf(group)],
+    policy: { mode: settings.policy, requireIdentity: settings.requireIdentity },
+    sources: answers.sourceOf,
     health: () => ({
       healthy: !server.isDraining,
       details: {
@@ -97,6 +96,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
         callers: table.size,
         imds: upstream.state.state,
         role: control.role,
+        policy: settings.policy,
       },
     }),
     isDraining: () => server.isDraining,
@@ -117,6 +117,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     control.sendReport();
     await drained;
     await control.stop();
+    broker.stop();
     upstream.destroy();
   };
   try {

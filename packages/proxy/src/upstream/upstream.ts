@@ -1,14 +1,6 @@
 import { Agent } from 'node:http';
-import { messageOf, type EndpointGroup, type HostPort, type Report } from '@msi-proxy/shared';
-
-/**
- * Requests that share connections. Scheduled events have their own, because their first call takes minutes and would
- * keep tokens waiting.
- */
-export type Lane = 'identity' | 'scheduled-events' | 'general';
-
-// IMDS answers five identity requests of a VM at once; more would only wait there.
-const MAX_SOCKETS_PER_LANE = 5;
+import { messageOf, type HostPort, type Report } from '@msi-proxy/shared';
+import { MAX_UPSTREAM_SOCKETS } from './budget/call-budget.ts';
 
 // Below what servers usually keep idle connections for, so that we close first and do not race their close.
 const IDLE_MILLIS = 4_000;
@@ -16,11 +8,14 @@ const IDLE_MILLIS = 4_000;
 /** IMDS: where it is, the connections to it, and how it does. */
 export class Upstream {
   readonly address: HostPort;
-  readonly agents: Readonly<Record<Lane, Agent>> = {
-    identity: createAgent(),
-    'scheduled-events': createAgent(),
-    general: createAgent(),
-  };
+  /** The only connections there are, idle ones included. */
+  readonly agent = new Agent({
+    keepAlive: true,
+    maxSockets: MAX_UPSTREAM_SOCKETS,
+    maxTotalSockets: MAX_UPSTREAM_SOCKETS,
+    scheduling: 'lifo',
+    timeout: IDLE_MILLIS,
+  });
   #state: Report['upstream'] = { state: 'unknown' };
 
   constructor(address: HostPort) {
@@ -46,34 +41,14 @@ export class Upstream {
     this.#state = { state: 'failing', lastError: messageOf(error) };
   }
 
+  /** Where one idle connection turned out to be dead, the others may be too. */
+  closeIdle(): void {
+    for (const sockets of Object.values(this.agent.freeSockets)) {
+      for (const socket of [...(sockets ?? [])]) socket.destroy();
+    }
+  }
+
   destroy(): void {
-    for (const agent of Object.values(this.agents)) agent.destroy();
+    this.agent.destroy();
   }
-}
-
-export function laneOf(group: EndpointGroup | 'versions'): Lane {
-  switch (group) {
-    case 'token':
-    case 'identity-info':
-    case 'credential':
-      return 'identity';
-    case 'scheduledevents':
-    case 'scheduledevents-ack':
-      return 'scheduled-events';
-    case 'instance':
-    case 'userdata':
-    case 'loadbalancer':
-    case 'attested':
-    case 'versions':
-      return 'general';
-  }
-}
-
-function createAgent(): Agent {
-  return new Agent({
-    keepAlive: true,
-    maxSockets: MAX_SOCKETS_PER_LANE,
-    scheduling: 'lifo',
-    timeout: IDLE_MILLIS,
-  });
 }

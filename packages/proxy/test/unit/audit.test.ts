@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { silentLogger, type LogFields, type Logger } from '@msi-proxy/shared';
+import { silentLogger, type IdentityRef, type LogFields, type Logger } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
 import { AuditLog, type AuditRecord } from '../../src/audit.ts';
 import { callerAt } from './support/callers.ts';
@@ -52,9 +52,28 @@ describe('the audit log', () => {
     ]);
   });
 
-  it('writes each request that was allowed', () => {
+  it('writes what is allowed again and again once in ten seconds too', async () => {
     for (let count = 0; count < 3; count += 1) audit.write(ALLOWED);
-    assert.equal(lines.length, 3);
+    assert.equal(lines.length, 1);
+    await clock.advance(10_000);
+    audit.write(ALLOWED);
+    assert.equal(lines[1]?.[1]['repeated'], 2);
+  });
+
+  it('writes each allowed request that differs in identity, resource or where its answer came from', () => {
+    const identity: IdentityRef = { kind: 'client-id', id: '00000000-0000-0000-0000-000000000007' };
+    audit.write(ALLOWED);
+    audit.write({ ...ALLOWED, identity });
+    audit.write({ ...ALLOWED, askedIdentity: identity });
+    audit.write({ ...ALLOWED, resource: 'https://storage.azure.com' });
+    audit.write({ ...ALLOWED, via: 'cache' });
+    assert.equal(lines.length, 5);
+  });
+
+  it('warns of what is allowed only because policies are not enforced', () => {
+    audit.write({ ...ALLOWED, verdict: 'would-deny', reason: 'resource-not-granted' });
+    assert.equal(lines[0]?.[0], 'warn');
+    assert.equal(lines[0][1]['verdict'], 'would-deny');
   });
 
   it('shortens what a client may make as long as it likes', () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket, type AddressInfo } from 'node:net';
 import { systemClock, type Clock } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
-import { Relay, type UpstreamAnswer } from '../../src/relay.ts';
+import { Relay } from '../../src/relay.ts';
+import type { UpstreamAnswer } from '../../src/upstream/upstream-answer.ts';
 import { Upstream } from '../../src/upstream/upstream.ts';
 import { open, requestText, sendRaw } from './support/raw-client.ts';
 import { answerText, RawUpstream } from './support/raw-upstream.ts';
@@ -18,7 +19,6 @@ interface SendOptions {
   readonly target?: string;
   readonly body?: Buffer;
   readonly isInspected?: boolean;
-  readonly agent?: Agent;
 }
 
 describe('the relay', () => {
@@ -42,7 +42,6 @@ describe('the relay', () => {
           response,
           target: options.target ?? request.url ?? '',
           body: options.body ?? Buffer.alloc(0),
-          agent: options.agent ?? upstream.agents.general,
           timeoutMillis: TIMEOUT_MILLIS,
           isInspected: options.isInspected ?? false,
         })
@@ -69,7 +68,7 @@ describe('the relay', () => {
   }
 
   function waitingRequests(): number {
-    return Object.values(upstream.agents.general.requests).flat().length;
+    return Object.values(upstream.agent.requests).flat().length;
   }
 
   function codeOf(outcome: Outcome | undefined): string | undefined {
@@ -300,11 +299,9 @@ describe('the relay', () => {
 
     it('for the connection by itself', async () => {
       await start();
-      const unconnected = new Agent();
-      unconnected.createConnection = () => {
+      upstream.agent.createConnection = () => {
         return Object.defineProperty(new Socket(), 'connecting', { value: true });
       };
-      options = { agent: unconnected };
       const asking = ask();
       await until(() => fakeClock.pendingTimers === 2);
       await fakeClock.advance(2_000);
@@ -328,7 +325,7 @@ describe('the relay', () => {
       await until(() => imds.requests.length === 1);
       client.destroy();
       await until(() => imds.openSockets === 0 && outcomes.length === 1);
-      assert.equal(codeOf(outcomes[0]), 'MSI_UPSTREAM_FAILED');
+      assert.equal(codeOf(outcomes[0]), 'MSI_CLIENT_LEFT');
       assert.equal(upstream.state.state, 'unknown', 'a client that leaves says nothing about IMDS');
     });
 

@@ -73,6 +73,8 @@ export const MONITOR_MESSAGE_TYPES = [
   'confirmed',
   'role',
   'set-route',
+  'list-tokens',
+  'flush-tokens',
   'heartbeat',
 ] as const satisfies readonly MonitorMessage['type'][];
 
@@ -82,6 +84,8 @@ export const PROXY_MESSAGE_TYPES = [
   'confirm',
   'route-set',
   'report',
+  'tokens',
+  'tokens-flushed',
   'heartbeat',
 ] as const satisfies readonly ProxyMessage['type'][];
 

@@ -1,4 +1,5 @@
 import type { ClientPolicy } from '../policy/client-policy.ts';
+import type { IdentityRef } from '../policy/identity.ts';
 
 /**
  * The control protocol between monitor and proxy: one JSON object a line over the standard streams of
@@ -104,6 +105,17 @@ export interface Heartbeat {
   readonly sessionId: string;
 }
 
+/** Asks what the proxy's token cache holds. Also without a `hello`: `msi-proxy tokens` uses it. */
+export interface ListTokens {
+  readonly type: 'list-tokens';
+}
+
+/** Drops tokens: all, or those of one identity. Also without a `hello`. */
+export interface FlushTokens {
+  readonly type: 'flush-tokens';
+  readonly identity?: IdentityRef;
+}
+
 export interface Welcome {
   readonly type: 'welcome';
   readonly protocol: number;
@@ -149,5 +161,30 @@ export interface CallerReport {
   readonly lastRefusal?: string;
 }
 
-export type MonitorMessage = Hello | Snapshot | Delta | Confirmed | Role | SetRoute | Heartbeat;
-export type ProxyMessage = Welcome | Ack | Confirm | RouteSet | Report | Heartbeat;
+/** Answer to {@link ListTokens}; the most recently used first. */
+export interface Tokens {
+  readonly type: 'tokens';
+  readonly tokens: readonly TokenSummary[];
+}
+
+/** Answer to {@link FlushTokens}. */
+export interface TokensFlushed {
+  readonly type: 'tokens-flushed';
+  readonly count: number;
+}
+
+/** A cached token, without a byte of it. */
+export interface TokenSummary {
+  /** In the words of the labels; `undefined` for whichever IMDS picks. */
+  readonly identity?: string;
+  readonly resource: string;
+  readonly ageSeconds: number;
+  /** ISO 8601, UTC. */
+  readonly expiresAt: string;
+  /** Answers given from the cache. */
+  readonly hits: number;
+}
+
+export type MonitorMessage =
+  Hello | Snapshot | Delta | Confirmed | Role | SetRoute | ListTokens | FlushTokens | Heartbeat;
+export type ProxyMessage = Welcome | Ack | Confirm | RouteSet | Report | Tokens | TokensFlushed | Heartbeat;

@@ -70,6 +70,23 @@ export const ERROR_CODES = {
     meaning: 'An answer of IMDS is larger than the limit, and was not passed on.',
     remedy: 'No IMDS answer is that large; check what is behind the upstream address.',
   },
+  MSI_UPSTREAM_UNUSABLE: {
+    blame: 'environment',
+    meaning: 'IMDS answered a token request with something that is not a usable token answer.',
+    remedy:
+      'Clients are answered 503 and try again. If it lasts, look at what is behind the upstream address and compare with an answer that the VM itself gets.',
+  },
+  MSI_UPSTREAM_WRONG_IDENTITY: {
+    blame: 'environment',
+    meaning: 'IMDS answered with the token of another identity than the one that was asked for.',
+    remedy:
+      'The token was given to nobody. Check which identities the VM has, and the identity labels of the container.',
+  },
+  MSI_CLIENT_LEFT: {
+    blame: 'environment',
+    meaning: 'The client closed its connection before it was answered.',
+    remedy: 'None; see the duration in the audit line if it happens often.',
+  },
   MSI_ENGINE_UNREACHABLE: {
     blame: 'environment',
     meaning: 'The Docker engine does not answer at DOCKER_HOST.',

@@ -52,6 +52,11 @@ export function forbidden(shape: ErrorShape, text: string): LocalAnswer {
   return errorAnswer(shape, 403, 'access_denied', text.replace(/unreachable/gi, 'not reachable'));
 }
 
+/** The VM's budget with IMDS is used up. As IMDS says it (Azure/azure-sdk-for-net#39574), without `Retry-After`. */
+export function throttled(shape: ErrorShape): LocalAnswer {
+  return errorAnswer(shape, 429, 'invalid_request', 'Temporarily throttled, too many requests');
+}
+
 /** All SDKs try again after a 503. The connection is closed, so that the next try may reach another proxy. */
 export function serviceUnavailable(shape: ErrorShape, text: string): LocalAnswer {
   const answer = errorAnswer(shape, 503, 'service_unavailable', text);

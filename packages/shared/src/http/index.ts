@@ -10,6 +10,7 @@ export {
   methodNotAllowed,
   notFound,
   serviceUnavailable,
+  throttled,
 } from './imds-answers.ts';
 export type { LocalAnswer } from './local-answer.ts';
 export { sendLocalAnswer, type SendOptions } from './send-answer.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { formatIdentity, parseClientPolicy, type ClientPolicy, type Grant } from '@msi-proxy/shared';
-import { authorize, type Decision } from '../../../src/authorize/authorize.ts';
+import { authorize, type AuthorizeOptions, type Decision } from '../../../src/authorize/authorize.ts';
 import { passGate } from '../../../src/gate/request-gate.ts';
 
 const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01';
@@ -19,11 +19,18 @@ function policy(labels: Record<string, string> = {}): ClientPolicy {
   return result.policy;
 }
 
-function ask(target: string, grant: Grant | ClientPolicy | undefined, requireIdentity = false): Decision {
+const ENFORCED: AuthorizeOptions = { mode: 'enforce', requireIdentity: false };
+
+function ask(
+  target: string,
+  grant: Grant | ClientPolicy | undefined,
+  requireIdentity = false,
+  mode: AuthorizeOptions['mode'] = 'enforce',
+): Decision {
   const verdict = passGate({ method: 'GET', target, rawHeaders: ['Metadata', 'true'] });
   assert.ok(verdict.kind === 'pass', target);
   const full = grant === undefined || 'kind' in grant ? grant : ({ kind: 'client', policy: grant } as const);
-  return authorize(verdict.request, full, { requireIdentity });
+  return authorize(verdict.request, full, { mode, requireIdentity });
 }
 
 function verdictOf(decision: Decision): string {
@@ -132,8 +139,8 @@ describe('authorisation', () => {
       const instance = '/metadata/instance?api-version=2021-02-01';
       const without = ask(instance, policy());
       const withIt = ask(instance, policy({ endpoints: 'instance,userdata' }));
-      assert.equal(without.kind === 'allow' && without.stripUserData, true);
-      assert.equal(withIt.kind === 'allow' && withIt.stripUserData, false);
+      assert.equal(without.kind === 'allow' && without.userData, 'stripped');
+      assert.equal(withIt.kind === 'allow' && withIt.userData, 'granted');
     });
 
     it('takes away what the label does not list', () => {
@@ -391,7 +398,7 @@ describe('authorisation', () => {
             const verdict = passGate({ method: 'GET', target, rawHeaders: ['Metadata', 'true'] });
             if (verdict.kind !== 'pass') return;
             const grant = { kind: 'client', policy: given } as const;
-            const decision = authorize(verdict.request, grant, { requireIdentity: false });
+            const decision = authorize(verdict.request, grant, ENFORCED);
             if (decision.kind !== 'allow') return;
             allowed += 1;
             assert.ok(decision.target.startsWith(target), decision.target);
@@ -434,7 +441,7 @@ describe('authorisation', () => {
           const target = `/metadata/${path}?${['a=b', ...pairs.map(pair => pair.join('='))].join('&')}`;
           const verdict = passGate({ method: 'GET', target, rawHeaders: ['Metadata', 'true'] });
           if (verdict.kind !== 'pass') return;
-          assert.equal(authorize(verdict.request, grant, { requireIdentity: false }).kind, 'deny');
+          assert.equal(authorize(verdict.request, grant, ENFORCED).kind, 'deny');
         }),
       );
     });

@@ -2,17 +2,21 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import {
   CONTROL_PROTOCOL,
   HEARTBEAT_INTERVAL_MILLIS,
   HEARTBEAT_TIMEOUT_MILLIS,
   silentLogger,
   SILENCE_MILLIS,
+  type IdentityRef,
   type Report,
+  type TokenSummary,
 } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
 import { CallerTable } from '../../../src/callers/caller-table.ts';
 import { ControlServer } from '../../../src/control/control-server.ts';
+import { flushTokens, listTokens } from '../../../src/control/tokens-command.ts';
 import { callerAt } from '../support/callers.ts';
 import { FakeMonitor } from '../support/fake-monitor.ts';
 import { until } from '../support/until.ts';
@@ -33,12 +37,22 @@ class StallingClock extends FakeClock {
   }
 }
 
+const TOKEN: TokenSummary = {
+  identity: 'system',
+  resource: 'https://vault.azure.net',
+  ageSeconds: 1,
+  expiresAt: '2026-01-02T00:00:00.000Z',
+  hits: 2,
+};
+
 describe('the control server', () => {
   let folder: string;
   let socketPath: string;
   let clock: StallingClock;
   let table: CallerTable;
   let report: Report;
+  let begunServing: number;
+  let flushed: (IdentityRef | undefined)[];
   let server: ControlServer;
   let states: string[];
   const monitors: FakeMonitor[] = [];
@@ -56,6 +70,8 @@ describe('the control server', () => {
     table = new CallerTable(clock);
     report = { type: 'report', upstream: { state: 'unknown' }, draining: false, callers: [] };
     states = [];
+    flushed = [];
+    begunServing = 0;
     server = new ControlServer({
       socketPath,
       table,
@@ -65,6 +81,13 @@ describe('the control server', () => {
       proxyVersion: '1.2.3',
       port: () => 8080,
       report: () => report,
+      tokens: {
+        list: () => [TOKEN],
+        flush: identity => flushed.push(identity),
+      },
+      onServing: () => {
+        begunServing += 1;
+      },
     });
     server.onMonitorStateChange(() => states.push(server.monitorState));
     await server.start();
@@ -339,6 +362,61 @@ describe('the control server', () => {
     await until(() => server.role === 'standby');
     monitor.send({ type: 'role', role: 'serving' });
     await until(() => server.role === 'serving');
+  });
+
+  it('says when this proxy begins to serve, once', async () => {
+    const monitor = await connectMonitor().join([]);
+    for (const role of ['standby', 'serving', 'serving'] as const) monitor.send({ type: 'role', role });
+    monitor.send({ type: 'list-tokens' });
+    await until(() => monitor.messages('tokens').length === 1);
+    assert.equal(begunServing, 1);
+  });
+
+  describe('shows and empties the token cache', () => {
+    const identity: IdentityRef = { kind: 'system' };
+
+    it('also for those who are no monitor, whose session goes on meanwhile', async () => {
+      const monitor = await connectMonitor().join([]);
+      const other = connectMonitor();
+      other.send({ type: 'list-tokens' });
+      await until(() => other.messages('tokens').length === 1);
+      assert.deepEqual(other.messages('tokens')[0]?.tokens, [TOKEN]);
+      other.send({ type: 'flush-tokens', identity });
+      await until(() => other.messages('tokens-flushed').length === 1);
+      assert.deepEqual(flushed, [identity]);
+      assert.equal(other.messages('tokens-flushed')[0]?.count, 1);
+      assert.ok(!monitor.isEnded);
+      assert.equal(server.monitorState, 'live');
+    });
+
+    it('as text for people', async () => {
+      const stdout = new PassThrough();
+      await listTokens({ socketPath, clock, stdout }, 'table');
+      assert.equal(
+        String(stdout.read()),
+        'IDENTITY  RESOURCE                 AGE  EXPIRES               HITS\n' +
+          'system    https://vault.azure.net  1 s  2026-01-02T00:00:00Z  2\n',
+      );
+    });
+
+    it('as JSON for programs', async () => {
+      const stdout = new PassThrough();
+      await listTokens({ socketPath, clock, stdout }, 'json');
+      assert.deepEqual(JSON.parse(String(stdout.read())), [TOKEN]);
+    });
+
+    it('by identity, and says how many are gone', async () => {
+      const stdout = new PassThrough();
+      await flushTokens({ socketPath, clock, stdout }, identity);
+      await flushTokens({ socketPath, clock, stdout }, undefined);
+      assert.deepEqual(flushed, [identity, undefined]);
+      assert.equal(String(stdout.read()), '1 token was dropped\n2 tokens were dropped\n');
+    });
+
+    it('and says where there is no proxy to ask', async () => {
+      const nowhere = { socketPath: join(folder, 'none.sock'), clock, stdout: new PassThrough() };
+      await assert.rejects(listTokens(nowhere, 'json'), { code: 'MSI_CONTROL_UNAVAILABLE' });
+    });
   });
 
   it('stops at once, also with connections that never said hello', async () => {

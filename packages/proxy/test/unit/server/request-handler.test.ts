@@ -7,23 +7,27 @@ import { AuditLog } from '../../../src/audit.ts';
 import { CallerResolver } from '../../../src/callers/caller-resolver.ts';
 import { CallerStatistics } from '../../../src/callers/caller-statistics.ts';
 import { CallerTable } from '../../../src/callers/caller-table.ts';
-import type { UpstreamAnswer } from '../../../src/relay.ts';
-import { RequestHandler, type AnswerSource } from '../../../src/server/request-handler.ts';
+import type { Answered, AnswerSource } from '../../../src/server/answer-source.ts';
+import { RequestHandler } from '../../../src/server/request-handler.ts';
 import { callerAt } from '../support/callers.ts';
 import { ask, CLIENT_ADDRESS, open, requestText } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
 const VERSIONS = '/metadata/versions';
 
-function answerOf(body: Buffer): UpstreamAnswer {
+function answerOf(body: Buffer): Answered {
   return {
-    status: 200,
-    statusText: 'OK',
-    rawHeaders: [],
-    contentType: undefined,
-    contentEncoding: undefined,
-    contentLength: undefined,
-    body,
+    kind: 'answer',
+    answer: {
+      status: 200,
+      statusText: 'OK',
+      rawHeaders: [],
+      contentType: undefined,
+      contentEncoding: undefined,
+      contentLength: undefined,
+      body,
+    },
+    via: 'upstream',
   };
 }
 
@@ -62,7 +66,7 @@ describe('the handler of requests', () => {
       audit: new AuditLog(logger, clock),
       logger,
       clock,
-      requireIdentity: false,
+      policy: { mode: 'enforce', requireIdentity: false },
       sources: () => source,
       health: () => ({ healthy: true, details: {} }),
       isDraining: () => false,

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { INSTANCE_HEADER, READY_PATH } from '@msi-proxy/shared';
+import { settle } from '@msi-proxy/shared/testing';
 import { callerAt, grantOf, UNLABELLED } from '../support/callers.ts';
 import { ask, CLIENT_ADDRESS, open, readAll, requestText, sendRaw } from '../support/raw-client.ts';
 import { answerText, RawUpstream } from '../support/raw-upstream.ts';
 import { startProxy, type ProxyUnderTest } from '../support/running-proxy.ts';
+import { tokenText } from '../support/token-text.ts';
 import { until } from '../support/until.ts';
 
 const TOKEN = '/metadata/identity/oauth2/token';
@@ -37,6 +39,10 @@ describe('the server', () => {
 
   beforeEach(async () => {
     imds = new RawUpstream();
+    imds.respond = ({ text, socket }) => {
+      const isToken = text.startsWith(`GET ${TOKEN}?`);
+      socket.write(answerText(isToken ? tokenText() : '{"ok":true}'));
+    };
     await imds.start();
   });
 
@@ -80,7 +86,7 @@ describe('the server', () => {
           'HTTP/1.1 200 OK\r\nServer: IMDS/150\r\nContent-Type: application/json; charset=utf-8\r\n' +
             'Transfer-Encoding: chunked\r\n\r\n6\r\n{ "a":\r\n3\r\n1 }\r\n0\r\n\r\n',
         );
-      const answer = await get(TOKEN_REQUEST);
+      const answer = await get(VERSIONS);
       assert.equal(answer.status, 200);
       assert.deepEqual(answer.headerLines, [
         'Server: IMDS/150',
@@ -90,13 +96,13 @@ describe('the server', () => {
       ]);
       assert.equal(answer.body, '{ "a":1 }');
       const { text } = imds.requests[0]!;
-      assert.ok(text.startsWith(`GET ${TOKEN_REQUEST} HTTP/1.1\r\n`));
+      assert.ok(text.startsWith(`GET ${VERSIONS} HTTP/1.1\r\n`));
       assert.doesNotMatch(text, /forwarded|via:/i);
     });
 
     for (const status of ['400 Bad Request', '404 Not Found', '410 Gone', '429 Too Many', '500 Oops']) {
-      it(`an answer of ${status} too`, async () => {
-        await start();
+      it(`an answer of ${status} too, at the end of its patience`, async () => {
+        await start({ MSI_PROXY_UPSTREAM_TIMEOUT_MS: '200' });
         await running.join(CLIENT);
         imds.respond = ({ socket }) =>
           socket.write(answerText('{"error":"x"}', { status, headers: ['Retry-After: 3'] }));
@@ -141,7 +147,7 @@ describe('the server', () => {
       });
       await running.join(callerAt(CLIENT_ADDRESS, { grant }));
       await get(TOKEN_REQUEST);
-      assert.ok(imds.requests[0]?.text.startsWith(`GET ${TOKEN_REQUEST}&client_id=${id} HTTP/1.1\r\n`));
+      assert.match(imds.requests[0]?.text ?? '', new RegExp(`^GET \\S+[?&]client_id=${id}&`));
     });
 
     it('an acknowledgement of scheduled events with its body untouched', async () => {
@@ -349,17 +355,47 @@ describe('the server', () => {
       const asking = get(TOKEN_REQUEST);
       await until(() => imds.requests.length === 1);
       await monitor.delta([CLIENT_ADDRESS], [OTHER]);
-      imds.requests[0]!.socket.write(answerText('{"access_token":"secret"}'));
+      imds.requests[0]!.socket.write(answerText(tokenText()));
       assert.equal((await asking).text, '');
       await until(() => audited().some(({ reason }) => reason === 'caller-gone'));
     });
 
-    it('and cancels what a client that leaves has asked', async () => {
+    it('and asks it again when what it may have changes meanwhile', async () => {
+      await start();
+      const monitor = await running.join(CLIENT);
+      imds.respond = () => undefined;
+      const asking = get(TOKEN_REQUEST);
+      await until(() => imds.requests.length === 1);
+      const grant = grantOf({ resources: [{ kind: 'exact', resource: 'https://storage.azure.com' }] });
+      await monitor.delta([], [callerAt(CLIENT_ADDRESS, { grant })]);
+      imds.requests[0]!.socket.write(answerText(tokenText()));
+      const answer = await asking;
+      assert.equal(answer.status, 503);
+      assert.doesNotMatch(answer.body, /access_token/);
+      await until(() => audited().some(({ reason }) => reason === 'policy-changed'));
+    });
+
+    it('and gets a token for the others when the client that asked first leaves', async () => {
+      await start();
+      await running.join(CLIENT, callerAt('127.0.0.3'));
+      imds.respond = () => undefined;
+      const client = open({ port: running.port });
+      client.write(requestText(TOKEN_REQUEST));
+      await until(() => imds.requests.length === 1);
+      client.destroy();
+      await settle();
+      imds.requests[0]!.socket.write(answerText(tokenText()));
+      await until(() => audited().some(({ reason }) => reason === 'client-left'));
+      assert.equal((await get(TOKEN_REQUEST, { from: '127.0.0.3' })).status, 200);
+      assert.equal(imds.requests.length, 1);
+    });
+
+    it('and cancels what only a client that leaves has asked', async () => {
       await start();
       await running.join(CLIENT);
       imds.respond = () => undefined;
       const client = open({ port: running.port });
-      client.write(requestText(TOKEN_REQUEST));
+      client.write(requestText('/metadata/identity/info?api-version=2018-02-01'));
       await until(() => imds.requests.length === 1);
       client.destroy();
       await until(() => imds.openSockets === 0);
@@ -415,6 +451,7 @@ describe('the server', () => {
         monitor: 'none',
         callers: 0,
         imds: 'unknown',
+        policy: 'enforce',
       });
     });
   });
@@ -431,7 +468,7 @@ describe('the server', () => {
       await until(() => imds.requests.length === 1);
       const stopping = running.proxy.stop();
       assert.equal((await get(TOKEN, { headers: [] })).text, '', 'a new connection was taken');
-      imds.requests[0]!.socket.write(answerText('{}'));
+      imds.requests[0]!.socket.write(answerText(tokenText()));
       const answer = await asking;
       assert.equal(answer.status, 200);
       assert.equal(answer.headers['connection'], 'close');
@@ -503,7 +540,8 @@ describe('the server', () => {
   it('never writes a token, and one line per decision', async () => {
     await start();
     await running.join(CLIENT);
-    imds.respond = ({ socket }) => socket.write(answerText('{"access_token":"opaque-secret-token"}'));
+    imds.respond = ({ socket }) =>
+      socket.write(answerText(tokenText({ access_token: 'opaque-secret-token' })));
     await get(`${TOKEN_REQUEST}&claims=hidden`);
     await until(() => audited().length === 1);
     const [line] = audited();
@@ -513,6 +551,7 @@ describe('the server', () => {
     assert.equal(line['resource'], 'https://vault.azure.net/');
     assert.equal(line['verdict'], 'allowed');
     assert.equal(line['status'], 200);
+    assert.equal(line['via'], 'upstream');
     assert.doesNotMatch(JSON.stringify(running.log), /opaque-secret-token|hidden/);
   });
 });

@@ -1,0 +1,36 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Caller } from '@msi-proxy/shared';
+import type { LocalAnswer } from '@msi-proxy/shared/http';
+import type { Allowed, DenyReason } from '../authorize/authorize.ts';
+import type { GatedRequest } from '../gate/gated-request.ts';
+import type { Via } from '../tokens/token-broker.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
+
+/** A request that may be answered, and what for. */
+export interface AuthorizedRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly gated: GatedRequest;
+  readonly decision: Allowed;
+  readonly caller: Caller;
+  readonly body: Buffer;
+}
+
+export type Answered =
+  | {
+      readonly kind: 'answer';
+      readonly answer: UpstreamAnswer;
+      readonly via: Via;
+      /** Why a part of it would be kept back if the policies were enforced. */
+      readonly wouldDeny?: DenyReason;
+    }
+  /** The budget of the VM does not suffice for an answer in time. */
+  | { readonly kind: 'throttled' }
+  /** Only the answer of IMDS has shown that it is not for this client. */
+  | { readonly kind: 'withheld'; readonly answer: LocalAnswer; readonly reason: string };
+
+/**
+ * Gets the answer to an authorised request: from IMDS, or from where answers are kept. Rejects with an `MsiProxyError`
+ * when there is none.
+ */
+export type AnswerSource = (authorized: AuthorizedRequest) => Promise<Answered>;

@@ -1,0 +1,303 @@
+import {
+  formatIdentity,
+  MsiProxyError,
+  sameIdentity,
+  type Clock,
+  type IdentityRef,
+  type Logger,
+  type TokenSummary,
+} from '@msi-proxy/shared';
+import type { Random } from '../upstream/backoff.ts';
+import type { Priority } from '../upstream/budget/call-budget.ts';
+import { TIME_UP, until } from '../upstream/time-limit.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
+import type { UpstreamCall, UpstreamCalls } from '../upstream/upstream-calls.ts';
+import { refreshDelayMillis, refreshRetryMillis } from './refresh-rule.ts';
+import { RefusalMemory } from './refusal-memory.ts';
+import { parseObject, TokenAnswer } from './token-answer.ts';
+import { TokenCache, TokenEntry, type TokenCacheOptions } from './token-cache.ts';
+import { canBelongTo } from './token-claims.ts';
+import type { TokenRequest } from './token-request.ts';
+
+/** How an answer came about: by a call for this request, by one that another request had begun, or by none. */
+export type Via = 'upstream' | 'shared' | 'cache';
+
+export type TokenOutcome =
+  | { readonly kind: 'answer'; readonly answer: UpstreamAnswer; readonly via: Via }
+  /** The budget of the VM does not suffice for an answer in time. */
+  | { readonly kind: 'throttled' }
+  /** IMDS has picked an identity that is not the one that was meant. */
+  | { readonly kind: 'other-identity' };
+
+export interface TokenBrokerOptions extends TokenCacheOptions {
+  readonly calls: UpstreamCalls;
+  /** Asks IMDS once. Rejects with an `MsiProxyError`. */
+  readonly send: (target: string, timeoutMillis: number) => Promise<UpstreamAnswer>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface TokenWaiter {
+  /** Whose turn in the budget it is. */
+  readonly source: string;
+  /** When the answer would be too late, on the monotonic clock. */
+  readonly deadlineMillis: number;
+}
+
+/** One call to IMDS and everybody who waits for it. */
+interface Flight {
+  readonly call: UpstreamCall;
+  readonly landed: Promise<Landing>;
+}
+
+type Landing =
+  | { readonly kind: 'token'; readonly entry: TokenEntry }
+  | { readonly kind: 'refusal'; readonly answer: UpstreamAnswer }
+  | { readonly kind: 'throttled' };
+
+/** In whose name tokens are refreshed. */
+const OWN_SOURCE = 'msi-proxy';
+
+// Nobody waits for these, but a call that never ends would keep its place.
+const BACKGROUND_DEADLINE_MILLIS = 30_000;
+
+const LONGEST_TIMER_MILLIS = 2 ** 31 - 1;
+
+/**
+ * Gets tokens for many containers with few calls: what is valid is given again, what is being asked is not asked twice,
+ * and what is used is renewed before it ends. See docs/adr/0010.
+ */
+export class TokenBroker {
+  readonly #options: TokenBrokerOptions;
+  readonly #cache: TokenCache;
+  readonly #refusals: RefusalMemory;
+  readonly #flights = new Map<string, Flight>();
+  #flightsBegun = 0;
+
+  constructor(options: TokenBrokerOptions) {
+    this.#options = options;
+    this.#cache = new TokenCache(options);
+    this.#refusals = new RefusalMemory(options.clock);
+  }
+
+  /**
+   * @throws {MsiProxyError} `MSI_UPSTREAM_*`, when IMDS gave no answer that can be passed on
+   */
+  async get(request: TokenRequest, waiter: TokenWaiter): Promise<TokenOutcome> {
+    this.#dropRefused(request);
+    const kept = request.bypassesCache ? undefined : this.#kept(request);
+    if (kept !== undefined) return kept;
+
+    const { flight, isNew } = this.#join(request, waiter);
+    const landing = await this.#landingBy(waiter.deadlineMillis, flight);
+    const via = isNew ? 'upstream' : 'shared';
+    switch (landing.kind) {
+      case 'throttled':
+        return landing;
+      case 'refusal':
+        return { kind: 'answer', answer: landing.answer, via };
+      case 'token':
+        return this.#give(landing.entry, request, via);
+    }
+  }
+
+  /** Gets a token that somebody will probably ask for, when nothing else is to do. */
+  prefetch(request: TokenRequest, source: string): void {
+    if (this.#cache.get(request.plainTarget) !== undefined || this.#flights.has(request.target)) return;
+    if (this.#refusals.get(request.plainTarget) !== undefined) return;
+    this.#beginInBackground(request, source);
+  }
+
+  /** What is kept; no token bytes. */
+  list(): TokenSummary[] {
+    const nowMillis = this.#options.clock.wallMillis();
+    return this.#cache
+      .entries()
+      .filter(({ leftSeconds }) => leftSeconds > 0)
+      .map(({ request, ageSeconds, leftSeconds, hits }) => ({
+        ...(request.identity && { identity: formatIdentity(request.identity) }),
+        resource: request.resource,
+        ageSeconds,
+        expiresAt: new Date(nowMillis + leftSeconds * 1_000).toISOString(),
+        hits,
+      }));
+  }
+
+  /**
+   * Drops tokens, so that the next request for each asks IMDS.
+   *
+   * @param identity only those that are, or may be, of this identity
+   * @returns how many were dropped
+   */
+  flush(identity?: IdentityRef): number {
+    this.#refusals.clear();
+    return this.#cache.deleteWhere(
+      ({ request, answer }) => identity === undefined || mayBeOf(request, answer, identity),
+    );
+  }
+
+  stop(): void {
+    this.#cache.clear();
+  }
+
+  /** A service does not take this token any more: nobody else shall get it. */
+  #dropRefused({ refusedTokenHash }: TokenRequest): void {
+    if (refusedTokenHash === undefined) return;
+    this.#cache.deleteWhere(({ answer }) => answer.isToken(refusedTokenHash));
+  }
+
+  #kept(request: TokenRequest): TokenOutcome | undefined {
+    const entry = this.#cache.get(request.plainTarget);
+    if (entry !== undefined) {
+      entry.hits += 1;
+      if (entry.isDue) this.#refresh(entry);
+      return this.#give(entry, request, 'cache');
+    }
+    const answer = this.#refusals.get(request.plainTarget);
+    return answer && { kind: 'answer', answer, via: 'cache' };
+  }
+
+  /** The same token may be asked for by name and as whichever IMDS picks, so this is looked at each time. */
+  #give(entry: TokenEntry, { identity }: TokenRequest, via: Via): TokenOutcome {
+    if (identity !== undefined && !canBelongTo(entry.answer.owner, identity)) {
+      if (identity.kind === 'system') return { kind: 'other-identity' };
+      throw new MsiProxyError(
+        'MSI_UPSTREAM_WRONG_IDENTITY',
+        `IMDS answered with the token of another identity than ${formatIdentity(identity)}`,
+      );
+    }
+    entry.isUsed = true;
+    if (via === 'upstream') return { kind: 'answer', answer: entry.answer.original, via };
+    const date = new Date(this.#options.clock.wallMillis()).toUTCString();
+    return { kind: 'answer', answer: entry.answer.after(entry.ageSeconds, date), via };
+  }
+
+  #join(request: TokenRequest, { source, deadlineMillis }: TokenWaiter): { flight: Flight; isNew: boolean } {
+    const present = this.#flights.get(request.target);
+    if (present === undefined) {
+      return { flight: this.#begin(request, source, 'client', deadlineMillis), isNew: true };
+    }
+    present.call.join(source, deadlineMillis);
+    return { flight: present, isNew: false };
+  }
+
+  #begin(request: TokenRequest, source: string, priority: Priority, deadlineMillis: number): Flight {
+    const { calls, send, clock } = this.#options;
+    const order = ++this.#flightsBegun;
+    const call = calls.start({
+      lane: 'identity',
+      source,
+      priority,
+      deadlineMillis,
+      isRepeatable: true,
+      isUpdatedWhenNotFound: true,
+      isUsable: answer => isUsable(answer, clock.wallMillis()),
+      send: timeoutMillis => send(request.target, timeoutMillis),
+    });
+    const landed = this.#land(request, order, call).finally(() => this.#flights.delete(request.target));
+    // Nobody may be waiting any more.
+    landed.catch(() => undefined);
+    const flight = { call, landed };
+    this.#flights.set(request.target, flight);
+    return flight;
+  }
+
+  async #land(request: TokenRequest, order: number, call: UpstreamCall): Promise<Landing> {
+    const outcome = await call.outcome;
+    if (outcome.kind === 'throttled') return outcome;
+    const { answer } = outcome;
+    const token = TokenAnswer.read(answer, this.#options.clock.wallMillis());
+    if (token !== undefined) return { kind: 'token', entry: this.#keep(request, order, token) };
+    const refusal = passable(answer);
+    // What another token was refused, or a freshness that IMDS does not know, says nothing about this one.
+    if (isDefinite(answer) && request.target === request.plainTarget) {
+      this.#cache.delete(request.plainTarget);
+      this.#refusals.add(request.plainTarget, answer);
+    }
+    return { kind: 'refusal', answer: refusal };
+  }
+
+  #keep(request: TokenRequest, order: number, answer: TokenAnswer): TokenEntry {
+    const entry = new TokenEntry({ request, answer, order, clock: this.#options.clock });
+    this.#refusals.delete(request.plainTarget);
+    if (request.isKept && this.#cache.add(entry)) {
+      this.#schedule(entry, refreshDelayMillis(answer, this.#options.random));
+    }
+    return entry;
+  }
+
+  #schedule(entry: TokenEntry, delayMillis: number): void {
+    entry.timer = this.#options.clock.setTimer(
+      () => {
+        // An entry that nobody uses ends with its token.
+        if (entry.isUsed) this.#refresh(entry);
+        else entry.isDue = true;
+      },
+      Math.min(delayMillis, LONGEST_TIMER_MILLIS),
+    );
+  }
+
+  #refresh(entry: TokenEntry): void {
+    entry.isDue = false;
+    const { plainTarget } = entry.request;
+    const { landed } = this.#beginInBackground({ ...entry.request, target: plainTarget }, OWN_SOURCE);
+    const again = () => {
+      if (!this.#cache.holds(entry)) return;
+      this.#schedule(entry, refreshRetryMillis(entry, this.#options.random));
+      entry.failures += 1;
+    };
+    landed.then(landing => {
+      if (landing.kind !== 'token') again();
+    }, again);
+  }
+
+  #beginInBackground(request: TokenRequest, source: string): Flight {
+    const present = this.#flights.get(request.target);
+    if (present !== undefined) return present;
+    const deadlineMillis = this.#options.clock.monotonicMillis() + BACKGROUND_DEADLINE_MILLIS;
+    const flight = this.#begin(request, source, 'background', deadlineMillis);
+    flight.landed.catch((err: unknown) => {
+      this.#options.logger.debug('A token could not be got ahead of time', { err });
+    });
+    return flight;
+  }
+
+  async #landingBy(deadlineMillis: number, { landed, call }: Flight): Promise<Landing> {
+    const landing = await until(deadlineMillis, this.#options.clock, landed);
+    if (landing !== TIME_UP) return landing;
+    const outcome = call.soFar();
+    return outcome.kind === 'throttled' ? outcome : { kind: 'refusal', answer: passable(outcome.answer) };
+  }
+}
+
+/**
+ * An answer that SDKs can read, whatever its status: they parse every body.
+ *
+ * @throws {MsiProxyError} `MSI_UPSTREAM_UNUSABLE`
+ */
+function passable(answer: UpstreamAnswer): UpstreamAnswer {
+  if (answer.status !== 200 && parseObject(answer.body.toString('utf8')) !== undefined) return answer;
+  throw new MsiProxyError(
+    'MSI_UPSTREAM_UNUSABLE',
+    `IMDS answered with status ${answer.status} and something that is no answer to a token request`,
+  );
+}
+
+/** Token answers must be whole, and all others must be readable. */
+function isUsable(answer: UpstreamAnswer, wallMillis: number): boolean {
+  return answer.status === 200
+    ? TokenAnswer.read(answer, wallMillis) !== undefined
+    : parseObject(answer.body.toString('utf8')) !== undefined;
+}
+
+/** A refusal that will be the same the next time. */
+function isDefinite({ status }: UpstreamAnswer): boolean {
+  return status >= 400 && status < 500 && ![404, 408, 410, 429].includes(status);
+}
+
+/** Asked for by this name, or by another name or none while nothing says that it is somebody else's. */
+function mayBeOf(request: TokenRequest, { owner }: TokenAnswer, identity: IdentityRef): boolean {
+  if (request.identity !== undefined && sameIdentity(request.identity, identity)) return true;
+  return canBelongTo(owner, identity);
+}

@@ -1,0 +1,214 @@
+import type { Clock, Timer } from '@msi-proxy/shared';
+import type { Random } from '../backoff.ts';
+import { LANES, type Lane } from '../lane.ts';
+import { FairQueue } from './fair-queue.ts';
+import { Pause } from './pause.ts';
+import { RateWindow } from './rate-window.ts';
+
+/** `background` calls go only when no other waits. */
+export type Priority = 'client' | 'background';
+
+/**
+ * What a call showed about IMDS. After `throttled` (it wants fewer calls) and `unavailable` (it is away) all calls of the
+ * lane wait for a while; `inconclusive` is about this call alone.
+ */
+export type CallVerdict = 'succeeded' | 'throttled' | 'unavailable' | 'inconclusive';
+
+export interface Admission {
+  /** When the call was let through, on the monotonic clock. */
+  readonly atMillis: number;
+  /** Must be called once, when the call has been answered or has failed. */
+  end(verdict: CallVerdict): void;
+}
+
+/** A call that waits for its turn. */
+export interface Ticket {
+  /** `undefined` when the time was up before the call had its turn. */
+  readonly admitted: Promise<Admission | undefined>;
+  /** Another source waits for the same call: it goes when the first of them has its turn, and not as `background`. */
+  alsoFor(source: string): void;
+  /** Nobody waits any more, or not longer than to this moment. */
+  expireAt(deadlineMillis: number): void;
+}
+
+export interface CallBudgetOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Identity calls each second; IMDS allows a VM 20. */
+  readonly identityPerSecond: number;
+  /** Identity calls at once; IMDS allows a VM 5. */
+  readonly identityConcurrent: number;
+  /** All other calls each second; IMDS allows a VM 5. */
+  readonly generalPerSecond: number;
+}
+
+interface WaitingCall {
+  readonly resolve: (admission: Admission | undefined) => void;
+  deadlineMillis: number;
+  timer: Timer | undefined;
+}
+
+interface LaneState {
+  readonly rate: RateWindow;
+  readonly concurrent: number;
+  readonly pause: Pause;
+  readonly waiting: Readonly<Record<Priority, FairQueue<WaitingCall>>>;
+  underWay: number;
+}
+
+/** Never more connections to IMDS than this, whatever for. */
+export const MAX_UPSTREAM_SOCKETS = 5;
+
+// So that scheduled events, whose first call takes minutes, and slow instance calls leave connections for tokens.
+const GENERAL_CONCURRENT = 2;
+const SCHEDULED_EVENTS_CONCURRENT = 2;
+
+/**
+ * Shares out what IMDS gives to the whole VM ("Rate limiting" of the IMDS page): calls of a container wait for each
+ * other, not for those of the other containers.
+ */
+export class CallBudget {
+  readonly #clock: Clock;
+  readonly #lanes: Readonly<Record<Lane, LaneState>>;
+  /** In the order in which they have their turn when a connection becomes free. */
+  #turns: Lane[] = [...LANES];
+  #underWay = 0;
+  #wake: Timer | undefined;
+
+  constructor(options: CallBudgetOptions) {
+    const { clock, random, identityPerSecond, identityConcurrent, generalPerSecond } = options;
+    this.#clock = clock;
+    const general = new RateWindow({ clock, perSecond: generalPerSecond });
+    const lane = (rate: RateWindow, concurrent: number): LaneState => ({
+      rate,
+      concurrent,
+      pause: new Pause({ clock, random }),
+      waiting: { client: new FairQueue(), background: new FairQueue() },
+      underWay: 0,
+    });
+    this.#lanes = {
+      identity: lane(new RateWindow({ clock, perSecond: identityPerSecond }), identityConcurrent),
+      general: lane(general, GENERAL_CONCURRENT),
+      'scheduled-events': lane(general, SCHEDULED_EVENTS_CONCURRENT),
+    };
+  }
+
+  /** The last that was heard of IMDS in this lane is that it is away. */
+  isUnavailable(lane: Lane): boolean {
+    return this.#lanes[lane].pause.cause === 'unavailable';
+  }
+
+  /** Calls of a lane that wait. */
+  waiting(lane: Lane): number {
+    const { client, background } = this.#lanes[lane].waiting;
+    return client.size + background.size;
+  }
+
+  /**
+   * @param source who wants it; sources take turns
+   * @param deadlineMillis when its answer would be too late, on the monotonic clock
+   */
+  request(lane: Lane, source: string, priority: Priority, deadlineMillis: number): Ticket {
+    const state = this.#lanes[lane];
+    const { promise, resolve } = Promise.withResolvers<Admission | undefined>();
+    const call: WaitingCall = { resolve, deadlineMillis, timer: undefined };
+    const ticket: Ticket = {
+      admitted: promise,
+      alsoFor: other => this.#join(state, call, other),
+      expireAt: laterMillis => this.#expireAt(state, call, laterMillis),
+    };
+    if (this.#isHopeless(state, source, deadlineMillis)) {
+      resolve(undefined);
+      return ticket;
+    }
+    state.waiting[priority].add(source, call);
+    this.#pump();
+    this.#expireAt(state, call, deadlineMillis);
+    return ticket;
+  }
+
+  /** Its own line alone takes longer than the time it has, or the pause does. */
+  #isHopeless({ waiting, rate, pause }: LaneState, source: string, deadlineMillis: number): boolean {
+    const leftMillis = deadlineMillis - this.#clock.monotonicMillis();
+    const leastMillis = (waiting.client.lengthOf(source) / rate.perSecond - 1) * 1_000;
+    return leftMillis <= 0 || leastMillis > leftMillis || pause.leftMillis > leftMillis;
+  }
+
+  #join({ waiting }: LaneState, call: WaitingCall, source: string): void {
+    if (waiting.background.has(call)) {
+      waiting.background.remove(call);
+      waiting.client.add(source, call);
+      this.#pump();
+    } else if (waiting.client.has(call)) waiting.client.add(source, call);
+  }
+
+  #expireAt({ waiting }: LaneState, call: WaitingCall, deadlineMillis: number): void {
+    call.deadlineMillis = deadlineMillis;
+    call.timer?.cancel();
+    if (!waiting.client.has(call) && !waiting.background.has(call)) return;
+    call.timer = this.#clock.setTimer(() => {
+      waiting.client.remove(call);
+      waiting.background.remove(call);
+      call.resolve(undefined);
+    }, deadlineMillis - this.#clock.monotonicMillis());
+  }
+
+  /** Lets through what may go, lane by lane in turn. */
+  #pump(): void {
+    for (let lane = this.#nextLane(); lane !== undefined; lane = this.#nextLane()) {
+      const state = this.#lanes[lane];
+      const call = state.waiting.client.take() ?? state.waiting.background.take();
+      this.#turns = [...this.#turns.filter(other => other !== lane), lane];
+      if (call !== undefined) this.#admit(state, call);
+    }
+    this.#scheduleWake();
+  }
+
+  #nextLane(): Lane | undefined {
+    if (this.#underWay >= MAX_UPSTREAM_SOCKETS) return undefined;
+    return this.#turns.find(lane => this.waiting(lane) > 0 && isOpen(this.#lanes[lane]));
+  }
+
+  #admit(state: LaneState, call: WaitingCall): void {
+    const atMillis = this.#clock.monotonicMillis();
+    call.timer?.cancel();
+    this.#underWay += 1;
+    state.underWay += 1;
+    state.rate.began();
+    let hasEnded = false;
+    call.resolve({
+      atMillis,
+      end: verdict => {
+        if (hasEnded) return;
+        hasEnded = true;
+        this.#underWay -= 1;
+        state.underWay -= 1;
+        state.rate.ended();
+        if (verdict === 'succeeded') state.pause.succeeded();
+        if (verdict === 'throttled' || verdict === 'unavailable') state.pause.begin(verdict, atMillis);
+        this.#pump();
+      },
+    });
+  }
+
+  /** Time opens a lane by itself: a pause ends, or a second has passed. */
+  #scheduleWake(): void {
+    this.#wake?.cancel();
+    this.#wake = undefined;
+    const delays = LANES.filter(lane => this.waiting(lane) > 0)
+      .map(lane => opensInMillis(this.#lanes[lane]))
+      .filter(delay => delay !== undefined);
+    if (delays.length === 0 || this.#underWay >= MAX_UPSTREAM_SOCKETS) return;
+    this.#wake = this.#clock.setTimer(() => this.#pump(), Math.min(...delays));
+  }
+}
+
+function isOpen({ rate, concurrent, pause, underWay }: LaneState): boolean {
+  const allowed = pause.cause === undefined ? concurrent : 1;
+  return underWay < allowed && pause.leftMillis === 0 && rate.hasRoom;
+}
+
+function opensInMillis({ rate, pause }: LaneState): number | undefined {
+  if (pause.leftMillis > 0) return pause.leftMillis;
+  return rate.hasRoom ? undefined : rate.roomInMillis;
+}

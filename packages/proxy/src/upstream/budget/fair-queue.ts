@@ -1,0 +1,55 @@
+/**
+ * Lines of waiting items, one for each source. Within a line the first comes first; the lines take turns, so that a
+ * source with many items makes the others wait for one of its items at most.
+ */
+export class FairQueue<Item extends object> {
+  /** In the order in which they have their turn. */
+  readonly #lines = new Map<string, Set<Item>>();
+  /** The lines that an item stands in. */
+  readonly #sources = new Map<Item, Set<string>>();
+
+  get size(): number {
+    return this.#sources.size;
+  }
+
+  has(item: Item): boolean {
+    return this.#sources.has(item);
+  }
+
+  /** Items of this source that wait. */
+  lengthOf(source: string): number {
+    return this.#lines.get(source)?.size ?? 0;
+  }
+
+  /** An item that waits for several sources stands in the line of each; it is taken when the first has its turn. */
+  add(source: string, item: Item): void {
+    const line = this.#lines.get(source);
+    if (line === undefined) this.#lines.set(source, new Set([item]));
+    else line.add(item);
+    const sources = this.#sources.get(item);
+    if (sources === undefined) this.#sources.set(item, new Set([source]));
+    else sources.add(source);
+  }
+
+  /** The item whose turn it is. */
+  take(): Item | undefined {
+    const [turn] = this.#lines;
+    if (turn === undefined) return undefined;
+    const [source, line] = turn;
+    const [item] = line;
+    // To the end of the lines; without items the line is gone.
+    this.#lines.delete(source);
+    this.#lines.set(source, line);
+    this.remove(item!);
+    return item;
+  }
+
+  remove(item: Item): void {
+    for (const source of this.#sources.get(item) ?? []) {
+      const line = this.#lines.get(source)!;
+      line.delete(item);
+      if (line.size === 0) this.#lines.delete(source);
+    }
+    this.#sources.delete(item);
+  }
+}

@@ -1,0 +1,48 @@
+import type { Clock } from '@msi-proxy/shared';
+import { backoffMillis, type Random } from '../backoff.ts';
+
+/** `throttled`: the service wants fewer calls. `unavailable`: it is away, or says so. */
+export type PauseCause = 'throttled' | 'unavailable';
+
+/**
+ * Keeps calls from a service that has asked for quiet, or is away: each refusal makes the pause longer; after a pause
+ * one call at a time tries, until one succeeds.
+ */
+export class Pause {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  #failures = 0;
+  #cause: PauseCause | undefined;
+  #sinceMillis = Number.NEGATIVE_INFINITY;
+  #untilMillis = Number.NEGATIVE_INFINITY;
+
+  constructor({ clock, random }: { readonly clock: Clock; readonly random: Random }) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** How long no call may be sent; 0 when calls may. */
+  get leftMillis(): number {
+    return Math.max(0, this.#untilMillis - this.#clock.monotonicMillis());
+  }
+
+  /** Why calls wait, or have to try one by one; `undefined` after a success. */
+  get cause(): PauseCause | undefined {
+    return this.#cause;
+  }
+
+  /** @param sentAtMillis when the call was sent that failed: those sent before the last pause say nothing new */
+  begin(cause: PauseCause, sentAtMillis: number): void {
+    if (sentAtMillis <= this.#sinceMillis) return;
+    this.#cause = cause;
+    this.#sinceMillis = this.#clock.monotonicMillis();
+    this.#untilMillis = this.#sinceMillis + backoffMillis(this.#failures, this.#random);
+    this.#failures += 1;
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    this.#cause = undefined;
+    this.#untilMillis = Number.NEGATIVE_INFINITY;
+  }
+}

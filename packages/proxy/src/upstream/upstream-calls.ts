@@ -1,0 +1,179 @@
+import type { Clock } from '@msi-proxy/shared';
+import { backoffMillis, type Random } from './backoff.ts';
+import type { CallBudget, Priority, Ticket } from './budget/call-budget.ts';
+import { judgeAnswer, judgeFailure, type Judgement } from './judgement.ts';
+import type { Lane } from './lane.ts';
+import { TIME_UP, until } from './time-limit.ts';
+import type { UpstreamAnswer } from './upstream-answer.ts';
+import { upstreamFailure, upstreamTimeout } from './upstream-failure.ts';
+
+export interface CallOptions {
+  readonly lane: Lane;
+  /** Who wants the answer; sources take turns. */
+  readonly source: string;
+  readonly priority: Priority;
+  /** When the answer would be too late, on the monotonic clock. */
+  readonly deadlineMillis: number;
+  /** The same call may be sent again after a failure. */
+  readonly isRepeatable: boolean;
+  /** A 404 means "being updated", not "no such thing". */
+  readonly isUpdatedWhenNotFound: boolean;
+  /** What else an answer must be; one that is not is asked for again. */
+  readonly isUsable?: (answer: UpstreamAnswer) => boolean;
+  /** Sends it once. Rejects with an `MsiProxyError`. */
+  readonly send: (timeoutMillis: number) => Promise<UpstreamAnswer>;
+}
+
+export type CallOutcome =
+  | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
+  /** The budget of the VM does not suffice for an answer in time; nothing was sent. */
+  | { readonly kind: 'throttled' };
+
+/** A call under way, with all its tries. */
+export interface UpstreamCall {
+  /**
+   * Rejects with an `MsiProxyError` when the last try did, or when IMDS is away and there is no time for a try.
+   */
+  readonly outcome: Promise<CallOutcome>;
+  /** Another source waits for the same answer, to this moment. */
+  join(source: string, deadlineMillis: number): void;
+  /**
+   * What it has come to, for those who cannot wait for the end.
+   *
+   * @throws {MsiProxyError} as {@link outcome}
+   */
+  soFar(): CallOutcome;
+}
+
+export interface UpstreamCallsOptions {
+  readonly budget: CallBudget;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Sends calls within the VM's budget, and again after failures that pass, as long as somebody waits. */
+export class UpstreamCalls {
+  readonly #options: UpstreamCallsOptions;
+
+  constructor(options: UpstreamCallsOptions) {
+    this.#options = options;
+  }
+
+  start(options: CallOptions): UpstreamCall {
+    return new RepeatedCall(this.#options, options);
+  }
+}
+
+/** What a call has come to by a moment on the monotonic clock. Rejects as {@link UpstreamCall.outcome}. */
+export async function outcomeBy(
+  deadlineMillis: number,
+  clock: Clock,
+  call: UpstreamCall,
+): Promise<CallOutcome> {
+  const outcome = await until(deadlineMillis, clock, call.outcome);
+  return outcome === TIME_UP ? call.soFar() : outcome;
+}
+
+/** What the last try came to, in case that there is no time for another. */
+type Try =
+  | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+class RepeatedCall implements UpstreamCall {
+  readonly outcome: Promise<CallOutcome>;
+  readonly #budget: CallBudget;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #options: CallOptions;
+  readonly #sources: Set<string>;
+  #priority: Priority;
+  #deadlineMillis: number;
+  #ticket: Ticket | undefined;
+  #last: Try | undefined;
+  #sentAtMillis: number | undefined;
+
+  constructor({ budget, clock, random }: UpstreamCallsOptions, options: CallOptions) {
+    this.#budget = budget;
+    this.#clock = clock;
+    this.#random = random;
+    this.#options = options;
+    this.#sources = new Set([options.source]);
+    this.#priority = options.priority;
+    this.#deadlineMillis = options.deadlineMillis;
+    this.outcome = this.#run();
+  }
+
+  join(source: string, deadlineMillis: number): void {
+    this.#sources.add(source);
+    this.#priority = 'client';
+    this.#deadlineMillis = Math.max(this.#deadlineMillis, deadlineMillis);
+    this.#ticket?.alsoFor(source);
+    this.#ticket?.expireAt(this.#deadlineMillis);
+  }
+
+  soFar(): CallOutcome {
+    if (this.#last !== undefined) return endedBy(this.#last);
+    if (this.#sentAtMillis !== undefined) {
+      const sinceMillis = this.#clock.monotonicMillis() - this.#sentAtMillis;
+      throw upstreamTimeout('no answer', Math.round(sinceMillis));
+    }
+    if (this.#budget.isUnavailable(this.#options.lane)) {
+      throw upstreamFailure(new Error('it has been away, and has not been tried again yet'));
+    }
+    return { kind: 'throttled' };
+  }
+
+  async #run(): Promise<CallOutcome> {
+    for (let failures = 0; ; failures += 1) {
+      const admission = await this.#admission();
+      if (admission === undefined) return this.soFar();
+      const { answered, verdict, isFinal } = await this.#try();
+      admission.end(verdict);
+      this.#last = answered;
+      if (isFinal || !this.#options.isRepeatable) return endedBy(answered);
+      // What concerns the lane is waited for there.
+      if (verdict === 'throttled' || verdict === 'unavailable') continue;
+      const delayMillis = backoffMillis(failures, this.#random);
+      if (delayMillis >= this.#leftMillis) return endedBy(answered);
+      await this.#sleep(delayMillis);
+    }
+  }
+
+  async #admission() {
+    const [source, ...others] = this.#sources;
+    this.#ticket = this.#budget.request(this.#options.lane, source!, this.#priority, this.#deadlineMillis);
+    for (const other of others) this.#ticket.alsoFor(other);
+    const admission = await this.#ticket.admitted;
+    this.#ticket = undefined;
+    return admission;
+  }
+
+  async #try(): Promise<{ answered: Try } & Judgement> {
+    const { send, isUpdatedWhenNotFound, isUsable = () => true } = this.#options;
+    const timeoutMillis = Math.max(1, this.#leftMillis);
+    this.#sentAtMillis = this.#clock.monotonicMillis();
+    try {
+      const answer = await send(timeoutMillis);
+      const judgement = judgeAnswer(answer, isUpdatedWhenNotFound);
+      const isFinal = judgement.isFinal && isUsable(answer);
+      return { answered: { kind: 'answered', answer }, ...judgement, isFinal };
+    } catch (error) {
+      return { answered: { kind: 'failed', error }, ...judgeFailure(error, timeoutMillis) };
+    }
+  }
+
+  get #leftMillis(): number {
+    return this.#deadlineMillis - this.#clock.monotonicMillis();
+  }
+
+  async #sleep(millis: number): Promise<void> {
+    await new Promise<void>(resolve => {
+      this.#clock.setTimer(resolve, millis);
+    });
+  }
+}
+
+function endedBy(last: Try): CallOutcome {
+  if (last.kind === 'failed') throw last.error;
+  return last;
+}

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { FakeClock, settle } from '@msi-proxy/shared/testing';
+import {
+  CallBudget,
+  MAX_UPSTREAM_SOCKETS,
+  type Admission,
+  type CallVerdict,
+  type Priority,
+} from '../../../src/upstream/budget/call-budget.ts';
+import type { Lane } from '../../../src/upstream/lane.ts';
+
+const LONG_MILLIS = 60_000;
+
+describe('the budget of calls', () => {
+  let clock: FakeClock;
+  let budget: CallBudget;
+  /** What has been let through, by name; `undefined` when its time was up. */
+  let admitted: Map<string, Admission | undefined>;
+
+  function request(
+    name: string,
+    {
+      lane = 'identity' as Lane,
+      source = name,
+      priority = 'client' as Priority,
+      patienceMillis = LONG_MILLIS,
+    } = {},
+  ) {
+    const ticket = budget.request(lane, source, priority, clock.monotonicMillis() + patienceMillis);
+    void ticket.admitted.then(admission => admitted.set(name, admission));
+    return ticket;
+  }
+
+  function end(name: string, verdict: CallVerdict = 'succeeded'): void {
+    const admission = admitted.get(name);
+    assert.ok(admission !== undefined, `${name} was not let through`);
+    admission.end(verdict);
+  }
+
+  /** Calls of no duration, let through as they come. */
+  async function endAll(verdict: CallVerdict = 'succeeded'): Promise<void> {
+    await settle();
+    for (const admission of admitted.values()) admission?.end(verdict);
+    await settle();
+  }
+
+  async function names(): Promise<string[]> {
+    await settle();
+    return [...admitted.keys()];
+  }
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    admitted = new Map();
+    budget = new CallBudget({
+      clock,
+      random: () => 1,
+      identityPerSecond: 20,
+      identityConcurrent: 5,
+      generalPerSecond: 5,
+    });
+  });
+
+  it('lets five identity calls of the VM run at once', async () => {
+    for (let count = 1; count <= 7; count += 1) request(`call ${count}`);
+    assert.equal((await names()).length, 5);
+    end('call 2');
+    assert.deepEqual((await names()).at(-1), 'call 6');
+    end('call 2');
+    assert.equal((await names()).length, 6, 'a call that ended twice made room twice');
+  });
+
+  it('lets no second pass in which more than twenty identity calls could have reached IMDS', async () => {
+    for (let count = 1; count <= 60; count += 1) request(`call ${count}`);
+    const startedAtMillis: number[] = [];
+    const takeNew = () => {
+      for (const admission of [...admitted.values()].slice(startedAtMillis.length)) {
+        startedAtMillis.push(admission!.atMillis);
+      }
+    };
+    for (let step = 0; step < 400; step += 1) {
+      await settle();
+      takeNew();
+      // Each call takes 30 ms.
+      for (const admission of admitted.values()) {
+        if (clock.monotonicMillis() - admission!.atMillis >= 30) admission!.end('succeeded');
+      }
+      await clock.advance(10);
+    }
+    assert.equal(startedAtMillis.length, 60);
+    for (const from of startedAtMillis) {
+      // IMDS may have counted one at its start and another at its end.
+      const within = startedAtMillis.filter(at => at >= from && at - 30 < from + 1_000);
+      assert.ok(within.length <= 20, `${within.length} in the second from ${from}`);
+    }
+    assert.ok(Math.max(...startedAtMillis) < 2_500, 'much slower than it may be');
+  });
+
+  it('keeps five other calls a second, whatever they are for', async () => {
+    for (let count = 1; count <= 4; count += 1) request(`general ${count}`, { lane: 'general' });
+    for (let count = 1; count <= 4; count += 1) request(`events ${count}`, { lane: 'scheduled-events' });
+    for (let round = 0; round < 8; round += 1) await endAll();
+    assert.equal((await names()).length, 5);
+    await clock.advance(999);
+    assert.equal((await names()).length, 5);
+    await clock.advance(1);
+    for (let round = 0; round < 8; round += 1) await endAll();
+    assert.equal((await names()).length, 8);
+  });
+
+  it('never lets more than five calls run at once, of all lanes together', async () => {
+    for (const lane of ['identity', 'general', 'scheduled-events'] as const) {
+      for (let count = 1; count <= 6; count += 1) request(`${lane} ${count}`, { lane });
+    }
+    assert.equal((await names()).length, MAX_UPSTREAM_SOCKETS);
+  });
+
+  it('leaves connections for tokens when scheduled events take minutes and instance calls hang', async () => {
+    for (let count = 1; count <= 6; count += 1) request(`events ${count}`, { lane: 'scheduled-events' });
+    for (let count = 1; count <= 6; count += 1) request(`general ${count}`, { lane: 'general' });
+    request('token');
+    assert.ok((await names()).includes('token'));
+  });
+
+  it('lets lanes take turns at the connections', async () => {
+    for (let count = 1; count <= 9; count += 1) request(`token ${count}`);
+    request('general', { lane: 'general' });
+    await settle();
+    assert.ok(!admitted.has('general'));
+    end('token 1');
+    assert.ok((await names()).includes('general'), 'tokens that came later went before');
+  });
+
+  it('does not let a greedy container make another wait for more than one of its calls', async () => {
+    for (let count = 1; count <= 100; count += 1) request(`greedy ${count}`, { source: 'greedy' });
+    await settle();
+    request('modest');
+    end('greedy 1');
+    end('greedy 2');
+    assert.ok((await names()).includes('modest'));
+  });
+
+  it('lets background calls go only when no client waits', async () => {
+    for (let count = 1; count <= 5; count += 1) request(`first ${count}`);
+    request('refresh', { priority: 'background' });
+    request('client');
+    await settle();
+    end('first 1');
+    assert.deepEqual((await names()).at(-1), 'client');
+    end('first 2');
+    assert.deepEqual((await names()).at(-1), 'refresh');
+  });
+
+  it('takes a background call for a client’s as soon as a client waits for it', async () => {
+    for (let count = 1; count <= 5; count += 1) request(`first ${count}`);
+    const refresh = request('refresh', { priority: 'background' });
+    request('client');
+    refresh.alsoFor('another');
+    await settle();
+    end('first 1');
+    end('first 2');
+    assert.deepEqual((await names()).slice(-2).sort(), ['client', 'refresh']);
+  });
+
+  it('gives up when the time is up, and leaves the place to others', async () => {
+    for (let count = 1; count <= 5; count += 1) request(`first ${count}`);
+    request('hasty', { patienceMillis: 100 });
+    await clock.advance(100);
+    assert.ok(admitted.has('hasty'));
+    assert.equal(admitted.get('hasty'), undefined);
+    request('next');
+    end('first 1');
+    assert.ok((await names()).includes('next'));
+    assert.equal(budget.waiting('identity'), 0);
+  });
+
+  it('waits longer for those who join later', async () => {
+    for (let count = 1; count <= 5; count += 1) request(`first ${count}`);
+    const ticket = request('call', { patienceMillis: 100 });
+    await settle();
+    ticket.expireAt(clock.monotonicMillis() + 500);
+    await clock.advance(499);
+    assert.ok(!admitted.has('call'));
+    await clock.advance(1);
+    assert.ok(admitted.has('call'));
+  });
+
+  it('says at once that a call cannot have its turn in time', async () => {
+    for (let count = 1; count <= 65; count += 1) request(`greedy ${count}`, { source: 'greedy' });
+    request('one too many', { source: 'greedy', patienceMillis: 1_000 });
+    request('of another', { patienceMillis: 1_000 });
+    await settle();
+    assert.ok(admitted.has('one too many'));
+    assert.equal(admitted.get('one too many'), undefined);
+    assert.ok(!admitted.has('of another'));
+  });
+
+  describe('after IMDS has asked for quiet', () => {
+    it('sends nothing for a while, then one call, and all when that succeeds', async () => {
+      for (let count = 1; count <= 5; count += 1) request(`first ${count}`);
+      await settle();
+      // Sent together, refused together: that is one refusal.
+      for (let count = 1; count <= 5; count += 1) end(`first ${count}`, 'throttled');
+      for (let count = 1; count <= 4; count += 1) request(`next ${count}`);
+      await clock.advance(499);
+      assert.equal((await names()).length, 5);
+      await clock.advance(1);
+      assert.deepEqual((await names()).slice(5), ['next 1']);
+      end('next 1');
+      assert.deepEqual((await names()).slice(5), ['next 1', 'next 2', 'next 3', 'next 4']);
+    });
+
+    it('pauses longer each time, up to five seconds', async () => {
+      const pauses: number[] = [];
+      for (let count = 0; count < 6; count += 1) {
+        request(`try ${count}`);
+        const beganAtMillis = clock.monotonicMillis();
+        await settle();
+        while (!admitted.has(`try ${count}`)) await clock.advance(50);
+        pauses.push(clock.monotonicMillis() - beganAtMillis);
+        end(`try ${count}`, 'unavailable');
+      }
+      assert.deepEqual(pauses, [0, 500, 1_000, 2_000, 4_000, 5_000]);
+      assert.ok(budget.isUnavailable('identity'));
+    });
+
+    it('goes on with the other lanes', async () => {
+      request('token');
+      await settle();
+      end('token', 'throttled');
+      request('general', { lane: 'general' });
+      assert.ok((await names()).includes('general'));
+      assert.ok(!budget.isUnavailable('identity'));
+    });
+
+    it('tells those at once who cannot wait for the end of the pause', async () => {
+      request('token');
+      await settle();
+      end('token', 'throttled');
+      request('hasty', { patienceMillis: 400 });
+      await settle();
+      assert.ok(admitted.has('hasty'));
+    });
+  });
+
+  it('leaves no timer behind', async () => {
+    for (let count = 1; count <= 25; count += 1) request(`call ${count}`);
+    for (let round = 0; round < 8; round += 1) await endAll();
+    await clock.advance(1_000);
+    for (let round = 0; round < 8; round += 1) await endAll();
+    assert.equal((await names()).length, 25);
+    assert.equal(clock.pendingTimers, 0);
+  });
+});
