@@ -35,16 +35,13 @@ const PATIENT_MILLIS = 2_000;
 
 /** What a call without an answer says. `timeoutMillis`: how long it had. */
 export function judgeFailure(error: unknown, timeoutMillis: number): Judgement {
-  switch (error instanceof MsiProxyError ? error.code : undefined) {
-    // The answer will not shrink, and the client will not come back.
-    case 'MSI_UPSTREAM_TOO_LARGE':
-    case 'MSI_CLIENT_LEFT':
-      return { isFinal: true, verdict: 'inconclusive' };
-    case 'MSI_UPSTREAM_TIMEOUT':
-      return { isFinal: false, verdict: timeoutMillis < PATIENT_MILLIS ? 'inconclusive' : 'unavailable' };
-    default:
-      return { isFinal: false, verdict: 'unavailable' };
+  const code = error instanceof MsiProxyError ? error.code : undefined;
+  // The answer will not shrink, and the client will not come back.
+  if (code === 'MSI_UPSTREAM_TOO_LARGE' || code === 'MSI_CLIENT_LEFT') {
+    return { isFinal: true, verdict: 'inconclusive' };
   }
+  const wasHurried = code === 'MSI_UPSTREAM_TIMEOUT' && timeoutMillis < PATIENT_MILLIS;
+  return { isFinal: false, verdict: wasHurried ? 'inconclusive' : 'unavailable' };
 }
 
 function isInOwnWords({ contentType = '' }: UpstreamAnswer): boolean {

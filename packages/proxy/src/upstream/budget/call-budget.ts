@@ -150,6 +150,7 @@ export class CallBudget {
       waiting.client.remove(call);
       waiting.background.remove(call);
       call.resolve(undefined);
+      this.#scheduleWake();
     }, deadlineMillis - this.#clock.monotonicMillis());
   }
 

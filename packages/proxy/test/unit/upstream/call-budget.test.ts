@@ -20,11 +20,11 @@ describe('the budget of calls', () => {
   function request(
     name: string,
     {
-      lane = 'identity' as Lane,
+      lane = 'identity',
       source = name,
-      priority = 'client' as Priority,
+      priority = 'client',
       patienceMillis = LONG_MILLIS,
-    } = {},
+    }: { lane?: Lane; source?: string; priority?: Priority; patienceMillis?: number } = {},
   ) {
     const ticket = budget.request(lane, source, priority, clock.monotonicMillis() + patienceMillis);
     void ticket.admitted.then(admission => admitted.set(name, admission));
