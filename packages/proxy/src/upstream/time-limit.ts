@@ -9,7 +9,8 @@ export async function until<T>(
   promise: Promise<T>,
 ): Promise<T | typeof TIME_UP> {
   const timeUp = Promise.withResolvers<typeof TIME_UP>();
-  const timer = clock.setTimer(() => timeUp.resolve(TIME_UP), deadlineMillis - clock.monotonicMillis());
+  const leftMillis = Math.max(0, deadlineMillis - clock.monotonicMillis());
+  const timer = clock.setTimer(() => timeUp.resolve(TIME_UP), leftMillis);
   try {
     return await Promise.race([promise, timeUp.promise]);
   } finally {

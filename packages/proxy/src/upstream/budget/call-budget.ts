@@ -78,16 +78,16 @@ export class CallBudget {
   constructor(options: CallBudgetOptions) {
     const { clock, random, identityPerSecond, identityConcurrent, generalPerSecond } = options;
     this.#clock = clock;
-    const general = new RateWindow({ clock, perSecond: generalPerSecond });
+    const general = new RateWindow(generalPerSecond);
     const lane = (rate: RateWindow, concurrent: number): LaneState => ({
       rate,
       concurrent,
-      pause: new Pause({ clock, random }),
+      pause: new Pause(random),
       waiting: { client: new FairQueue(), background: new FairQueue() },
       underWay: 0,
     });
     this.#lanes = {
-      identity: lane(new RateWindow({ clock, perSecond: identityPerSecond }), identityConcurrent),
+      identity: lane(new RateWindow(identityPerSecond), identityConcurrent),
       general: lane(general, GENERAL_CONCURRENT),
       'scheduled-events': lane(general, SCHEDULED_EVENTS_CONCURRENT),
     };
@@ -129,9 +129,10 @@ export class CallBudget {
 
   /** Its own line alone takes longer than the time it has, or the pause does. */
   #isHopeless({ waiting, rate, pause }: LaneState, source: string, deadlineMillis: number): boolean {
-    const leftMillis = deadlineMillis - this.#clock.monotonicMillis();
+    const nowMillis = this.#clock.monotonicMillis();
+    const leftMillis = deadlineMillis - nowMillis;
     const leastMillis = (waiting.client.lengthOf(source) / rate.perSecond - 1) * 1_000;
-    return leftMillis <= 0 || leastMillis > leftMillis || pause.leftMillis > leftMillis;
+    return leftMillis <= 0 || leastMillis > leftMillis || pause.leftMillis(nowMillis) > leftMillis;
   }
 
   #join({ waiting }: LaneState, call: WaitingCall, source: string): void {
@@ -146,32 +147,38 @@ export class CallBudget {
     call.deadlineMillis = deadlineMillis;
     call.timer?.cancel();
     if (!waiting.client.has(call) && !waiting.background.has(call)) return;
-    call.timer = this.#clock.setTimer(() => {
-      waiting.client.remove(call);
-      waiting.background.remove(call);
-      call.resolve(undefined);
-      this.#scheduleWake();
-    }, deadlineMillis - this.#clock.monotonicMillis());
+    call.timer = this.#clock.setTimer(
+      () => {
+        waiting.client.remove(call);
+        waiting.background.remove(call);
+        call.resolve(undefined);
+        this.#pump();
+      },
+      Math.max(0, deadlineMillis - this.#clock.monotonicMillis()),
+    );
   }
 
   /** Lets through what may go, lane by lane in turn. */
   #pump(): void {
-    for (let lane = this.#nextLane(); lane !== undefined; lane = this.#nextLane()) {
+    // One reading of the clock for everything that is compared, or a lane could open between two looks at it.
+    const nowMillis = this.#clock.monotonicMillis();
+    for (let lane = this.#nextLane(nowMillis); lane !== undefined; lane = this.#nextLane(nowMillis)) {
       const state = this.#lanes[lane];
       const call = state.waiting.client.take() ?? state.waiting.background.take();
       this.#turns = [...this.#turns.filter(other => other !== lane), lane];
-      if (call !== undefined) this.#admit(state, call);
+      if (call !== undefined) this.#admit(state, call, nowMillis);
     }
-    this.#scheduleWake();
+    this.#scheduleWake(nowMillis);
   }
 
-  #nextLane(): Lane | undefined {
+  #nextLane(nowMillis: number): Lane | undefined {
     if (this.#underWay >= MAX_UPSTREAM_SOCKETS) return undefined;
-    return this.#turns.find(lane => this.waiting(lane) > 0 && isOpen(this.#lanes[lane]));
+    return this.#turns.find(
+      lane => this.waiting(lane) > 0 && opensInMillis(this.#lanes[lane], nowMillis) === 0,
+    );
   }
 
-  #admit(state: LaneState, call: WaitingCall): void {
-    const atMillis = this.#clock.monotonicMillis();
+  #admit(state: LaneState, call: WaitingCall, atMillis: number): void {
     call.timer?.cancel();
     this.#underWay += 1;
     state.underWay += 1;
@@ -184,32 +191,37 @@ export class CallBudget {
         hasEnded = true;
         this.#underWay -= 1;
         state.underWay -= 1;
-        state.rate.ended();
+        const endMillis = this.#clock.monotonicMillis();
+        state.rate.ended(endMillis);
         if (verdict === 'succeeded') state.pause.succeeded();
-        if (verdict === 'throttled' || verdict === 'unavailable') state.pause.begin(verdict, atMillis);
+        if (verdict === 'throttled' || verdict === 'unavailable') {
+          state.pause.begin(verdict, atMillis, endMillis);
+        }
         this.#pump();
       },
     });
   }
 
   /** Time opens a lane by itself: a pause ends, or a second has passed. */
-  #scheduleWake(): void {
+  #scheduleWake(nowMillis: number): void {
     this.#wake?.cancel();
     this.#wake = undefined;
+    if (this.#underWay >= MAX_UPSTREAM_SOCKETS) return;
     const delays = LANES.filter(lane => this.waiting(lane) > 0)
-      .map(lane => opensInMillis(this.#lanes[lane]))
+      .map(lane => opensInMillis(this.#lanes[lane], nowMillis))
       .filter(delay => delay !== undefined);
-    if (delays.length === 0 || this.#underWay >= MAX_UPSTREAM_SOCKETS) return;
+    if (delays.length === 0) return;
     this.#wake = this.#clock.setTimer(() => this.#pump(), Math.min(...delays));
   }
 }
 
-function isOpen({ rate, concurrent, pause, underWay }: LaneState): boolean {
+/** How long until a call may go: 0 when it may; `undefined` when a call under way has to end first. */
+function opensInMillis(
+  { rate, concurrent, pause, underWay }: LaneState,
+  nowMillis: number,
+): number | undefined {
   const allowed = pause.cause === undefined ? concurrent : 1;
-  return underWay < allowed && pause.leftMillis === 0 && rate.hasRoom;
-}
-
-function opensInMillis({ rate, pause }: LaneState): number | undefined {
-  if (pause.leftMillis > 0) return pause.leftMillis;
-  return rate.hasRoom ? undefined : rate.roomInMillis;
+  const roomInMillis = rate.roomInMillis(nowMillis);
+  if (underWay >= allowed || roomInMillis === undefined) return undefined;
+  return Math.max(pause.leftMillis(nowMillis), roomInMillis);
 }

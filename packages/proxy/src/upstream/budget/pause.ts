@@ -1,4 +1,3 @@
-import type { Clock } from '@msi-proxy/shared';
 import { backoffMillis, type Random } from '../backoff.ts';
 
 /** `throttled`: the service wants fewer calls. `unavailable`: it is away, or says so. */
@@ -6,24 +5,22 @@ export type PauseCause = 'throttled' | 'unavailable';
 
 /**
  * Keeps calls from a service that has asked for quiet, or is away: each refusal makes the pause longer; after a pause
- * one call at a time tries, until one succeeds.
+ * one call at a time tries, until one succeeds. Times are on the monotonic clock.
  */
 export class Pause {
-  readonly #clock: Clock;
   readonly #random: Random;
   #failures = 0;
   #cause: PauseCause | undefined;
   #sinceMillis = Number.NEGATIVE_INFINITY;
   #untilMillis = Number.NEGATIVE_INFINITY;
 
-  constructor({ clock, random }: { readonly clock: Clock; readonly random: Random }) {
-    this.#clock = clock;
+  constructor(random: Random) {
     this.#random = random;
   }
 
   /** How long no call may be sent; 0 when calls may. */
-  get leftMillis(): number {
-    return Math.max(0, this.#untilMillis - this.#clock.monotonicMillis());
+  leftMillis(nowMillis: number): number {
+    return Math.max(0, this.#untilMillis - nowMillis);
   }
 
   /** Why calls wait, or have to try one by one; `undefined` after a success. */
@@ -32,10 +29,10 @@ export class Pause {
   }
 
   /** @param sentAtMillis when the call was sent that failed: those sent before the last pause say nothing new */
-  begin(cause: PauseCause, sentAtMillis: number): void {
+  begin(cause: PauseCause, sentAtMillis: number, nowMillis: number): void {
     if (sentAtMillis <= this.#sinceMillis) return;
     this.#cause = cause;
-    this.#sinceMillis = this.#clock.monotonicMillis();
+    this.#sinceMillis = nowMillis;
     this.#untilMillis = this.#sinceMillis + backoffMillis(this.#failures, this.#random);
     this.#failures += 1;
   }

@@ -49,9 +49,7 @@ describe('the budget of calls', () => {
     return [...admitted.keys()];
   }
 
-  beforeEach(() => {
-    clock = new FakeClock();
-    admitted = new Map();
+  function createBudget(): void {
     budget = new CallBudget({
       clock,
       random: () => 1,
@@ -59,6 +57,12 @@ describe('the budget of calls', () => {
       identityConcurrent: 5,
       generalPerSecond: 5,
     });
+  }
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    admitted = new Map();
+    createBudget();
   });
 
   it('lets five identity calls of the VM run at once', async () => {
@@ -241,6 +245,26 @@ describe('the budget of calls', () => {
       await settle();
       assert.ok(admitted.has('hasty'));
     });
+  });
+
+  it('forgets no call while time goes on between two looks at the clock', async () => {
+    class DriftingClock extends FakeClock {
+      #driftMillis = 0;
+
+      override monotonicMillis(): number {
+        this.#driftMillis += 0.37;
+        return super.monotonicMillis() + this.#driftMillis;
+      }
+    }
+    clock = new DriftingClock();
+    createBudget();
+    for (let count = 1; count <= 200; count += 1) request(`call ${count}`);
+    for (let round = 0; round < 6_000 && admitted.size < 200; round += 1) {
+      await endAll();
+      await clock.advance(3);
+    }
+    assert.equal(admitted.size, 200);
+    assert.ok([...admitted.values()].every(admission => admission !== undefined));
   });
 
   it('leaves no timer behind', async () => {
