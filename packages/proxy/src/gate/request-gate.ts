@@ -1,10 +1,9 @@
 import {
   badRequest,
   errorShapeOf,
-  metadataHeaderMissing,
   methodNotAllowed,
   notFound,
-  type ErrorShape,
+  probeAnswer,
   type LocalAnswer,
 } from '@msi-proxy/shared/http';
 import { endpointOf } from './endpoint.ts';
@@ -59,7 +58,7 @@ const REWRITING_HEADERS = [
  * Decides what may pass at all, whoever asks. What it lets through is sent upstream as the very bytes it has judged.
  *
  * The order is part of the protocol: an SDK's probe (a token request without `Metadata`, often without a query) must get
- * the 400 that says so and nothing else, or the SDK takes it for a machine without IMDS.
+ * the answer to probes and nothing else, or the SDK takes it for a machine without IMDS.
  */
 export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdict {
   const headers = new RequestHeaders(rawHeaders);
@@ -79,7 +78,7 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
     return refuse('forwarded-for', badRequest(shape, 'X-Forwarded-For header is not allowed'));
   }
   if (endpoint?.group !== 'ready' && headers.single('metadata')?.toLowerCase() !== 'true') {
-    return refuse('metadata-header-missing', probeAnswer(endpoint, shape));
+    return refuse('metadata-header-missing', probeAnswer(target));
   }
   const rewriting = REWRITING_HEADERS.find(name => headers.has(name));
   if (rewriting !== undefined) {
@@ -107,15 +106,6 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
     return refuse('body', badRequest(shape, text));
   }
   return { kind: 'pass', request: { method, target, path, query, endpoint, contentLength } };
-}
-
-/**
- * For MSAL.NET, 400 to its probe of the newer protocol means that it is there, and 404 that only the older one is
- * (microsoft-authentication-library-for-dotnet@39d2001 `ImdsManagedIdentitySource.ProbeImdsEndpointAsync`). The calls that
- * issue a credential do not pass here, so the answer is 404, whoever asks.
- */
-function probeAnswer(endpoint: Endpoint | undefined, shape: ErrorShape): LocalAnswer {
-  return endpoint?.group === 'credential' ? notFound(shape) : metadataHeaderMissing(shape);
 }
 
 function isServed(method: string, { group }: Endpoint): method is GatedRequest['method'] {

@@ -1,4 +1,4 @@
-import type { ErrorShape } from './error-shape.ts';
+import { errorShapeOf, type ErrorShape } from './error-shape.ts';
 import type { LocalAnswer } from './local-answer.ts';
 
 /**
@@ -26,6 +26,20 @@ export function jsonAnswer(status: number, body: Readonly<Record<string, unknown
 export function metadataHeaderMissing(shape: ErrorShape): LocalAnswer {
   const text = 'Required metadata header not specified';
   return errorAnswer(shape, 400, 'invalid_request', shape === 'identity' ? text : `Bad request: . ${text}`);
+}
+
+/** Of MSAL's newer protocol, in which a client gets a credential instead of tokens. */
+const CREDENTIAL_PATH = /^\/metadata\/identity\/(?:getplatformmetadata|issuecredential|credential)(?:$|\?)/;
+
+/**
+ * What a request for this target gets without the header `Metadata`, whoever asks.
+ *
+ * For MSAL.NET, 400 to its probe of the newer protocol means that it is there, and 404 that only the older one is
+ * (AzureAD/microsoft-authentication-library-for-dotnet@39d2001 `ImdsManagedIdentitySource.ProbeImdsEndpointAsync`). No
+ * credentials are issued here, so it is 404.
+ */
+export function probeAnswer(target: string): LocalAnswer {
+  return CREDENTIAL_PATH.test(target) ? notFound('identity') : metadataHeaderMissing(errorShapeOf(target));
 }
 
 export function badRequest(shape: ErrorShape, text: string): LocalAnswer {

@@ -9,6 +9,7 @@ export {
   metadataHeaderMissing,
   methodNotAllowed,
   notFound,
+  probeAnswer,
   serviceUnavailable,
   throttled,
 } from './imds-answers.ts';

@@ -7,6 +7,7 @@ import {
   metadataHeaderMissing,
   methodNotAllowed,
   notFound,
+  probeAnswer,
   serviceUnavailable,
 } from '../../../src/http/imds-answers.ts';
 import type { LocalAnswer } from '../../../src/http/local-answer.ts';
@@ -42,6 +43,14 @@ describe("the proxy's own answers", () => {
       summaryOf(identityNotFound()),
       '400 {"error":"invalid_request","error_description":"Identity not found"}',
     );
+    for (const path of ['', '?api-version=2018-02-01', '/x', '/credentials', '/oauth2/token']) {
+      const answer = probeAnswer(`/metadata/identity${path}`);
+      assert.equal(summaryOf(answer), summaryOf(metadataHeaderMissing('identity')));
+    }
+    for (const path of ['getplatformmetadata?cred-api-version=2.0', 'issuecredential', 'credential']) {
+      assert.equal(summaryOf(probeAnswer(`/metadata/identity/${path}`)), summaryOf(notFound('identity')));
+    }
+    assert.equal(summaryOf(probeAnswer('/metadata/versions')), summaryOf(metadataHeaderMissing('instance')));
     // As captured: Content-Length 68.
     assert.equal(Buffer.byteLength(identityNotFound().body), 68);
     assert.equal(summaryOf(notFound('instance')), '404 {"error":"Not found"}');
