@@ -75,6 +75,7 @@ async function serve(settings: EmulatorSettings, { environment, stdout, signal }
   const addresses = await emulator.start({
     listen: settings.listen,
     controlListen: settings.controlListen,
+    ...(settings.vmExtensionListen && { vmExtensionListen: settings.vmExtensionListen }),
   });
   try {
     logger.info('serving', { ...addresses, settings: effectiveSettings(EMULATOR_SETTINGS, settings) });

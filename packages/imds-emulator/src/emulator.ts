@@ -7,8 +7,11 @@ import { MetadataServer } from './metadata-server.ts';
 import { RateLimiter } from './rate-limits/rate-limiter.ts';
 import { ByteTap } from './recorder/byte-tap.ts';
 import { RequestLog, type RecordedRequest } from './recorder/request-log.ts';
+import { TokenIssuer } from './identity/token-issuer.ts';
 import { createEndpoints } from './routes/endpoints.ts';
-import type { EndpointTable } from './routes/router.ts';
+import type { Router } from './routes/endpoint.ts';
+import { routerOf } from './routes/router.ts';
+import { vmExtensionRouter } from './routes/vm-extension.ts';
 import { DEFAULT_VM } from './vm/default-vm.ts';
 import type { VirtualMachine } from './vm/virtual-machine.ts';
 
@@ -27,6 +30,8 @@ export interface EmulatorAddresses {
   readonly listen: HostPort;
   /** Without it there is no control API; the methods of {@link Emulator} do the same. */
   readonly controlListen?: HostPort;
+  /** Of the VM extension, the older way to get tokens; without it there is none. */
+  readonly vmExtensionListen?: HostPort;
 }
 
 /** An emulated IMDS. */
@@ -49,6 +54,11 @@ export function createEmulator(options: EmulatorOptions = {}): Emulator {
   return new ImdsEmulator(options);
 }
 
+interface Routers {
+  readonly imds: Router;
+  readonly vmExtension: Router;
+}
+
 class ImdsEmulator implements Emulator {
   readonly #options: Required<Omit<EmulatorOptions, 'vm' | 'rateLimits'>>;
   readonly #faults: FaultPlan;
@@ -56,9 +66,10 @@ class ImdsEmulator implements Emulator {
   readonly #requests = new RequestLog();
   readonly #tap = new ByteTap();
   readonly #metadataServer: MetadataServer;
+  readonly #vmExtensionServer: MetadataServer;
   readonly #controlServer: ControlServer;
   #vm: VirtualMachine;
-  #endpoints: EndpointTable;
+  #routers: Routers;
   #stopped: Promise<void> | undefined;
 
   constructor({ vm = DEFAULT_VM, rateLimits = false, ...options }: EmulatorOptions) {
@@ -71,26 +82,31 @@ class ImdsEmulator implements Emulator {
     };
     const { clock, logger } = this.#options;
     this.#vm = vm;
-    this.#endpoints = createEndpoints({ ...this.#options, vm });
+    this.#routers = this.#routersOf(vm);
     this.#faults = new FaultPlan(clock);
     this.#limiter = new RateLimiter({ clock, enabled: rateLimits });
-    this.#metadataServer = new MetadataServer({
-      endpoints: () => this.#endpoints,
+    const shared = {
       faults: this.#faults,
       limiter: this.#limiter,
       requests: this.#requests,
       tap: this.#tap,
       clock,
       logger,
-    });
+    };
+    this.#metadataServer = new MetadataServer({ ...shared, router: () => this.#routers.imds });
+    this.#vmExtensionServer = new MetadataServer({ ...shared, router: () => this.#routers.vmExtension });
     this.#controlServer = new ControlServer({ emulator: this, logger });
   }
 
-  async start({ listen, controlListen }: EmulatorAddresses): Promise<EmulatorAddresses> {
+  async start({ listen, controlListen, vmExtensionListen }: EmulatorAddresses): Promise<EmulatorAddresses> {
     try {
-      const address = await this.#metadataServer.start(listen);
-      if (controlListen === undefined) return { listen: address };
-      return { listen: address, controlListen: await this.#controlServer.start(controlListen) };
+      return {
+        listen: await this.#metadataServer.start(listen),
+        ...(controlListen && { controlListen: await this.#controlServer.start(controlListen) }),
+        ...(vmExtensionListen && {
+          vmExtensionListen: await this.#vmExtensionServer.start(vmExtensionListen),
+        }),
+      };
     } catch (error) {
       await this.stop();
       throw error;
@@ -98,7 +114,8 @@ class ImdsEmulator implements Emulator {
   }
 
   stop(): Promise<void> {
-    this.#stopped ??= Promise.all([this.#controlServer.stop(), this.#metadataServer.stop()]).then(() => {});
+    const servers = [this.#controlServer, this.#metadataServer, this.#vmExtensionServer];
+    this.#stopped ??= Promise.all(servers.map(server => server.stop())).then(() => {});
     return this.#stopped;
   }
 
@@ -130,7 +147,17 @@ class ImdsEmulator implements Emulator {
   /** Replaces the VM; cached tokens and acknowledged events are those of the old one and are forgotten. */
   setVm(vm: VirtualMachine): void {
     this.#vm = vm;
-    this.#endpoints = createEndpoints({ ...this.#options, vm });
+    this.#routers = this.#routersOf(vm);
+  }
+
+  #routersOf(vm: VirtualMachine): Routers {
+    const { clock, tokenLifetimeSeconds } = this.#options;
+    // The extension caches by itself.
+    const issuer = new TokenIssuer({ clock, lifetimeSeconds: tokenLifetimeSeconds });
+    return {
+      imds: routerOf(createEndpoints({ ...this.#options, vm })),
+      vmExtension: vmExtensionRouter({ vm, issuer }),
+    };
   }
 
   get faults(): readonly FaultRule[] {

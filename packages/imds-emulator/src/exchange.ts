@@ -12,11 +12,11 @@ import { parseRequestTarget, type RequestTarget } from './http/request-target.ts
 import { sendReply } from './http/send-reply.ts';
 import type { RateLimiter } from './rate-limits/rate-limiter.ts';
 import type { RecordedRequest, RequestLog } from './recorder/request-log.ts';
-import { answer, findRoute, type EndpointTable, type Route } from './routes/router.ts';
+import type { Route, Router } from './routes/endpoint.ts';
 
 export interface ExchangeContext {
   /** Looked up at each request, because the VM can be replaced while running. */
-  readonly endpoints: () => EndpointTable;
+  readonly router: () => Router;
   readonly faults: FaultPlan;
   readonly limiter: RateLimiter;
   readonly requests: RequestLog;
@@ -46,7 +46,7 @@ export async function exchange(
     return;
   }
 
-  const route = findRoute(context.endpoints(), target);
+  const route = context.router()(target);
   const release = context.limiter.admit(route.errorShape);
   if (release === undefined) {
     record({ status: 429 });
@@ -85,7 +85,7 @@ async function exchangeAdmitted(
     headers: request.headers,
     readBody: () => readBody(request, MAX_BODY_BYTES),
   };
-  const reply = await untilAborted(answer(incoming, route), signal);
+  const reply = await untilAborted(route.answer(incoming), signal);
   if (rule?.delayMillis !== undefined) await pause(clock, rule.delayMillis, signal);
 
   let isComplete = false;

@@ -121,6 +121,7 @@ export {
 export {
   booleanSetting,
   choiceSetting,
+  formatHostPort,
   hostPortSetting,
   integerSetting,
   parseHostPort,

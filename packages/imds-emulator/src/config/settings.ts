@@ -1,8 +1,11 @@
 import {
   choiceSetting,
+  formatHostPort,
   hostPortSetting,
   integerSetting,
+  parseHostPort,
   textSetting,
+  type HostPort,
   type SettingsOf,
 } from '@msi-proxy/shared';
 
@@ -18,6 +21,14 @@ export const EMULATOR_SETTINGS = {
     env: 'IMDS_EMULATOR_CONTROL_LISTEN',
     description: 'Address of the control API: recorded requests, faults, the VM.',
     defaultValue: { host: '127.0.0.1', port: 8170 },
+  }),
+  vmExtensionListen: textSetting<HostPort | undefined>({
+    env: 'IMDS_EMULATOR_VM_EXTENSION_LISTEN',
+    description: "Address of the emulated VM extension, IMDS's predecessor; Azure's is at 127.0.0.1:50342.",
+    defaultValue: undefined,
+    expectation: 'host:port, such as "127.0.0.1:50342"',
+    parse: parseHostPort,
+    format: address => (address === undefined ? '' : formatHostPort(address)),
   }),
   configFile: textSetting({
     env: 'IMDS_EMULATOR_CONFIG',

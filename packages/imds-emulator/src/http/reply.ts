@@ -27,6 +27,14 @@ export type IdentityErrorCode =
   | 'method_not_allowed'
   | 'invalid_resource';
 
+/** The error codes of the VM extension ("HTTP response reference" of how-to-use-vm-token). */
+export type VmExtensionErrorCode = 'bad_request_102' | 'invalid_resource' | 'unknown_source' | 'unknown';
+
+/** An error of the VM extension. */
+export function vmExtensionError(status: number, error: VmExtensionErrorCode, description: string): Reply {
+  return json({ error, error_description: description }, status);
+}
+
 /** An error below `/metadata/identity`. */
 export function identityError(status: number, error: IdentityErrorCode, description: string): Reply {
   return json({ error, error_description: description }, status);

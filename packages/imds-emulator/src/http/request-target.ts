@@ -45,7 +45,8 @@ function resolveSegments(path: string): string[] {
   return resolved;
 }
 
-function parseQuery(rawQuery: string): Pick<RequestTarget, 'query' | 'hasDuplicateNames'> {
+/** Reads a query, or a form, which is written in the same way. */
+export function parseQuery(rawQuery: string): Pick<RequestTarget, 'query' | 'hasDuplicateNames'> {
   const query = new Map<string, string>();
   let hasDuplicateNames = false;
   for (const [name, value] of new URLSearchParams(rawQuery)) {

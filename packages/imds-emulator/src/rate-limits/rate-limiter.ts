@@ -6,10 +6,14 @@ interface Budget {
   readonly concurrent: number;
 }
 
-/** Azure's limits for each VM ("Rate limiting" of the IMDS page). A second one counts for identities only. */
+/**
+ * Azure's limits for each VM ("Rate limiting" of the IMDS page). A second one counts for identities only. None is
+ * documented for the VM extension, which is a program in the VM.
+ */
 const BUDGETS: Readonly<Record<ErrorShape, Budget>> = {
   instance: { perSecond: 5, concurrent: Number.POSITIVE_INFINITY },
   identity: { perSecond: 20, concurrent: 5 },
+  'vm-extension': { perSecond: Number.POSITIVE_INFINITY, concurrent: Number.POSITIVE_INFINITY },
 };
 
 const WINDOW_MILLIS = 1_000;
@@ -23,6 +27,7 @@ export class RateLimiter {
   readonly #usage: Readonly<Record<ErrorShape, { recent: number[]; inFlight: number }>> = {
     instance: { recent: [], inFlight: 0 },
     identity: { recent: [], inFlight: 0 },
+    'vm-extension': { recent: [], inFlight: 0 },
   };
   #enabled: boolean;
 

@@ -1,23 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { identityError, instanceError, type Reply } from '../http/reply.ts';
-import type { RequestTarget } from '../http/request-target.ts';
 import { refuseApiVersion } from './api-versions.ts';
-import type { Category, Endpoint, ErrorShape } from './endpoint.ts';
-
-export interface IncomingRequest {
-  readonly method: string;
-  readonly target: RequestTarget;
-  readonly headers: IncomingHttpHeaders;
-  readonly readBody: () => Promise<string>;
-}
-
-/** Where a request goes: its category, the shape of its errors, and the endpoint if there is one. */
-export interface Route {
-  readonly category: Category;
-  readonly errorShape: ErrorShape;
-  readonly endpoint?: Endpoint;
-  readonly rest: readonly string[];
-}
+import type { Endpoint, ImdsErrorShape, IncomingRequest, Route, Router } from './endpoint.ts';
 
 /** Endpoints by path below `/metadata`. */
 export type EndpointTable = Readonly<Record<string, Endpoint>>;
@@ -26,29 +10,36 @@ export type EndpointTable = Readonly<Record<string, Endpoint>>;
  * Finds the endpoint of a path. `/metadata` is matched without case, everything below it with: IMDS refuses case
  * variants of `/identity` (Azure/aad-pod-identity@e4e7eab `pkg/nmi/server/server.go`).
  */
-export function findRoute(endpoints: EndpointTable, { segments }: RequestTarget): Route {
-  const [root = '', ...path] = segments;
-  const errorShape = path[0] === 'identity' ? 'identity' : 'instance';
-  const unknown: Route = { category: 'unknown', errorShape, rest: [] };
-  if (root.toLowerCase() !== 'metadata') return { ...unknown, errorShape: 'instance' };
-  for (let length = path.length; length > 0; length -= 1) {
-    const name = path.slice(0, length).join('/');
-    const endpoint = Object.hasOwn(endpoints, name) ? endpoints[name] : undefined;
-    const rest = path.slice(length);
-    if (endpoint !== undefined && (rest.length === 0 || endpoint.hasParts === true)) {
-      return { category: endpoint.category, errorShape: endpoint.errorShape, endpoint, rest };
+export function routerOf(endpoints: EndpointTable): Router {
+  return ({ segments }) => {
+    const [root = '', ...path] = segments;
+    if (root.toLowerCase() !== 'metadata') return unknownRoute('instance');
+    for (let length = path.length; length > 0; length -= 1) {
+      const name = path.slice(0, length).join('/');
+      const endpoint = Object.hasOwn(endpoints, name) ? endpoints[name] : undefined;
+      const rest = path.slice(length);
+      if (endpoint !== undefined && (rest.length === 0 || endpoint.hasParts === true)) {
+        const { category, errorShape } = endpoint;
+        return { category, errorShape, answer: request => answer(request, endpoint, rest) };
+      }
     }
-  }
-  return unknown;
+    return unknownRoute(path[0] === 'identity' ? 'identity' : 'instance');
+  };
 }
 
-/** Answers a request: the checks that all endpoints share, then the endpoint. */
-export async function answer(request: IncomingRequest, route: Route): Promise<Reply> {
+function unknownRoute(errorShape: ImdsErrorShape): Route {
+  return {
+    category: 'unknown',
+    errorShape,
+    answer: ({ headers }) => Promise.resolve(refuseHeaders(headers, errorShape) ?? notFound(errorShape)),
+  };
+}
+
+/** The checks that all endpoints share, then the endpoint. */
+async function answer(request: IncomingRequest, endpoint: Endpoint, rest: readonly string[]): Promise<Reply> {
   const { method, target, readBody } = request;
-  const { endpoint, rest } = route;
-  const headerRefusal = refuseHeaders(request.headers, route.errorShape);
-  if (headerRefusal !== undefined && endpoint?.takesAnyHeaders !== true) return headerRefusal;
-  if (endpoint === undefined) return notFound(route.errorShape);
+  const headerRefusal = refuseHeaders(request.headers, endpoint.errorShape);
+  if (headerRefusal !== undefined && endpoint.takesAnyHeaders !== true) return headerRefusal;
   if (!endpoint.methods.includes(method)) return methodNotAllowed(endpoint, method);
   if (target.hasDuplicateNames) return duplicateNames(endpoint.errorShape);
   const apiVersion = target.query.get('api-version');
@@ -58,7 +49,7 @@ export async function answer(request: IncomingRequest, route: Route): Promise<Re
   return endpoint.handle({ method, rest, query: target.query, apiVersion: apiVersion ?? '', readBody });
 }
 
-function refuseHeaders(headers: IncomingHttpHeaders, shape: ErrorShape): Reply | undefined {
+function refuseHeaders(headers: IncomingHttpHeaders, shape: ImdsErrorShape): Reply | undefined {
   // Documented is "true" in lower case; Microsoft's own samples and agents send "True".
   if (String(headers['metadata']).toLowerCase() !== 'true') {
     return shape === 'identity'
@@ -74,13 +65,13 @@ function refuseHeaders(headers: IncomingHttpHeaders, shape: ErrorShape): Reply |
   return undefined;
 }
 
-function notFound(shape: ErrorShape): Reply {
+function notFound(shape: ImdsErrorShape): Reply {
   return shape === 'identity'
     ? identityError(404, 'not_found', 'Not found')
     : instanceError(404, 'Not found');
 }
 
-function duplicateNames(shape: ErrorShape): Reply {
+function duplicateNames(shape: ImdsErrorShape): Reply {
   // As for X-Forwarded-For: documented without its text.
   return shape === 'identity'
     ? identityError(400, 'invalid_request', 'Duplicate query parameters are not allowed')

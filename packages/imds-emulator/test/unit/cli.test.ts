@@ -35,6 +35,7 @@ interface ServingLine {
   readonly msg: string;
   readonly listen: { port: number };
   readonly controlListen: { port: number };
+  readonly vmExtensionListen?: { port: number };
   readonly settings: Record<string, string>;
 }
 
@@ -67,6 +68,18 @@ describe('imds-emulator', () => {
     run.stop();
     assert.equal(await run.exitCode, 0);
     await assert.rejects(fetch(`http://127.0.0.1:${line.listen.port}/`), TypeError);
+  });
+
+  it('serves the VM extension where it is told to', async () => {
+    const run = start([], { ...ANY_PORTS, IMDS_EMULATOR_VM_EXTENSION_LISTEN: '127.0.0.1:0' });
+    const line = await servingLine(run);
+    const response = await fetch(`http://127.0.0.1:${line.vmExtensionListen?.port}/oauth2/token?resource=x`, {
+      headers: { Metadata: 'true' },
+    });
+    assert.equal(response.status, 200);
+    await response.text();
+    run.stop();
+    assert.equal(await run.exitCode, 0);
   });
 
   it('tells whether one is healthy', async () => {

@@ -96,8 +96,12 @@ export function hostPortSetting({ env, description, defaultValue }: Described<Ho
     defaultValue,
     expectation: 'host:port, such as "127.0.0.1:9180" or "[::1]:9180"',
     parse: parseHostPort,
-    format: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
+    format: formatHostPort,
   };
+}
+
+export function formatHostPort({ host, port }: HostPort): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 export function parseHostPort(text: string): HostPort | undefined {

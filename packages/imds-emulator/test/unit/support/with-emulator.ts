@@ -7,6 +7,7 @@ interface RunningEmulator {
   readonly emulator: Emulator;
   readonly address: HostPort;
   readonly control: HostPort;
+  readonly vmExtension: HostPort;
 }
 
 /** Runs a test with an emulator on loopback, which is gone afterwards. */
@@ -16,8 +17,12 @@ export async function withEmulator(
 ): Promise<void> {
   const emulator = createEmulator(options);
   try {
-    const addresses = await emulator.start({ listen: ANY_PORT, controlListen: ANY_PORT });
-    await test({ emulator, address: addresses.listen, control: addresses.controlListen! });
+    const { listen, controlListen, vmExtensionListen } = await emulator.start({
+      listen: ANY_PORT,
+      controlListen: ANY_PORT,
+      vmExtensionListen: ANY_PORT,
+    });
+    await test({ emulator, address: listen, control: controlListen!, vmExtension: vmExtensionListen! });
   } finally {
     await emulator.stop();
   }
