@@ -17,6 +17,8 @@ export interface EngineOptions {
   readonly liveRestore?: boolean;
   /** Data folder of a stopped engine, to begin with its images. */
   readonly preparedData?: string;
+  /** Whether the engine filters and translates with iptables; it does unless told otherwise. */
+  readonly iptables?: boolean;
 }
 
 /**
@@ -149,6 +151,7 @@ export class Engine {
       '--exec-opt',
       'native.cgroupdriver=cgroupfs',
       ...(this.#options.liveRestore === true ? ['--live-restore'] : []),
+      ...(this.#options.iptables === false ? ['--iptables=false'] : []),
     ];
   }
 

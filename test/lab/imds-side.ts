@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Daemon } from './daemon.ts';
 import { type TappedConnection } from './imds-host/byte-tap.ts';
 import { inNamespace } from './network.ts';
+import { mustRun, type Argv } from './run-command.ts';
 import { unixRequest, type UnixAnswer } from './unix-request.ts';
 
 const EMULATOR_PORT = 8080;
@@ -17,10 +18,12 @@ export interface Arrivals {
 
 /** The emulator at IMDS's own address, and what the tests can see and change of it. */
 export class ImdsSide {
+  readonly #namespace: string;
   readonly #socketPath: string;
   readonly #emulator: Daemon;
 
-  private constructor(socketPath: string, emulator: Daemon) {
+  private constructor(namespace: string, socketPath: string, emulator: Daemon) {
+    this.#namespace = namespace;
     this.#socketPath = socketPath;
     this.#emulator = emulator;
   }
@@ -48,7 +51,7 @@ export class ImdsSide {
       ),
       logFile: join(directory, 'imds-host.log'),
     });
-    const side = new ImdsSide(socketPath, emulator);
+    const side = new ImdsSide(namespace, socketPath, emulator);
     await host.untilReady(async () => (await side.arrivals()).connections.length === 0);
     await emulator.untilReady(async () => (await side.control('GET', '/healthz')).status === 200);
     return side;
@@ -62,6 +65,11 @@ export class ImdsSide {
 
   async forgetArrivals(): Promise<void> {
     await unixRequest({ socketPath: this.#socketPath, path: '/tap', method: 'DELETE' });
+  }
+
+  /** Runs a program in the network namespace of Azure's side, which has to succeed. */
+  async exec(argv: Argv): Promise<string> {
+    return await mustRun(inNamespace(this.#namespace, argv));
   }
 
   /** A request to the emulator's control port. */

@@ -14,6 +14,7 @@ export interface SimulatedVmOptions {
   /** Data folder of a stopped engine: the images that the VM's engine begins with. */
   readonly preparedData?: string;
   readonly liveRestore?: boolean;
+  readonly iptables?: boolean;
   /** Without the emulator, for what only needs an engine. */
   readonly imds?: boolean;
 }

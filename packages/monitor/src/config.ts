@@ -38,7 +38,7 @@ export const MONITOR_SETTINGS = {
   guard: choiceSetting({
     env: 'MSI_MONITOR_GUARD',
     description:
-      'Whether containers are kept from going to IMDS past the proxy: `audit` counts those that would be stopped.',
+      'Whether containers are kept from going to IMDS past the proxy: `audit` stops nobody, and counts and names those that would be stopped.',
     defaultValue: 'enforce',
     choices: ['enforce', 'audit', 'off'],
   }),

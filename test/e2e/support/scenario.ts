@@ -28,7 +28,7 @@ import { productEngineData } from './product-data.ts';
 
 export type Wiring = 'host' | 'nat';
 
-export interface ScenarioOptions extends Pick<SimulatedVmOptions, 'liveRestore'> {
+export interface ScenarioOptions extends Pick<SimulatedVmOptions, 'liveRestore' | 'iptables'> {
   /** Of every monitor that the scenario starts. */
   readonly wiring: Wiring;
 }

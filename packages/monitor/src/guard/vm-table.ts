@@ -30,6 +30,8 @@ export const STAND_IN_RULE = 'redirected requests at the stand-in';
 /** Requests that were sent to the proxy: known by where they first went. */
 const REDIRECTED = `ct status dnat ct original ip daddr ${IMDS_ADDRESS}`;
 
+const AZURE_ADDRESSES = `{ ${WIRESERVER_ADDRESS}, ${IMDS_ADDRESS} }`;
+
 /**
  * At once, since SDKs burn seconds on silence. A reset is for packets that no rule has translated: of one that went
  * through `dnat` it is lost when bridged frames pass these rules (`bridge-nf-call-iptables`, which Docker sets).
@@ -140,7 +142,8 @@ function redirectChains(bridge: string, { standIn, bystanders }: RedirectOptions
       comment: 'Sends requests of containers to the proxy; the proxy itself reaches IMDS',
       rules: [
         {
-          match: `iifname != ${bridge} ${notBystanders}ip daddr ${IMDS_ADDRESS}`,
+          // The proxy would answer a forged source, which is IMDS.
+          match: `iifname != ${bridge} ip saddr != ${AZURE_ADDRESSES} ${notBystanders}ip daddr ${IMDS_ADDRESS}`,
           verdict: `dnat ip addr . port to tcp dport map @${TARGET_MAP}`,
           comment: 'to the proxy',
         },
@@ -232,6 +235,8 @@ function guardChain(
       refuse('ip option lsrr exists', 'drop', 'loose source route'),
       refuse('ip option ssrr exists', 'drop', 'strict source route'),
       ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, toImds, proxyAddresses)),
+      // A refusal would go where the container wants one sent: to IMDS itself.
+      refuse(`ip saddr ${AZURE_ADDRESSES} ip daddr ${AZURE_ADDRESSES}`, 'drop', 'forged source'),
       // Rules of their own: a set that is full ends its rule, and must not take a verdict with it.
       countSource(toImds, 'who at IMDS'),
       countSource(toWireServer, 'who at WireServer'),

@@ -33,7 +33,7 @@ describe('The table of a VM', () => {
   it('redirects all containers but those that audit must not stop', () => {
     const audit = batch({ guard: 'audit', bystanders: ['172.17.0.3', '172.17.0.2', '172.17.0.3'] });
 
-    assert.match(audit, /iifname != "br-msi" ip saddr != @bystanders ip daddr 169\.254\.169\.254 dnat/);
+    assert.match(audit, /iifname != "br-msi" .* ip saddr != @bystanders ip daddr 169\.254\.169\.254 dnat/);
     assert.match(audit, /add element ip msi_proxy bystanders \{ 172\.17\.0\.3, 172\.17\.0\.2 \}/);
     assert.doesNotMatch(batch({}), /bystanders/);
   });
