@@ -252,7 +252,7 @@ describe('the budget of calls', () => {
       #driftMillis = 0;
 
       override monotonicMillis(): number {
-        this.#driftMillis += 0.37;
+        this.#driftMillis += 7;
         return super.monotonicMillis() + this.#driftMillis;
       }
     }
