@@ -66,7 +66,7 @@ const LONGEST_TIMER_MILLIS = 2 ** 31 - 1;
 
 /**
  * Gets tokens for many containers with few calls: what is valid is given again, what is being asked is not asked twice,
- * and what is used is renewed before it ends. See docs/adr/0010.
+ * and what is used is renewed before it ends. See docs/adr/0011.
  */
 export class TokenBroker {
   readonly #options: TokenBrokerOptions;
