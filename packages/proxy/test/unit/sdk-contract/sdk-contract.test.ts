@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { createEmulator, DEFAULT_VM, type Emulator } from '@msi-proxy/imds-emulator';
-import { DEFAULT_ENDPOINT_GROUPS, type Caller } from '@msi-proxy/shared';
+import { createEmulator, DEFAULT_VM, type Emulator, type Fault } from '@msi-proxy/imds-emulator';
+import { DEFAULT_ENDPOINT_GROUPS, type Caller, type Environment } from '@msi-proxy/shared';
 import { callerAt, grantOf, UNLABELLED } from '../support/callers.ts';
 import type { FakeMonitor } from '../support/fake-monitor.ts';
 import { open, readAll, requestText, sendAndLeave, type RawAnswer } from '../support/raw-client.ts';
@@ -10,7 +10,7 @@ import { METADATA_REQUESTS } from './metadata-requests.ts';
 import { PROBES } from './probes.ts';
 import type { Outcome } from './outcomes.ts';
 import { TOKEN_CLIENTS } from './token-requests.ts';
-import { TOKEN_PATH, VAULT } from './wire.ts';
+import { CLIENT_REQUEST_ID, head, HOST, METADATA, TOKEN_PATH, VAULT } from './wire.ts';
 
 // All of 127.0.0.0/8 is this machine's: one address for each kind of caller.
 const CLIENT = '127.0.0.2';
@@ -87,6 +87,12 @@ describe('the contract with SDKs', () => {
     await running.stop();
     await emulator.stop();
   });
+
+  /** Without a monitor. */
+  async function restart(environment: Environment): Promise<void> {
+    await running.stop();
+    running = await startProxy({ imdsPort, environment });
+  }
 
   function throughProxy(bytes: string, from = CLIENT): Promise<RawAnswer> {
     return sendAndLeave({ port: running.port, from }, bytes);
@@ -213,14 +219,69 @@ describe('the contract with SDKs', () => {
     }
 
     it('every client does what it does about a failure while nobody confirms callers', async () => {
-      await running.stop();
-      running = await startProxy({ imdsPort, environment: { MSI_PROXY_HOLD_MS: '0' } });
+      await restart({ MSI_PROXY_HOLD_MS: '0' });
       for (const { client, requests, read, whenUnavailable } of TOKEN_CLIENTS) {
         const answer = await throughProxy(requests[0]!.bytes);
         assert.equal(read(answer), whenUnavailable, client);
         assert.deepEqual([answer.status, assertJson(answer)['error']], [503, 'service_unavailable']);
         assert.equal(answer.headers['connection'], 'close', 'the next try may reach another proxy');
       }
+    });
+  });
+
+  describe('while IMDS fails: no client takes that for the absence of an identity', () => {
+    const failures: readonly (readonly [name: string, fault: Fault])[] = [
+      ...[404, 410, 429, 500, 503].map(
+        status => [`it answers ${status}`, { fault: 'status', status }] as const,
+      ),
+      ['what stands in for it answers with a page of HTML', { fault: 'front-door-page' }],
+      ['its answers end in the middle', { fault: 'truncate' }],
+      ['its connections are reset', { fault: 'reset', afterBytes: 0 }],
+      ['it does not answer', { fault: 'hang' }],
+    ];
+    for (const [name, fault] of failures) {
+      it(name, async () => {
+        await restart({ MSI_PROXY_UPSTREAM_TIMEOUT_MS: '100' });
+        monitor = await running.join(...CALLERS);
+        emulator.setFaults([fault]);
+        await Promise.all(
+          TOKEN_CLIENTS.map(async ({ client, requests, read, whenUnavailable }) => {
+            const answer = await throughProxy(requests[0]!.bytes);
+            assertJson(answer);
+            const outcome = read(answer);
+            assert.ok(outcome === 'again' || outcome === 'stop', `${client}: ${outcome}, ${answer.text}`);
+            if (answer.status === 503) assert.equal(outcome, whenUnavailable, client);
+          }),
+        );
+      });
+    }
+  });
+
+  describe("for the requests of MSAL.NET's protocol of credentials", () => {
+    const bytes = head(
+      'GET /metadata/identity/getplatformmetadata?cred-api-version=2.0 HTTP/1.1',
+      HOST,
+      METADATA,
+      CLIENT_REQUEST_ID,
+    );
+
+    it('404, which means that only the other protocol is here, to whom it is not granted', async () => {
+      for (const from of [CLIENT, UNLABELLED_CALLER]) {
+        const answer = await throughProxy(bytes, from);
+        assert.equal(answer.status, 404);
+        assert.equal(assertJson(answer)['error'], 'not_found');
+      }
+      assert.deepEqual(emulator.requests, []);
+    });
+
+    it("IMDS's own answer to whom it is granted", async () => {
+      await monitor.snapshot([callerAt(CLIENT, { grant: grantOf({ endpoints: ['credential'] }) })]);
+      const answer = await throughProxy(bytes);
+      assert.deepEqual(assertJson(answer), assertJson(await direct(bytes)));
+      assert.deepEqual(
+        emulator.requests.map(({ target }) => target.split('?')[0]),
+        Array.from({ length: 2 }, () => '/metadata/identity/getplatformmetadata'),
+      );
     });
   });
 
