@@ -1,13 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv4 } from 'node:net';
 import { READY_PATH, type Clock, type Logger, type Timer } from '@msi-proxy/shared';
-import {
-  badRequest,
-  errorShapeOf,
-  HttpServer,
-  jsonAnswer,
-  metadataHeaderMissing,
-} from '@msi-proxy/shared/http';
+import { badRequest, errorShapeOf, HttpServer, jsonAnswer, probeAnswer } from '@msi-proxy/shared/http';
 import type { VmRules } from '../guard/vm-rules.ts';
 import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import { HandOver } from './hand-over.ts';
@@ -118,7 +112,7 @@ export class StandIn {
     else if (!SENDABLE_TARGET.test(url)) {
       held.answer(badRequest(errorShapeOf(url), 'The request path is not in canonical form'));
     } else if (headers['metadata']?.toString().toLowerCase() !== 'true') {
-      held.answer(metadataHeaderMissing(errorShapeOf(url)));
+      held.answer(probeAnswer(url));
     } else if (!isHoldable(request) || !this.#hasRoomFor(address)) held.giveUp();
     else this.#accept(held);
   }

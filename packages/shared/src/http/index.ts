@@ -6,7 +6,6 @@ export {
   identityNotFound,
   internalError,
   jsonAnswer,
-  metadataHeaderMissing,
   methodNotAllowed,
   notFound,
   probeAnswer,

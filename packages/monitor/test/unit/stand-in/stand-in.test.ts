@@ -86,17 +86,23 @@ describe('the stand-in', () => {
     return { answer, client };
   }
 
-  for (const [path, body] of [
+  for (const [path, expected, body] of [
     [
       TOKEN_PATH,
+      400,
       /^\{"error":"invalid_request","error_description":"Required metadata header not specified"\}$/,
     ],
-    ['/metadata/instance', /^\{"error":"Bad request: \. Required metadata header not specified"\}$/],
+    [
+      '/metadata/identity/getplatformmetadata',
+      404,
+      /^\{"error":"not_found","error_description":"Not found"\}$/,
+    ],
+    ['/metadata/instance', 400, /^\{"error":"Bad request: \. Required metadata header not specified"\}$/],
   ] as const) {
     it(`answers a probe of ${path} at once, as IMDS does`, async () => {
       const { status, headers, body: text } = await ask(path, { port: endpoint.port, headers: [] });
 
-      assert.equal(status, 400);
+      assert.equal(status, expected);
       assert.match(text, body);
       assert.equal(headers['connection'], 'close');
       assert.match(headers['server'] ?? '', /IMDS/);
