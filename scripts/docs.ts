@@ -10,15 +10,16 @@ import { EMULATOR_SETTINGS } from '../packages/imds-emulator/src/config/settings
 import { MONITOR_SETTINGS } from '../packages/monitor/src/config.ts';
 import { PROXY_SETTINGS } from '../packages/proxy/src/config.ts';
 
-const NOTE = '<!-- Printed by `npm run docs` from tables in the code. Change the table, not this page. -->';
+const NOTE = noteOf('tables in the code');
 
+const root = new URL('../', import.meta.url);
 const pages: Record<string, string> = {
   'docs/errors.md': errorsPage(),
   'docs/settings.md': settingsPage(),
+  'docs/windows-assumptions.md': windowsAssumptionsPage(),
 };
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
-const root = new URL('../', import.meta.url);
 let stale = 0;
 for (const [path, text] of Object.entries(pages)) {
   const file = new URL(path, root);
@@ -30,6 +31,10 @@ for (const [path, text] of Object.entries(pages)) {
   }
 }
 process.exitCode = stale === 0 ? 0 : 1;
+
+function noteOf(source: string): string {
+  return `<!-- Printed by \`npm run docs\` from ${source}. Change that, not this page. -->`;
+}
 
 function errorsPage(): string {
   const rows = Object.entries(ERROR_CODES).map(
@@ -54,6 +59,35 @@ function settingsPage(): string {
     settingsMarkdown(MONITOR_SETTINGS),
     '## Emulator (`imds-emulator`)',
     settingsMarkdown(EMULATOR_SETTINGS),
+  ].join('\n\n');
+}
+
+interface WindowsCheck {
+  readonly id: string;
+  readonly assumption: string;
+  readonly expected: string;
+  readonly relied: boolean;
+}
+
+function windowsAssumptionsPage(): string {
+  const checks = JSON.parse(
+    readFileSync(new URL('scripts/verify-windows/checks.json', root), 'utf8'),
+  ) as WindowsCheck[];
+  const table = (wanted: readonly WindowsCheck[]) =>
+    [
+      '| Check | Assumption | Expected |',
+      '| --- | --- | --- |',
+      ...wanted.map(({ id, assumption, expected }) => `| \`${id}\` | ${assumption} | ${expected} |`),
+    ].join('\n');
+  return [
+    '# What is assumed of Windows',
+    noteOf('`scripts/verify-windows/checks.json`'),
+    'None of this has been seen on a real Windows host yet: it comes from documentation, from other projects and from the records of the experiment that this project began with. `scripts/verify-windows.ps1` checks all of it on an agent; see [windows.md](windows.md#verify-an-agent).',
+    '## The product relies on it',
+    table(checks.filter(({ relied }) => relied)),
+    '## The product has another way',
+    'What is seen here helps to choose the better way, or tells what cannot work.',
+    table(checks.filter(({ relied }) => !relied)),
   ].join('\n\n');
 }
 

@@ -1,9 +1,13 @@
 # The whole product on this agent, in front of the emulator. Dot-sourced by verify-windows.ps1.
 
-$TokenUri = "http://$ImdsAddress/metadata/identity/oauth2/token?api-version=2018-02-01&resource="
 $Vault = 'https%3A%2F%2Fvault.azure.net'
 $Storage = 'https%3A%2F%2Fstorage.azure.com'
 $EnginePipe = '\\.\pipe\docker_engine'
+
+function Get-TokenUri {
+    param([string] $HostName = $ImdsAddress, [string] $Resource)
+    "http://${HostName}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=$Resource"
+}
 
 function Start-Proxy {
     param([string] $Role, [string] $Emulator)
@@ -58,7 +62,7 @@ function Wait-Wired {
 
 function Test-Tokens {
     param([string[]] $Clients)
-    $statuses = @($Clients | ForEach-Object { Get-HttpStatus -Container $_ -Uri ($TokenUri + $Vault) })
+    $statuses = @($Clients | ForEach-Object { Get-HttpStatus -Container $_ -Uri (Get-TokenUri -Resource $Vault) })
     New-Observation -Holds (@($statuses | Where-Object { $_ -ne 200 }).Count -eq 0) -Seen "HTTP $($statuses -join ', ')"
 }
 
@@ -108,8 +112,16 @@ catch { $reason = $_.Exception; while ($reason.InnerException) { $reason = $reas
     }
     Test-Assumption 'client-token' { Test-Tokens $clients }
     Test-Assumption 'client-policy' {
-        $status = Get-HttpStatus -Container $clients[0] -Uri ($TokenUri + $Storage)
+        $status = Get-HttpStatus -Container $clients[0] -Uri (Get-TokenUri -Resource $Storage)
         New-Observation -Holds ($status -eq 403) -Seen "HTTP $status"
+    }
+    Test-Assumption 'authority-host' {
+        $status = Get-HttpStatus -Container $clients[0] -Uri (Get-TokenUri -HostName (Get-ContainerAddress $proxy) -Resource $Vault)
+        New-Observation -Holds ($status -eq 200) -Seen "HTTP $status"
+    }
+    Test-Assumption 'authority-host-name' {
+        $status = Get-HttpStatus -Container $clients[0] -Uri (Get-TokenUri -HostName $proxy -Resource $Vault)
+        New-Observation -Holds ($status -eq 200) -Seen "HTTP $status"
     }
     Test-Assumption 'client-startup' {
         $waiting = Start-Client -Role 'client3' -Image "msi-proxy/client:$Tag" -Command @('cmd.exe', '/c', 'echo the command ran')
