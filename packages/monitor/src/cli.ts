@@ -22,6 +22,8 @@ export interface CliOptions {
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly version: string;
+  /** As Node names it. */
+  readonly platform: string;
   readonly selfArgv: readonly [file: string, ...argv: string[]];
   /** Calls back at the first request to end; the second one ends the process at once. */
   readonly onStop: (stop: () => void) => void;
@@ -101,7 +103,13 @@ function usage(stderr: Writable, text: string): number {
 
 // Each command loads what it needs, so that `probe`, which is run for each wiring check, starts fast.
 
-async function runUntilStopped({ environment, version, selfArgv, onStop }: CliOptions): Promise<number> {
+async function runUntilStopped({
+  environment,
+  version,
+  platform,
+  selfArgv,
+  onStop,
+}: CliOptions): Promise<number> {
   const logger = createLogger({ component: 'monitor' });
   try {
     const settings = readSettings(MONITOR_SETTINGS, environment);
@@ -110,7 +118,7 @@ async function runUntilStopped({ environment, version, selfArgv, onStop }: CliOp
       onStop(() => resolve(undefined));
     });
     const { run } = await import('./run.ts');
-    const monitor = await run({ settings, environment, logger, version, selfArgv });
+    const monitor = await run({ settings, environment, logger, version, platform, selfArgv });
     await stopRequested;
     logger.info('Stopping; wiring and packet rules stay in place');
     await monitor.stop();
@@ -133,11 +141,15 @@ async function status({ environment, stdout }: CliOptions, asJson: boolean): Pro
   return EXIT_OK;
 }
 
-async function unwire({ environment, stdout }: CliOptions, container: string | undefined): Promise<number> {
+async function unwire(
+  { environment, stdout, platform }: CliOptions,
+  container: string | undefined,
+): Promise<number> {
   const { unwire: remove } = await import('./unwire.ts');
   const settings = readSettings(MONITOR_SETTINGS, environment);
   const succeeded = await remove({
     settings,
+    platform,
     ...(container !== undefined && { container }),
     print: line => stdout.write(`${line}\n`),
   });

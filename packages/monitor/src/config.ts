@@ -11,8 +11,8 @@ import { DEFAULT_DOCKER_HOST, DOCKER_HOST_GRAMMAR, parseDockerHost } from './doc
 
 export const SETTINGS_PREFIX = 'MSI_MONITOR_';
 
-/** Methods that this version can carry out; `attach` and `portproxy` are names of methods to come. */
-const AVAILABLE_WIRING = ['auto', 'host', 'nat'] as const;
+/** Methods that this version can carry out; `attach` is the name of one to come. */
+const AVAILABLE_WIRING = ['auto', 'host', 'nat', 'portproxy'] as const;
 
 /** As Docker's own rule for names of networks (daemon/names/names.go). */
 const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$/;
@@ -31,8 +31,7 @@ export const MONITOR_SETTINGS = {
     description:
       'How requests of containers are brought to the proxy: `auto` takes, for each container, the first method that suits it.',
     defaultValue: 'auto',
-    expectation:
-      'one of "auto", "host", "nat" ("attach" and "portproxy" are not available in this version on this platform)',
+    expectation: 'one of "auto", "host", "nat", "portproxy" ("attach" is not available in this version)',
     parse: text => AVAILABLE_WIRING.find(name => name === text.toLowerCase()),
   }),
   guard: choiceSetting({
@@ -55,12 +54,14 @@ export const MONITOR_SETTINGS = {
     max: 3_600,
     unit: 'seconds',
   }),
-  proxyNetwork: textSetting({
+  proxyNetwork: textSetting<string | undefined>({
     env: 'MSI_MONITOR_PROXY_NETWORK',
-    description: 'The bridge network that proxies are on. Made when it is absent.',
-    defaultValue: 'msi-proxy-net',
+    description:
+      'The network that proxies are on: a bridge network, on Windows a NAT network. Made when it is absent. When it is not set: `msi-proxy-net`, on Windows the engine’s own `nat`.',
+    defaultValue: undefined,
     expectation: 'a name of a Docker network',
     parse: text => (NETWORK_NAME.test(text) ? text : undefined),
+    format: name => name ?? '',
   }),
   proxySubnet: textSetting<string | undefined>({
     env: 'MSI_MONITOR_PROXY_SUBNET',
@@ -77,6 +78,13 @@ export const MONITOR_SETTINGS = {
     defaultValue: 9181,
     min: 0,
     max: 65_535,
+  }),
+  containerOs: choiceSetting({
+    env: 'MSI_MONITOR_CONTAINER_OS',
+    description:
+      'What clients are taken for: `auto` asks the engine. The other values are for tests, such as those with a simulated Windows container on a Linux engine; `windows` also leaves the packet rules of the VM alone.',
+    defaultValue: 'auto',
+    choices: ['auto', 'windows', 'linux'],
   }),
   unlabelledSharers: choiceSetting({
     env: 'MSI_MONITOR_UNLABELLED_SHARERS',

@@ -9,6 +9,7 @@ process.exitCode = await runCli({
   stdout: process.stdout,
   stderr: process.stderr,
   version: VERSION,
+  platform: process.platform,
   selfArgv: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
   onStop: stop => {
     let stopping = false;

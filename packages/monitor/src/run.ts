@@ -11,6 +11,7 @@ import {
 import { MONITOR_SETTINGS, SETTINGS_PREFIX, type MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
+import { createNoVmRules } from './guard/no-vm-rules.ts';
 import { watchProxy } from './proxies/proxy-watch.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { StandIn } from './stand-in/stand-in.ts';
@@ -20,6 +21,7 @@ import { monitorStatus } from './status/monitor-status.ts';
 import { createClientNamespaces } from './wiring/client-namespace.ts';
 import { createHostWiring } from './wiring/host.ts';
 import { createNatWiring } from './wiring/nat.ts';
+import { createPortproxyWiring } from './wiring/portproxy/portproxy.ts';
 import { createWiringSelector } from './wiring/select.ts';
 import type { WiringMethod } from './wiring/wiring-method.ts';
 
@@ -28,6 +30,8 @@ export interface RunOptions {
   readonly environment: Environment;
   readonly logger: Logger;
   readonly version: string;
+  /** As Node names it, of the machine that the monitor runs on. */
+  readonly platform: string;
   /** Starts this program again, for its `probe` command. */
   readonly selfArgv: readonly [file: string, ...argv: string[]];
 }
@@ -40,6 +44,12 @@ export interface RunningMonitor {
 /** API version of Docker Engine 25, from which on containers on internal networks only have no default route. */
 const INTERNAL_WITHOUT_ROUTE_API = 1.44;
 
+/** By driver. Every engine for Windows makes a network `nat`, on which containers are that name none. */
+const DEFAULT_PROXY_NETWORK = { bridge: 'msi-proxy-net', nat: 'nat' } as const;
+
+const NO_GUARD_REASON =
+  'Windows has no packet rules that tell its containers apart, so the label is no access control there: see docs/windows.md';
+
 /** Starts the monitor. Does not wait for Docker, which may come later. */
 export async function run(options: RunOptions): Promise<RunningMonitor> {
   const { settings, environment, logger, version } = options;
@@ -51,16 +61,22 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   }
 
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger });
-  const rules = createVmRules({ runner: localCommandRunner, logger });
+  const isWindows = options.platform === 'win32';
+  const proxyNetwork = settings.proxyNetwork ?? DEFAULT_PROXY_NETWORK[isWindows ? 'nat' : 'bridge'];
+  const hasRules = !isWindows && settings.containerOs !== 'windows';
+  const rules = hasRules
+    ? createVmRules({ runner: localCommandRunner, logger })
+    : createNoVmRules(NO_GUARD_REASON);
   const journal = new EventJournal(clock);
   const host = createHostWiring({
     rules,
-    proxyNetwork: settings.proxyNetwork,
+    proxyNetwork,
     internalNetworksAreRouted: () =>
       Number(reconciler.engineStatus.apiVersion ?? 0) < INTERNAL_WITHOUT_ROUTE_API,
   });
   const nat = createNat(options, engine);
-  const redirect = settings.wiring !== 'nat';
+  const portproxy = createPortproxyWiring({ engine, clock });
+  const redirect = hasRules && ['auto', 'host'].includes(settings.wiring);
   const standIn =
     redirect && settings.standInPort !== 0
       ? new StandIn({
@@ -73,7 +89,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const reconciler: Reconciler = new Reconciler({
     engine,
     rules,
-    selector: createWiringSelector({ methods: [host, nat], setting: settings.wiring }),
+    selector: createWiringSelector({ methods: [host, nat, portproxy], setting: settings.wiring }),
     clock,
     logger,
     random: Math.random,
@@ -82,10 +98,12 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     redirect,
     ...(standIn !== undefined && { standIn }),
     watchProxy,
-    proxyNetworkName: settings.proxyNetwork,
+    proxyNetworkName: proxyNetwork,
+    proxyNetworkDriver: isWindows ? 'nat' : 'bridge',
     ...(settings.proxySubnet !== undefined && { proxySubnet: settings.proxySubnet }),
     resyncMillis: settings.resyncSeconds * 1_000,
     unlabelledSharers: settings.unlabelledSharers,
+    containerOs: settings.containerOs,
     version,
   });
   const status = createStatusServer({

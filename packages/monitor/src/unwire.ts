@@ -1,4 +1,4 @@
-import { localCommandRunner, messageOf, silentLogger } from '@msi-proxy/shared';
+import { localCommandRunner, messageOf, silentLogger, systemClock } from '@msi-proxy/shared';
 import type { MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
@@ -6,11 +6,14 @@ import { desiredState } from './reconcile/desired-state.ts';
 import { Inventory } from './reconcile/inventory.ts';
 import { createClientNamespaces } from './wiring/client-namespace.ts';
 import { createNatWiring } from './wiring/nat.ts';
+import { createPortproxyWiring } from './wiring/portproxy/portproxy.ts';
 
 export interface UnwireOptions {
   readonly settings: MonitorSettings;
   /** Name or id of one container; everything when it is left out. */
   readonly container?: string;
+  /** As Node names it, of the machine that the monitor runs on. */
+  readonly platform: string;
   readonly print: (line: string) => void;
 }
 
@@ -20,10 +23,10 @@ export interface UnwireOptions {
  *
  * @returns whether all of it could be done
  */
-export async function unwire({ settings, container, print }: UnwireOptions): Promise<boolean> {
+export async function unwire({ settings, container, platform, print }: UnwireOptions): Promise<boolean> {
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger: silentLogger });
   let succeeded = await unwireClients(engine, settings, container, print);
-  if (container !== undefined) return succeeded;
+  if (container !== undefined || platform === 'win32' || settings.containerOs === 'windows') return succeeded;
   try {
     await createVmRules({ runner: localCommandRunner, logger: silentLogger }).remove();
     print('Removed the packet rules of the VM: the way to IMDS is open to all containers');
@@ -48,7 +51,10 @@ async function unwireClients(
     return false;
   }
   const namespaces = createClientNamespaces({ runner: localCommandRunner });
-  const nat = createNatWiring({ namespaces, probeArgv: ['false'], logger: silentLogger });
+  const methods = [
+    createNatWiring({ namespaces, probeArgv: ['false'], logger: silentLogger }),
+    createPortproxyWiring({ engine, clock: systemClock }),
+  ];
   const { clients } = desiredState(inventory.snapshot, settings);
   const matching = clients.filter(
     ({ container }) => wanted === undefined || container.name === wanted || container.id.startsWith(wanted),
@@ -59,9 +65,11 @@ async function unwireClients(
   }
   let succeeded = true;
   for (const { container, plan } of matching) {
-    if (plan.kind !== 'wire' || !nat.suits(plan.namespace).suitable) continue;
+    if (plan.kind !== 'wire') continue;
+    const method = methods.find(each => each.suits(plan.namespace).suitable);
+    if (method === undefined) continue;
     try {
-      await nat.remove(plan.namespace);
+      await method.remove(plan.namespace);
       print(`Removed the wiring inside ${container.name} (${container.id.slice(0, 12)})`);
     } catch (error) {
       print(`${container.name} (${container.id.slice(0, 12)}): ${messageOf(error)}`);

@@ -13,6 +13,7 @@ import type {
   EngineVersion,
   EventOptions,
   ExecOptions,
+  ExecOutput,
   ExecResult,
   ExecStream,
   NetworkDetails,
@@ -21,7 +22,7 @@ import type {
 } from './engine-client.ts';
 import { engineError, engineUnresponsive, statusOf } from './engine-errors.ts';
 import { EventLines } from './event-lines.ts';
-import { createExecStream, readOutput } from './exec-stream.ts';
+import { createExecOutput, createExecStream, readOutput } from './exec-stream.ts';
 import { readContainer, readContainerList, readNetwork } from './read-answers.ts';
 import { arrayOf, numberOf, recordOf, stringOf } from './reading.ts';
 
@@ -42,6 +43,7 @@ export interface EngineClientOptions {
 const DEFAULT_TIMEOUTS: EngineTimeouts = { callMillis: 15_000, execMillis: 60_000 };
 const PING_TIMEOUT_MILLIS = 5_000;
 const EXIT_CODE_POLL_MILLIS = 50;
+const END_POLL_MILLIS = 2_000;
 
 // The engine drops events for slow readers, and health checks alone make three a run: ask only for what is acted on.
 const EVENT_FILTERS: Docker.GetEventsOptions['filters'] = {
@@ -107,6 +109,11 @@ class DockerodeClient implements EngineClient {
     await this.#limited('ping', undefined, docker => docker.ping(), timeoutMillis);
   }
 
+  async defaultIsolation(): Promise<string> {
+    const answer: unknown = await this.#call('info', docker => docker.info());
+    return stringOf(recordOf(answer)['Isolation']);
+  }
+
   async listContainers(): Promise<ContainerSummary[]> {
     return readContainerList(await this.#call('list containers', docker => docker.listContainers()));
   }
@@ -162,26 +169,33 @@ class DockerodeClient implements EngineClient {
     argv: readonly string[],
     options: ExecOptions = {},
   ): Promise<ExecStream> {
-    const { stream } = await this.#startExec(containerId, argv, options);
-    return stream;
+    const execId = await this.#createExec(containerId, argv, options, { hasStdin: true });
+    return createExecStream(
+      await this.#call('start exec', docker =>
+        docker.getExec(execId).start({ hijack: true, stdin: true, Tty: false }),
+      ),
+    );
   }
 
   async runExec(
     containerId: string,
     argv: readonly string[],
-    { stdin = '', timeoutMillis = this.#timeouts.execMillis, ...options }: RunExecOptions = {},
+    { stdin, timeoutMillis = this.#timeouts.execMillis, ...options }: RunExecOptions = {},
   ): Promise<ExecResult> {
-    const { execId, stream } = await this.#startExec(containerId, argv, options);
-    stream.stdin.end(stdin);
+    const execId = await this.#createExec(containerId, argv, options, { hasStdin: stdin !== undefined });
+    const output = await this.#startExec(execId, stdin);
+    const settled = new AbortController();
+    void this.#cutAfterEnd(execId, output, settled.signal);
     try {
       const [stdout, stderr] = await within(
         timeoutMillis,
         () => engineUnresponsive(this.host, `exec ${printable(argv[0] ?? '')}`, timeoutMillis),
-        Promise.all([readOutput(stream.stdout), readOutput(stream.stderr), stream.closed]),
+        Promise.all([readOutput(output.stdout), readOutput(output.stderr), output.closed]),
       );
       return { exitCode: await this.#exitCode(execId), stdout, stderr };
     } finally {
-      stream.destroy();
+      settled.abort();
+      output.destroy();
     }
   }
 
@@ -212,39 +226,75 @@ class DockerodeClient implements EngineClient {
     return { version, apiVersion: negotiateApiVersion(version, offered, this.host) };
   }
 
-  async #startExec(
+  async #createExec(
     containerId: string,
     argv: readonly string[],
     { user }: ExecOptions,
-  ): Promise<{ execId: string; stream: ExecStream }> {
+    { hasStdin }: { readonly hasStdin: boolean },
+  ): Promise<string> {
     const created: unknown = await this.#call('create exec', docker =>
       docker.getContainer(encodeURIComponent(containerId)).exec({
         Cmd: [...argv],
-        AttachStdin: true,
+        AttachStdin: hasStdin,
         AttachStdout: true,
         AttachStderr: true,
         Tty: false,
         ...(user !== undefined && { User: user }),
       }),
     );
-    const execId = stringOf(recordOf(created)['id']);
+    return stringOf(recordOf(created)['id']);
+  }
+
+  /**
+   * Without input, as an ordinary request: libuv closes a named pipe of Windows as a whole, 50 ms after one end of it
+   * (deps/uv/src/win/pipe.c, `eof_timeout`), so that the output of a command whose input ended would be lost there.
+   */
+  async #startExec(execId: string, stdin: string | undefined): Promise<ExecOutput> {
+    if (stdin === undefined) {
+      const answer = this.#call('start exec', docker =>
+        docker.getExec(execId).start({ hijack: false, stdin: false, Tty: false }),
+      );
+      return createExecOutput(await answer);
+    }
     const connection = await this.#call('start exec', docker =>
       docker.getExec(execId).start({ hijack: true, stdin: true, Tty: false }),
     );
-    return { execId, stream: createExecStream(connection) };
+    connection.end(stdin);
+    return createExecOutput(connection);
+  }
+
+  /** The end of the output does not always come through a named pipe of Windows (apocas/docker-modem#83). */
+  async #cutAfterEnd(execId: string, output: ExecOutput, settled: AbortSignal): Promise<void> {
+    const look = async () => {
+      await delay(END_POLL_MILLIS, undefined, { signal: settled, ref: false });
+      return await this.#inspectExec(execId).catch(() => ({ running: true }));
+    };
+    try {
+      while ((await look()).running);
+      // What came before the end is read by the next look.
+      await look();
+      output.destroy();
+    } catch {
+      // Settled by itself, which is the rule.
+    }
   }
 
   /** The stream can be over a moment before the engine has noted how the command ended. */
   async #exitCode(execId: string): Promise<number> {
     const deadlineMillis = performance.now() + this.#timeouts.callMillis;
     for (;;) {
-      const answer: unknown = await this.#call('inspect exec', docker => docker.getExec(execId).inspect());
-      const exec = recordOf(answer);
-      if (exec['Running'] !== true) return numberOf(exec['ExitCode']);
+      const { running, exitCode } = await this.#inspectExec(execId);
+      if (!running) return exitCode;
       if (performance.now() >= deadlineMillis)
         throw engineUnresponsive(this.host, 'inspect exec', this.#timeouts.callMillis);
       await delay(EXIT_CODE_POLL_MILLIS);
     }
+  }
+
+  async #inspectExec(execId: string): Promise<{ readonly running: boolean; readonly exitCode: number }> {
+    const answer: unknown = await this.#call('inspect exec', docker => docker.getExec(execId).inspect());
+    const exec = recordOf(answer);
+    return { running: exec['Running'] === true, exitCode: numberOf(exec['ExitCode']) };
   }
 
   // The engine answers "already there" with 403, as other refusals too: the state decides, not the text.

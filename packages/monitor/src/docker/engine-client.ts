@@ -39,6 +39,8 @@ export interface ContainerDetails {
   /** File of the network namespace, as the engine sees it; empty when there is none. */
   readonly sandboxKey: string;
   readonly networks: readonly ContainerNetwork[];
+  /** On Windows `process`, `hyperv` or, for what the engine is set to, `default`; else empty. */
+  readonly isolation: string;
 }
 
 export interface NetworkDetails {
@@ -94,8 +96,11 @@ export interface ExecOptions {
  * A command that runs in a container, with its standard streams apart. Both outputs must be read: they come over one
  * connection, and what is not read of one holds up the other.
  */
-export interface ExecStream {
+export interface ExecStream extends ExecOutput {
   readonly stdin: Writable;
+}
+
+export interface ExecOutput {
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** Fulfilled when the stream is over, for whatever reason; never rejected. */
@@ -105,7 +110,7 @@ export interface ExecStream {
 }
 
 export interface RunExecOptions extends ExecOptions {
-  /** Written to the command's standard input, which then ends; empty when left out. */
+  /** Written to the command's standard input, which then ends; the command has none when it is left out. */
   readonly stdin?: string;
   /** For the command as a whole, after which it is `MSI_ENGINE_UNRESPONSIVE`; 60 seconds when left out. */
   readonly timeoutMillis?: number;
@@ -130,6 +135,8 @@ export interface EngineClient {
   version(): Promise<EngineVersion>;
   /** Whether the engine answers within the time; 5 seconds when left out. */
   ping(timeoutMillis?: number): Promise<void>;
+  /** What Windows containers get that name no isolation: `process` or `hyperv`; empty on engines for Linux. */
+  defaultIsolation(): Promise<string>;
   /** Containers that run, also those that are paused or restarting. */
   listContainers(): Promise<ContainerSummary[]>;
   /** `undefined` when there is no such container. */

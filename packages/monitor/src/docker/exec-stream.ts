@@ -1,17 +1,22 @@
 import { PassThrough, Writable, type Duplex, type Readable } from 'node:stream';
 import { MsiProxyError } from '@msi-proxy/shared';
-import type { ExecStream } from './engine-client.ts';
+import type { ExecOutput, ExecStream } from './engine-client.ts';
 
 const HEADER_BYTES = 8;
 const STDERR = 2;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
+/** As {@link createExecOutput}, for a connection that carries the command's standard input too. */
+export function createExecStream(connection: Duplex): ExecStream {
+  return { ...createExecOutput(connection), stdin: connection };
+}
+
 /**
- * Takes a hijacked connection apart into the command's streams. Without a terminal the engine puts 8 bytes before each
+ * Takes what the engine sends apart into the command's outputs. Without a terminal the engine puts 8 bytes before each
  * piece of output: the stream's number, three zeros, and the length as big-endian 32 bits (Docker Engine API,
  * "Attach to a container: stream format").
  */
-export function createExecStream(connection: Duplex): ExecStream {
+export function createExecOutput(connection: Readable): ExecOutput {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const demultiplexer = createDemultiplexer(stdout, stderr);
@@ -31,7 +36,6 @@ export function createExecStream(connection: Duplex): ExecStream {
   });
   connection.pipe(demultiplexer);
   return {
-    stdin: connection,
     stdout,
     stderr,
     closed,

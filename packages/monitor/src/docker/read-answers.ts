@@ -45,6 +45,7 @@ export function readContainer(answer: unknown): ContainerDetails {
     networks: Object.entries(recordOf(settings['Networks'])).map(([name, network]) =>
       readContainerNetwork(name, network),
     ),
+    isolation: stringOf(hostConfig['Isolation']),
   };
 }
 

@@ -43,6 +43,9 @@ export type StoppedPackets = ReadonlyMap<string, number>;
 
 /** The packet rules in the VM's own network namespace: the redirect of `host` and the guard, in one ruleset. */
 export interface VmRules {
+  /** Why there are none and can be none here; absent where there are. */
+  readonly unavailable?: string;
+
   /** The proxy that requests are sent to, as last ensured or switched; undefined when there is none. */
   readonly target: VmRulesWanted['target'];
 

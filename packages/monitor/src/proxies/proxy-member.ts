@@ -34,7 +34,12 @@ export interface ProxyMemberOptions {
   readonly onChange: () => void;
 }
 
-const CONTROL_ARGV = ['msi-proxy', 'control'];
+/** As whom and how the proxy's own program is started in its container. */
+const CONTROL = {
+  linux: { user: '0', argv: ['msi-proxy', 'control'] },
+  // The command is a .cmd file there, which only the command interpreter starts.
+  windows: { user: 'ContainerAdministrator', argv: ['cmd', '/d', '/s', '/c', 'msi-proxy control'] },
+} as const;
 // A proxy that has just started opens its socket within a tenth of a second.
 const REOPEN_BACKOFF = { minMillis: 100, maxMillis: 5_000 };
 
@@ -160,7 +165,8 @@ export class ProxyMember implements Candidate {
   async #follow(): Promise<boolean> {
     const { engine, clock, logger, publisher, monitorVersion, confirm } = this.#options;
     await this.#joinNetwork();
-    const stream = await engine.openExec(this.containerId, CONTROL_ARGV, { user: '0' });
+    const { argv, user } = CONTROL[this.#container.platform];
+    const stream = await engine.openExec(this.containerId, argv, { user });
     const sessionId = randomUUID();
     const onChange = () => this.#sessionChanged(session);
     const session: ProxySession = new ProxySession({

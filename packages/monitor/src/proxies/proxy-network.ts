@@ -7,7 +7,11 @@ export interface ProxyNetworkOptions {
   readonly name: string;
   /** For a network that is made here; the engine chooses when it is left out. */
   readonly subnet?: string;
+  /** For a network that is made here: `nat` is what engines for Windows have in place of `bridge`. */
+  readonly driver: ProxyNetworkDriver;
 }
+
+export type ProxyNetworkDriver = (typeof DRIVERS)[number];
 
 export interface ProxyNetwork {
   readonly name: string;
@@ -18,6 +22,7 @@ export interface ProxyNetwork {
 // Interface names end after 15 characters; a fixed one can be told in rules and documentation.
 const BRIDGE_NAME = 'msi-proxy0';
 const BRIDGE_NAME_OPTION = 'com.docker.network.bridge.name';
+const DRIVERS = ['bridge', 'nat'] as const;
 const ID_LENGTH_IN_BRIDGE_NAME = 12;
 
 /**
@@ -30,13 +35,14 @@ export async function ensureProxyNetwork({
   engine,
   name,
   subnet,
+  driver,
 }: ProxyNetworkOptions): Promise<ProxyNetwork> {
   const existing = await engine.inspectNetwork(name);
   if (existing !== undefined) return readProxyNetwork(existing);
   await engine.createNetwork({
     name,
-    driver: 'bridge',
-    options: { [BRIDGE_NAME_OPTION]: BRIDGE_NAME },
+    driver,
+    options: driver === 'bridge' ? { [BRIDGE_NAME_OPTION]: BRIDGE_NAME } : {},
     labels: {},
     ...(subnet !== undefined && { subnet }),
   });
@@ -47,11 +53,11 @@ export async function ensureProxyNetwork({
 }
 
 function readProxyNetwork({ id, name, driver, internal, options, gateway }: NetworkDetails): ProxyNetwork {
-  if (driver !== 'bridge' || internal || gateway === undefined) {
+  if (!DRIVERS.some(known => known === driver) || internal || gateway === undefined) {
     const found = `driver "${driver}"${internal ? ', internal' : ''}${gateway === undefined ? ', without a gateway' : ''}`;
     throw new MsiProxyError(
       'MSI_WIRING_NOT_APPLICABLE',
-      `The network "${name}" cannot be the proxies' network: it has ${found}; expected a bridge network that is not internal`,
+      `The network "${name}" cannot be the proxies' network: it has ${found}; expected a bridge network that is not internal (a NAT network on Windows)`,
     );
   }
   const interfaceName = options[BRIDGE_NAME_OPTION] ?? `br-${id.slice(0, ID_LENGTH_IN_BRIDGE_NAME)}`;

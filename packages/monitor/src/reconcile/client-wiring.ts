@@ -105,8 +105,14 @@ export class ClientWiring {
     if (this.#records.get(key)?.state !== 'wired')
       this.#record(key, { state: 'pending', method: method.name });
     await this.#options.policyKnown(serving);
-    const target = method.name === 'nat' ? await this.#shareNetwork(serving, client) : serving.target;
-    await this.#applyAndVerify(key, client, method, target);
+    const target = method.name === 'host' ? serving.target : await this.#shareNetwork(serving, client);
+    try {
+      await this.#applyAndVerify(key, client, method, target);
+    } catch (error) {
+      // What the container itself lacks is looked at again at the next resync, not before.
+      if (codeOf(error) !== 'MSI_WIRING_NOT_APPLICABLE') throw error;
+      this.#noteProblem(key, client, error, 'refused');
+    }
   }
 
   async #applyAndVerify(
@@ -116,7 +122,7 @@ export class ClientWiring {
     target: ProxyTarget,
   ): Promise<void> {
     const result = await method.apply(client, target);
-    await method.verify(client, target);
+    if (method.appliesVerified !== true) await method.verify(client, target);
     if (result === 'repaired') {
       this.#options.logger.warn('Wiring had changed and was mended', {
         containerId: client.containerId,
@@ -158,15 +164,20 @@ export class ClientWiring {
     const client = this.#wanted.get(key);
     // The event that says why a namespace is gone is on its way.
     if (client === undefined || codeOf(error) === 'MSI_NAMESPACE_GONE') return;
+    this.#noteProblem(key, client, error, 'failed');
+  }
+
+  #noteProblem(key: string, client: WirableClient, error: unknown, state: 'failed' | 'refused'): void {
     const before = this.#records.get(key);
     const reason = messageOf(error);
-    if (before?.state !== 'failed' || before.reason !== reason) {
+    if (before?.state !== state || before.reason !== reason) {
       this.#options.logger.warn('A client could not be wired; it is tried again', {
         err: error,
         containerId: client.containerId,
       });
     }
-    this.#record(key, { state: 'failed', reason });
+    // Part of the wiring may be there: by which method is needed to remove it.
+    this.#record(key, { state, reason, ...(before?.method && { method: before.method }) });
   }
 
   #forget(key: string, client: WirableClient, clients: readonly DesiredClient[]): void {
@@ -175,9 +186,9 @@ export class ClientWiring {
     this.#records.delete(key);
     // The container still runs but is refused now: somebody who has no label joined its namespace.
     const stillRuns = clients.some(({ container }) => container.id === client.containerId);
-    if (wasWiredBy !== 'nat' || !stillRuns) return;
+    if (wasWiredBy === undefined || !stillRuns) return;
     const choice = this.#options.selector.select(client);
-    if (choice.kind !== 'method') return;
+    if (choice.kind !== 'method' || choice.method.name !== wasWiredBy) return;
     choice.method.remove(client).catch((err: unknown) => {
       this.#options.logger.warn('The wiring of a client could not be removed', {
         err,

@@ -21,11 +21,15 @@ export interface EngineSnapshot {
   readonly networks: readonly NetworkDetails[];
   /** Addresses on `docker_gwbridge` by container id: overlay tasks leave by it, and their own inspect does not list it. */
   readonly gatewayAddresses: ReadonlyMap<string, string>;
+  /** Isolation of Windows containers that name none; empty where there are no Windows containers. */
+  readonly defaultIsolation: string;
 }
 
 export interface DesiredStateOptions {
   /** What an unlabelled container does that shares the network namespace of a labelled one. */
   readonly unlabelledSharers: 'refuse' | 'ignore';
+  /** `auto`: as the engine tells for each container. */
+  readonly containerOs: 'auto' | 'windows' | 'linux';
 }
 
 /** A labelled container, and what should become of it. */
@@ -71,7 +75,7 @@ export function desiredState(snapshot: EngineSnapshot, options: DesiredStateOpti
     const grant = grantOf(group, addresses, options);
     if (grant !== 'not-a-caller') claimAddresses(callers, group.owner, addresses, grant);
     for (const container of group.members.filter(isClient)) {
-      const plan = planOf(group.owner, grant, networks);
+      const plan = planOf(group.owner, grant, client => wirableClient(client, networks, snapshot, options));
       clients.push({ container, addresses, plan });
     }
   }
@@ -198,25 +202,30 @@ function refuseContestedNamespaces(callers: Map<string, Caller>, clients: readon
 function planOf(
   owner: ContainerDetails,
   grant: Grant | 'not-a-caller',
-  networks: ReadonlyMap<string, NetworkDetails>,
+  toWirable: (owner: ContainerDetails) => WirableClient,
 ): DesiredClient['plan'] {
   if (grant === 'not-a-caller' || grant.kind === 'unlabelled')
     return { kind: 'refuse', reason: 'it has no label' };
   if (grant.kind === 'refused') return { kind: 'refuse', reason: grant.reason };
-  return { kind: 'wire', policy: grant.policy, namespace: wirableClient(owner, networks) };
+  return { kind: 'wire', policy: grant.policy, namespace: toWirable(owner) };
 }
 
 function wirableClient(
   owner: ContainerDetails,
   networks: ReadonlyMap<string, NetworkDetails>,
+  { defaultIsolation }: EngineSnapshot,
+  { containerOs }: DesiredStateOptions,
 ): WirableClient {
+  const namesIsolation = owner.isolation !== '' && owner.isolation !== 'default';
   return {
     containerId: owner.id,
     name: owner.name,
     startedAt: owner.startedAt,
     pid: owner.pid,
     sandboxKey: owner.sandboxKey,
-    platform: owner.platform,
+    platform: containerOs === 'auto' ? owner.platform : containerOs,
+    isolation: namesIsolation ? owner.isolation : defaultIsolation,
+    paused: owner.state === 'paused',
     networks: owner.networks.map(({ name, networkId, address }): ClientNetwork => {
       const network = networks.get(networkId);
       return { name, address, driver: network?.driver ?? 'unknown', internal: network?.internal ?? false };

@@ -17,6 +17,7 @@ export class Inventory {
   readonly #reads = new Map<string, Promise<ContainerDetails | undefined>>();
   #networks: readonly NetworkDetails[] = [];
   #gatewayAddresses: ReadonlyMap<string, string> = new Map();
+  #defaultIsolation = '';
 
   constructor(engine: EngineClient) {
     this.#engine = engine;
@@ -27,6 +28,7 @@ export class Inventory {
       containers: [...this.#containers.values()],
       networks: this.#networks,
       gatewayAddresses: this.#gatewayAddresses,
+      defaultIsolation: this.#defaultIsolation,
     };
   }
 
@@ -63,6 +65,9 @@ export class Inventory {
     if (container === undefined || !RUNNING.includes(container.state)) {
       this.#containers.delete(id);
       return undefined;
+    }
+    if (container.platform === 'windows' && this.#defaultIsolation === '') {
+      this.#defaultIsolation = await this.#engine.defaultIsolation();
     }
     this.#containers.set(container.id, container);
     const known = new Set(this.#networks.map(network => network.id));

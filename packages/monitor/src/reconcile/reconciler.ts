@@ -13,7 +13,7 @@ import type { EngineClient, EngineEvent } from '../docker/index.ts';
 import type { VmRules } from '../guard/vm-rules.ts';
 import { ProxyManager } from '../proxies/proxy-manager.ts';
 import type { ProxyMember } from '../proxies/proxy-member.ts';
-import { ensureProxyNetwork, type ProxyNetwork } from '../proxies/proxy-network.ts';
+import { ensureProxyNetwork, type ProxyNetwork, type ProxyNetworkDriver } from '../proxies/proxy-network.ts';
 import type { WatchProxy } from '../proxies/proxy-watch.ts';
 import type { StandIn } from '../stand-in/stand-in.ts';
 import type { EventJournal } from '../status/event-journal.ts';
@@ -41,6 +41,7 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   /** Serves clients while no proxy does; absent where nothing redirects to it. */
   readonly standIn?: Pick<StandIn, 'listen' | 'setProxy' | 'stop'>;
   readonly proxyNetworkName: string;
+  readonly proxyNetworkDriver: ProxyNetworkDriver;
   readonly proxySubnet?: string;
   readonly resyncMillis: number;
   readonly version: string;
@@ -221,10 +222,11 @@ export class Reconciler {
   }
 
   async #readAll(): Promise<void> {
-    const { engine, proxyNetworkName, proxySubnet, clock } = this.#options;
+    const { engine, proxyNetworkName, proxyNetworkDriver, proxySubnet, clock } = this.#options;
     this.#network = await ensureProxyNetwork({
       engine,
       name: proxyNetworkName,
+      driver: proxyNetworkDriver,
       ...(proxySubnet !== undefined && { subnet: proxySubnet }),
     });
     await this.#listenAsStandIn(this.#network);

@@ -69,6 +69,8 @@ export class RuleKeeper {
       ...(this.#lastRepair !== undefined && { lastRepair: this.#lastRepair }),
       stopped: this.#stopped.list,
     };
+    const { unavailable } = this.#options.rules;
+    if (unavailable !== undefined) return { mode, state: 'unavailable', reason: unavailable, ...counts };
     if (this.#problem !== undefined) return { mode, state: 'not-in-place', reason: this.#problem, ...counts };
     return { mode, state: mode === 'off' ? 'off' : 'in-place', ...counts };
   }

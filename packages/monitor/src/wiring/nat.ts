@@ -8,7 +8,7 @@ import type { ClientNamespace, ClientNamespaces } from './client-namespace.ts';
 import { ensureImdsRoute, hasImdsRoute, removeImdsRoute } from './client-route.ts';
 import { CLIENT_TABLE, clientTable } from './client-table.ts';
 import { parseProbeOutcome, PROBE_TIMEOUT_MILLIS } from './probe.ts';
-import type { ProxyEndpoint } from './proxy-endpoint.ts';
+import { endpointFor } from './proxy-endpoint.ts';
 import type { ApplyResult, ProxyTarget, Suitability, WirableClient, WiringMethod } from './wiring-method.ts';
 
 export interface NatWiringDependencies {
@@ -114,13 +114,6 @@ class NatWiring implements WiringMethod {
   #loggerOf({ containerId }: WirableClient): Logger {
     return this.#logger.child({ containerId });
   }
-}
-
-/** The proxy's address on a network that the client is on too; Docker keeps other networks apart. */
-function endpointFor({ networks }: WirableClient, target: ProxyTarget): ProxyEndpoint {
-  const shared = networks.find(({ name }) => Object.hasOwn(target.addressesByNetwork, name));
-  const address = shared === undefined ? target.address : target.addressesByNetwork[shared.name]!;
-  return { address, port: target.port };
 }
 
 function notEffective({ name }: WirableClient, reason: string): MsiProxyError {

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net';
 import { MsiProxyError } from '@msi-proxy/shared';
-import type { ProxyTarget } from './wiring-method.ts';
+import type { ProxyTarget, WirableClient } from './wiring-method.ts';
 
 export type ProxyEndpoint = Pick<ProxyTarget, 'address' | 'port'>;
 
@@ -19,6 +19,13 @@ export function checkedEndpoint({ address, port }: ProxyEndpoint): ProxyEndpoint
 export function checkedAddress(address: string): string {
   if (isIPv4(address)) return address;
   throw unreachable(address);
+}
+
+/** The proxy's address on a network that the client is on too; Docker keeps other networks apart. */
+export function endpointFor({ networks }: WirableClient, target: ProxyTarget): ProxyEndpoint {
+  const shared = networks.find(({ name }) => Object.hasOwn(target.addressesByNetwork, name));
+  const address = shared === undefined ? target.address : target.addressesByNetwork[shared.name]!;
+  return { address, port: target.port };
 }
 
 function unreachable(where: string): MsiProxyError {

@@ -30,8 +30,10 @@ export interface WirableClient {
   /** Path of the namespace file, as the engine names it. May be empty. */
   readonly sandboxKey: string;
   readonly networks: readonly ClientNetwork[];
-  /** `linux` or `windows`. */
-  readonly platform: string;
+  readonly platform: 'linux' | 'windows';
+  /** On Windows, `process` or `hyperv`, where the engine tells it; else empty. */
+  readonly isolation: string;
+  readonly paused: boolean;
 }
 
 export type Suitability = { readonly suitable: true } | { readonly suitable: false; readonly reason: string };
@@ -42,6 +44,9 @@ export type Suitability = { readonly suitable: true } | { readonly suitable: fal
  */
 export interface WiringMethod {
   readonly name: WiringMethodName;
+
+  /** Set where reading back is slow: {@link apply} has verified what it returns, and {@link verify} need not follow. */
+  readonly appliesVerified?: true;
 
   /** Whether this method can serve the client at all; the reason is shown to the operator. Reads nothing. */
   suits(client: WirableClient): Suitability;

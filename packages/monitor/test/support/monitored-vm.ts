@@ -69,8 +69,10 @@ export class MonitoredVm implements AsyncDisposable {
       redirect: true,
       watchProxy: options => this.#watchProxy(options),
       proxyNetworkName: 'msi-proxy-net',
+      proxyNetworkDriver: 'bridge',
       resyncMillis: LONG_RESYNC_MILLIS,
       unlabelledSharers: 'refuse',
+      containerOs: 'auto',
       version: '0.1.0',
       ...options,
     });

@@ -25,6 +25,7 @@ async function msiMonitor(
     stdout: capture('stdout'),
     stderr: capture('stderr'),
     version: '1.2.3',
+    platform: 'linux',
     selfArgv: ['node', 'main.js'],
     onStop: () => undefined,
   });
@@ -82,8 +83,8 @@ describe('msi-monitor', () => {
   });
 
   it('ends with 78 and names the setting that cannot be used', async () => {
-    const { exitCode, stderr } = await msiMonitor(['unwire', '--all'], { MSI_MONITOR_WIRING: 'portproxy' });
+    const { exitCode, stderr } = await msiMonitor(['unwire', '--all'], { MSI_MONITOR_WIRING: 'attach' });
     assert.equal(exitCode, 78);
-    assert.match(stderr, /MSI_MONITOR_WIRING is "portproxy": expected .*not available/);
+    assert.match(stderr, /MSI_MONITOR_WIRING is "attach": expected .*not available/);
   });
 });

@@ -135,6 +135,26 @@ export const ERROR_CODES = {
     meaning: 'No wiring method that is allowed fits this container.',
     remedy: 'The reason in the status names the obstacle; see MSI_MONITOR_WIRING.',
   },
+  MSI_WIRING_DUPLICATE_ADDRESS: {
+    blame: 'operator',
+    meaning:
+      "Windows found 169.254.169.254 in use by another machine or container on the client's network, and does not let the client have it.",
+    remedy:
+      'Find who owns it: another product that wires metadata addresses, or a container that was given the address by hand. Remove it there; the monitor tries again by itself.',
+  },
+  MSI_WIRING_SERVICE: {
+    blame: 'environment',
+    meaning:
+      "The Windows service iphlpsvc (IP Helper), which forwards the client's connections, does not start.",
+    remedy:
+      'Run `sc query iphlpsvc` and `net start iphlpsvc` in the container as ContainerAdministrator and see what Windows says.',
+  },
+  MSI_WIRING_PROXY_UNREACHABLE: {
+    blame: 'environment',
+    meaning: "The proxy serves, but connections from the client's network do not reach it.",
+    remedy:
+      'Put client and proxy on the same network. On Windows this is the NAT network `nat` unless another one is named.',
+  },
   MSI_NAMESPACE_GONE: {
     blame: 'environment',
     meaning: "The container's network namespace cannot be opened; usually the container has just stopped.",

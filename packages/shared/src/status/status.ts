@@ -24,7 +24,8 @@ export interface EngineStatus {
 
 export interface GuardStatus {
   readonly mode: 'enforce' | 'audit' | 'off';
-  readonly state: 'in-place' | 'not-in-place' | 'off';
+  /** `unavailable`: there is no guard for this platform; `reason` says so. */
+  readonly state: 'in-place' | 'not-in-place' | 'off' | 'unavailable';
   readonly reason?: string;
   /** How often what somebody else did to the rules was undone since the monitor started. */
   readonly repairs: number;

@@ -247,6 +247,37 @@ describe('the engine client', () => {
       assert.deepEqual(result, { exitCode: 3, stdout: 'got rules', stderr: 'warning' });
     });
 
+    it('gives a command no input when there is none, and takes no connection over for it', async () => {
+      let input: string | undefined;
+      await using engine = await FakeEngine.start({
+        onExec: ({ stdin, stdout, exit }) => {
+          void text(stdin).then(read => {
+            input = read;
+            stdout.write('done');
+            exit(0);
+          });
+        },
+      });
+      const id = engine.run({ name: 'c' });
+      const result = await clientOf(engine.host).runExec(id, ['netsh']);
+      assert.deepEqual(result, { exitCode: 0, stdout: 'done', stderr: '' });
+      assert.equal(input, '');
+      assert.deepEqual(engine.upgrades, []);
+    });
+
+    it('ends with a command whose output is never ended', async () => {
+      await using engine = await FakeEngine.start({
+        onExec: ({ stdout, abandon }) => {
+          stdout.write('all of it');
+          abandon(4);
+        },
+      });
+      const id = engine.run({ name: 'c' });
+      const client = clientOf(engine.host, { callMillis: 2_000, execMillis: 20_000 });
+      const result = await client.runExec(id, ['netsh']);
+      assert.deepEqual(result, { exitCode: 4, stdout: 'all of it', stderr: '' });
+    });
+
     it('refuses containers that do not run', async () => {
       await using engine = await FakeEngine.start();
       const id = engine.run({ name: 'c' });

@@ -258,6 +258,8 @@ function clientIn(container: Namespace, networks: readonly string[]): WirableCli
     sandboxKey: container.path,
     networks: networks.map(name => ({ name, driver: 'bridge', internal: false, address: '172.18.0.9' })),
     platform: 'linux',
+    isolation: '',
+    paused: false,
   };
 }
 

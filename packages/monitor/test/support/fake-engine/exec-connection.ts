@@ -13,6 +13,8 @@ export interface ExecProcess {
   readonly stderr: PassThrough;
   /** Ends the command; what it wrote before still arrives. */
   readonly exit: (exitCode: number) => void;
+  /** Ends the command, but not its connection. */
+  readonly abandon: (exitCode: number) => void;
 }
 
 export interface ExecRecord {
@@ -54,7 +56,8 @@ export function connectExec(connection: Duplex, exec: ExecRecord, gate: Gate): E
       stderr.end();
       setImmediate(() => setImmediate(() => connection.end()));
     });
-  return { containerId, argv, user, stdin, stdout, stderr, exit };
+  const abandon = (exitCode: number) => finish(exitCode, () => undefined);
+  return { containerId, argv, user, stdin, stdout, stderr, exit, abandon };
 }
 
 function gated(gate: Gate): Transform {

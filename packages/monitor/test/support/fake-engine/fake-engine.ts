@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
+import { Duplex, Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { containerJson, containerSummaryJson, networkJson } from './engine-answers.ts';
@@ -42,6 +42,8 @@ export class FakeEngine implements AsyncDisposable {
   readonly state: EngineState;
   readonly events = new EventLog();
   /** `METHOD /path?query` of every request, without the version. */
+  /** Paths of the requests that took their connection over. */
+  readonly upgrades: string[] = [];
   readonly requests: string[] = [];
   /** Writes event streams byte by byte. */
   splitsEvents = false;
@@ -211,6 +213,8 @@ export class FakeEngine implements AsyncDisposable {
       send(response, failure);
     } else if (url.pathname === '/events') {
       this.#streamEvents(url, response);
+    } else if (url.pathname.endsWith('/start')) {
+      await this.#streamExec(url.pathname, request, response);
     } else {
       const answer = await this.#answer(method, url.pathname, request);
       await this.#calls.pass();
@@ -244,6 +248,7 @@ export class FakeEngine implements AsyncDisposable {
       status: 200,
       body: { Version: this.version, ApiVersion: this.apiVersion, MinAPIVersion: '1.12' },
     }),
+    'GET /info': () => ({ status: 200, body: { OSType: 'windows', Isolation: 'process' } }),
     'GET /containers/json': () => {
       const up = [...this.state.containers.values()].filter(isUp);
       return { status: 200, body: up.map(containerSummaryJson) };
@@ -330,13 +335,33 @@ export class FakeEngine implements AsyncDisposable {
     return { status: 201, body: { Id: id } };
   }
 
+  /** `POST /exec/{id}/start` without an upgrade: output only, up to the end of the connection. */
+  async #streamExec(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await json(request);
+    const exec = this.#execOf(path);
+    if (exec === undefined) {
+      send(response, noSuch('exec instance', path));
+      return;
+    }
+    response.useChunkedEncodingByDefault = false;
+    response.writeHead(200, { 'Content-Type': 'application/vnd.docker.raw-stream', Connection: 'close' });
+    response.flushHeaders();
+    const connection = Duplex.from({ readable: Readable.from([]), writable: response });
+    this.onExec(connectExec(connection, exec, this.#streams));
+  }
+
+  #execOf(path: string): ExecRecord | undefined {
+    return this.#execs.get(/^\/exec\/([^/]+)\/start$/.exec(path)?.[1] ?? '');
+  }
+
   /** `POST /exec/{id}/start`, which takes the connection over. */
   async #upgrade(request: IncomingMessage, connection: Duplex, head: Buffer): Promise<void> {
     connection.on('error', () => undefined);
     await this.#calls.pass();
     const path = this.#readUrl(request)?.pathname ?? '';
     this.requests.push(`${request.method ?? ''} ${path}`);
-    const exec = this.#execs.get(/^\/exec\/([^/]+)\/start$/.exec(path)?.[1] ?? '');
+    this.upgrades.push(path);
+    const exec = this.#execOf(path);
     if (exec === undefined) {
       connection.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
       return;

@@ -41,8 +41,15 @@ describe('readContainer', () => {
         { name: 'shop', networkId: 'n1', address: '172.18.0.5' },
         { name: 'joining', networkId: 'n2', address: '' },
       ],
+      isolation: '',
     });
     assert.deepEqual(Object.entries(labels), [['MSIClientContainer', '']]);
+  });
+
+  it('tells a Windows container and its isolation', () => {
+    const HostConfig = { ...CONTAINER.HostConfig, Isolation: 'hyperv' };
+    const { platform, isolation } = readContainer({ ...CONTAINER, Platform: 'windows', HostConfig });
+    assert.deepEqual([platform, isolation], ['windows', 'hyperv']);
   });
 
   it('takes no address from the fields that are gone since API 1.52', () => {

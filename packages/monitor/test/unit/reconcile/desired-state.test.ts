@@ -17,6 +17,7 @@ function container(id: string, { addresses = [], ...changes }: Changes = {}): Co
     image: 'image',
     labels: {},
     platform: 'linux',
+    isolation: '',
     state: 'running',
     startedAt: '2026-01-01T00:00:00.000000001Z',
     pid: 1,
@@ -31,10 +32,10 @@ const CLIENT = { [CLIENT_LABEL]: '' };
 
 function desiredOf(
   containers: readonly ContainerDetails[],
-  options: DesiredStateOptions = { unlabelledSharers: 'refuse' },
+  options: DesiredStateOptions = { unlabelledSharers: 'refuse', containerOs: 'auto' },
   gatewayAddresses: ReadonlyMap<string, string> = new Map(),
 ): DesiredState {
-  return desiredState({ containers, networks: [], gatewayAddresses }, options);
+  return desiredState({ containers, networks: [], gatewayAddresses, defaultIsolation: '' }, options);
 }
 
 function reasonOf(state: DesiredState, id: string): string {
@@ -49,7 +50,7 @@ describe('desiredState', () => {
         container('client', { labels: CLIENT, addresses: ['10.0.0.2', '10.1.0.2'] }),
         container('other', { addresses: ['10.0.0.3', ''] }),
       ],
-      { unlabelledSharers: 'refuse' },
+      { unlabelledSharers: 'refuse', containerOs: 'auto' },
       new Map([['other', '172.18.0.3']]),
     );
     assert.deepEqual(
@@ -89,7 +90,7 @@ describe('desiredState', () => {
     const refused = desiredOf(containers);
     assert.match(reasonOf(refused, 'client'), /"name of pause".*MSI_MONITOR_UNLABELLED_SHARERS/);
     assert.equal(refused.callers.get('10.0.0.2')?.grant.kind, 'refused');
-    const ignored = desiredOf(containers, { unlabelledSharers: 'ignore' });
+    const ignored = desiredOf(containers, { unlabelledSharers: 'ignore', containerOs: 'auto' });
     assert.equal(ignored.callers.get('10.0.0.2')?.grant.kind, 'client');
   });
 
@@ -176,7 +177,10 @@ describe('desiredState', () => {
     );
   }
 
-  const anyOptions = fc.record({ unlabelledSharers: fc.constantFrom('refuse' as const, 'ignore' as const) });
+  const anyOptions = fc.record({
+    unlabelledSharers: fc.constantFrom('refuse' as const, 'ignore' as const),
+    containerOs: fc.constant('auto' as const),
+  });
 
   it('grants nothing to an address unless one namespace alone has it and a client is in that', () => {
     fc.assert(

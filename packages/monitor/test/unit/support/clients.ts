@@ -13,6 +13,8 @@ export function wirableClient(changes: Partial<WirableClient> = {}): WirableClie
     sandboxKey: '/var/run/docker/netns/5a1b',
     networks: [network()],
     platform: 'linux',
+    isolation: '',
+    paused: false,
     ...changes,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Makes the forwarding true, and changes only what differs. A script cannot tell success: the observation that follows it
- * does.
+ * Makes the forwarding true, and changes only what differs. It does not tell whether it succeeded: the observation that
+ * follows it does.
  *
  * Facts from protocol.md 4.2: both stores are written unless one is named; an address that is still `Tentative` makes the
  * port proxy fail for good; `Duplicate` is avoided by sending no probes (DadTransmits 0); a rule is listed also when the
@@ -78,9 +78,12 @@ try {
   $step = 'rule'
   $works = $false
   $listed = $false
+  $elsewhere = $false
   foreach ($line in @(netsh interface portproxy show v4tov4)) {
     if ($line -match $WantedRule) { $listed = $true }
+    if ($line -match $OwnRule) { $elsewhere = $true }
   }
+  if ($elsewhere -and (-not $listed)) { $changes += 'retarget' }
   if ($listed) {
     foreach ($line in @(curl.exe --silent --include --noproxy '*' --max-time 2 $ImdsUri)) {
       if ($line -match $WantedAnswer) { $works = $true }

@@ -25,6 +25,7 @@ export function applyScript(clientAddress: string, target: ForwardTarget): strin
     ProxyAddress: address,
     ProxyPort: String(port),
     ProxyUri: `http://${address}:${port}${READY_PATH}`,
+    OwnRule: OWN_RULE,
     WantedRule: rule,
     WantedAnswer: String.raw`^${INSTANCE_HEADER}:\s*${checkedInstanceId(target.instanceId)}\s*$`,
   });
