@@ -8,6 +8,7 @@ import {
 import {
   LAST_CREDENTIAL,
   SDK_LIBRARIES,
+  tokenPath,
   type SdkLanguage,
   type SdkLibrary,
   type SdkRequest,
@@ -129,6 +130,16 @@ describe("Azure's own libraries, as they are", () => {
       }
     });
   }
+
+  it('curl gets its token in HTTP/1.1 when it offers HTTP/2', async () => {
+    const { status, body, failure } = await scenario.request('python-any', {
+      path: tokenPath(VAULT),
+      extra: ['--http2', '--include'],
+    });
+    assert.equal(failure, undefined);
+    assert.equal(status, 200);
+    assert.match(body, /^HTTP\/1\.1 200 /);
+  });
 });
 
 function appOf(result: SdkResult): unknown {
