@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { Daemon } from './daemon.ts';
 import { copyEngineData } from './engine-data.ts';
 import { inNamespace } from './network.ts';
-import { mustRun, runCommand, type CommandOptions, type CommandOutput } from './run-command.ts';
+import { mustRun, runCommand, type Argv, type CommandOptions, type CommandOutput } from './run-command.ts';
 import { unixRequest } from './unix-request.ts';
+import { WaitingProgram } from './waiting-program.ts';
 
 export interface EngineOptions {
   /** Holds everything of the engine. Short: the paths of Unix sockets end after 107 bytes. */
@@ -113,6 +114,12 @@ export class Engine {
    */
   async docker(args: readonly string[], options?: CommandOptions): Promise<string> {
     return await mustRun(['docker', ...args], { ...options, env: this.#clientEnvironment() });
+  }
+
+  /** Starts a program in a container that says when it is ready, and waits to be told to go on. */
+  async execWaiting(container: string, argv: readonly string[]): Promise<WaitingProgram> {
+    const command: Argv = ['docker', 'exec', '--interactive', container, ...argv];
+    return await WaitingProgram.start(command, this.#clientEnvironment());
   }
 
   /** Copies the data folder of the engine, which must be shut down, for {@link EngineOptions.preparedData}. */

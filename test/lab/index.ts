@@ -6,5 +6,6 @@ export { removeAbandonedLabs } from './remove-lab.ts';
 export { CommandFailed, mustRun, runCommand, type Argv, type CommandOutput } from './run-command.ts';
 export { SimulatedVm, type SimulatedVmOptions } from './simulated-vm.ts';
 export { waitUntil } from './wait-until.ts';
+export { WaitingProgram } from './waiting-program.ts';
 export { BARE_IMAGE, BASE_IMAGE, preparedEngineData, PYTHON_IMAGE } from './lab-images.ts';
 export * from './product.ts';

@@ -194,6 +194,8 @@ export interface SdkRequest {
   readonly clientId?: string;
   /** The same in another way. */
   readonly resourceId?: string;
+  /** Loads everything and waits to be told, see {@link WaitingProgram}. */
+  readonly waits?: boolean;
 }
 
 export const LAST_CREDENTIAL = 'last-credential';
@@ -204,11 +206,20 @@ export async function sdkTokenFrom(
   container: string,
   request: SdkRequest,
 ): Promise<SdkResult> {
+  return readSdkOutput(await docker(['exec', container, ...sdkArguments(request)]));
+}
+
+/** The program of a test client's image, and its argument. */
+export function sdkArguments(request: SdkRequest): string[] {
   const { library = SDK_LIBRARIES.node[0] } = request;
   const isPython = SDK_LIBRARIES.python.some(name => name === library);
   const program = isPython ? ['python3', '/app/token_client.py'] : ['node', '/app/token-client.mjs'];
-  const output = await docker(['exec', container, ...program, JSON.stringify({ ...request, library })]);
-  return JSON.parse(output.slice(output.lastIndexOf('\n') + 1)) as SdkResult;
+  return [...program, JSON.stringify({ ...request, library })];
+}
+
+export function readSdkOutput(output: string): SdkResult {
+  const lines = output.trim();
+  return JSON.parse(lines.slice(lines.lastIndexOf('\n') + 1)) as SdkResult;
 }
 
 /** The status of a monitor that runs in a container. */

@@ -1,11 +1,13 @@
 // Asks for a token with one of Azure's libraries as it is, and prints what came as one line of JSON: the claims and a
 // digest of the token, never the token itself. The argument is a request of `test/lab/product.ts` as JSON.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import type { SdkRequest } from '../../lab/index.ts';
 import { tokenSource } from './libraries.ts';
 
 const request = JSON.parse(process.argv[2] ?? '{}') as SdkRequest;
 const getToken = await tokenSource(request);
+if (request.waits === true) await told();
 const startMillis = performance.now();
 try {
   const { token, expiresOn } = await getToken();
@@ -18,6 +20,13 @@ try {
 } catch (error) {
   const { name, message } = error as Error;
   print({ ok: false, error: name, message });
+}
+
+/** Everything is loaded; the request begins when the test says so. */
+async function told(): Promise<void> {
+  console.log('ready');
+  await once(process.stdin, 'data');
+  process.stdin.destroy();
 }
 
 function print(result: object): void {

@@ -45,24 +45,38 @@ def azure_identity_credential(kind, client_id, resource_id):
     raise ValueError(f'credential is "{kind}": expected "managed-identity", "default" or "chained"')
 
 
-def azure_identity_token(request):
+def azure_identity_source(request):
     credential = azure_identity_credential(
         request["credential"], request.get("clientId"), request.get("resourceId")
     )
-    token = credential.get_token(f"{request['resource']}/.default")
-    return token.token, token.expires_on
+
+    def get_token():
+        token = credential.get_token(f"{request['resource']}/.default")
+        return token.token, token.expires_on
+
+    return get_token
 
 
-def msrestazure_token(request):
+def msrestazure_source(request):
     from msrestazure.azure_active_directory import MSIAuthentication
 
     named = {"client_id": request.get("clientId"), "msi_res_id": request.get("resourceId")}
     identity = {name: value for name, value in named.items() if value is not None}
-    token = MSIAuthentication(resource=request["resource"], **identity).token
-    return token["access_token"], int(token["expires_on"])
+
+    def get_token():
+        token = MSIAuthentication(resource=request["resource"], **identity).token
+        return token["access_token"], int(token["expires_on"])
+
+    return get_token
 
 
-LIBRARIES = {"azure-identity": azure_identity_token, "msrestazure": msrestazure_token}
+LIBRARIES = {"azure-identity": azure_identity_source, "msrestazure": msrestazure_source}
+
+
+def wait_until_told():
+    """Everything is loaded; the request begins when the test says so."""
+    print("ready", flush=True)
+    sys.stdin.readline()
 
 
 def text_of(error):
@@ -78,9 +92,12 @@ def claims_of(token):
 
 def main():
     request = json.loads(sys.argv[1])
+    get_token = LIBRARIES[request["library"]](request)
+    if request.get("waits"):
+        wait_until_told()
     start = time.monotonic()
     try:
-        token, expires_on = LIBRARIES[request["library"]](request)
+        token, expires_on = get_token()
         result = {
             "ok": True,
             "sha256": hashlib.sha256(token.encode()).hexdigest(),

@@ -33,6 +33,9 @@ export interface ControlServerOptions {
 
 const REPORT_INTERVAL_MILLIS = 2_000;
 
+// What was sent here just before is in the listening socket's queue, or a little behind.
+const ARRIVAL_MILLIS = 50;
+
 /** Named pipes of Windows are no files: they have no folder, no mode, and go with the process. */
 const PIPE_PREFIX = '//./pipe/';
 
@@ -49,6 +52,7 @@ export class ControlServer implements ConfirmationSource {
   #session: MonitorSession | undefined;
   #role: 'serving' | 'standby' | undefined;
   #reportTimer: Timer | undefined;
+  readonly #reliefWaiters = new Set<() => void>();
   #lastReport = '';
 
   constructor(options: ControlServerOptions) {
@@ -83,6 +87,24 @@ export class ControlServer implements ConfirmationSource {
     });
     if (isFile) chmodSync(socketPath, 0o600);
     this.#scheduleReport();
+  }
+
+  /**
+   * Waits, at most for so long, until the monitor has said that no clients are sent here any more. Does not wait where no
+   * monitor could say it.
+   */
+  async relieved(timeoutMillis: number): Promise<void> {
+    if (this.monitorState !== 'live' || this.#role !== 'serving') return;
+    const relief = Promise.withResolvers<undefined>();
+    const relieve = () => relief.resolve(undefined);
+    const timer = this.#options.clock.setTimer(relieve, timeoutMillis);
+    this.#reliefWaiters.add(relieve);
+    await relief.promise;
+    this.#reliefWaiters.delete(relieve);
+    timer.cancel();
+    await new Promise<void>(resolve => {
+      this.#options.clock.setTimer(resolve, ARRIVAL_MILLIS);
+    });
   }
 
   async stop(): Promise<void> {
@@ -170,12 +192,18 @@ export class ControlServer implements ConfirmationSource {
     const begins = role === 'serving' && this.#role !== role;
     this.#role = role;
     if (begins) this.#options.onServing();
+    if (role === 'standby') this.#relieve();
+  }
+
+  #relieve(): void {
+    for (const relieve of this.#reliefWaiters) relieve();
   }
 
   #ended(session: MonitorSession): void {
     this.#sessions.delete(session);
     if (session !== this.#session) return;
     this.#session = undefined;
+    this.#relieve();
     this.#options.logger.warn('The monitor has disconnected; requests wait until it is back');
     this.#tellState();
   }

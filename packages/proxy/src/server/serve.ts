@@ -38,6 +38,12 @@ export interface RunningProxy {
   stop(): Promise<void>;
 }
 
+// The monitor takes some hundredths of a second to send clients elsewhere; on a VM that is busy, more.
+const RELIEF_MILLIS = 2_000;
+
+// A client that asks at least this often hears from the answer that its connection ends, before it does.
+const CADENCE_MILLIS = 1_000;
+
 /** Starts the server: route, port, control socket, and only then without root's rights. */
 export async function serve(options: ServeOptions): Promise<RunningProxy> {
   const { settings, environment, logger, runner, identity, platform, version } = options;
@@ -53,6 +59,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
   }
   const route = settings.route === 'auto' ? await ensureRoute({ runner, logger, platform }) : 'off';
 
+  let isLeaving = false;
   const table = new CallerTable(clock);
   const statistics = new CallerStatistics();
   const answers = createAnswers({ settings, clock, logger, version });
@@ -69,7 +76,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     report: () => ({
       type: 'report',
       upstream: upstream.state,
-      draining: server.isDraining,
+      draining: isLeaving,
       callers: statistics.report(),
     }),
     onServing: () => prefetchAll?.(),
@@ -89,7 +96,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     policy: { mode: settings.policy, requireIdentity: settings.requireIdentity },
     sources: answers.sourceOf,
     health: () => ({
-      healthy: !server.isDraining,
+      healthy: !isLeaving,
       details: {
         route,
         monitor: control.monitorState,
@@ -99,9 +106,9 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
         policy: settings.policy,
       },
     }),
-    isDraining: () => server.isDraining,
+    isDraining: () => isLeaving,
     // A connection stays on this proxy whatever the wiring says, until this proxy ends it.
-    endsConnections: () => server.isDraining || control.role === 'standby',
+    endsConnections: () => isLeaving || control.role === 'standby',
   });
   const server: HttpServer = new HttpServer({
     listen: settings.listen,
@@ -111,15 +118,21 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     handle: (request, response) => handler.handle(request, response),
   });
 
-  const stop = async () => {
-    const drained = server.drain(settings.drainMillis);
-    resolver.stop();
+  const leave = async () => {
+    isLeaving = true;
     control.sendReport();
-    await drained;
+    const { drainMillis } = settings;
+    const deadlineMillis = clock.monotonicMillis() + drainMillis;
+    await control.relieved(Math.min(RELIEF_MILLIS, drainMillis));
+    resolver.stop();
+    await server.idleConnectionsEnded(Math.min(CADENCE_MILLIS, drainMillis));
+    await server.drain(Math.max(deadlineMillis - clock.monotonicMillis(), 0));
     await control.stop();
     broker.stop();
     upstream.destroy();
   };
+  let stopping: Promise<void> | undefined;
+  const stop = () => (stopping ??= leave());
   try {
     await server.start();
     await control.start();

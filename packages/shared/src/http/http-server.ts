@@ -35,6 +35,7 @@ export class HttpServer {
   /** Open connections, and how many requests are under way on each. */
   readonly #connections = new Map<Socket, number>();
   #drained: Promise<void> | undefined;
+  readonly #closeListeners = new Set<() => void>();
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -62,7 +63,10 @@ export class HttpServer {
     this.#server.on('clientError', (error, socket: Socket) => this.#refuseMalformed(error, socket));
     this.#server.on('connection', socket => {
       this.#connections.set(socket, 0);
-      socket.once('close', () => this.#connections.delete(socket));
+      socket.once('close', () => {
+        this.#connections.delete(socket);
+        for (const listener of this.#closeListeners) listener();
+      });
     });
   }
 
@@ -87,6 +91,25 @@ export class HttpServer {
     this.#server.on('error', err =>
       this.#options.logger.error('A connection could not be accepted', { err }),
     );
+  }
+
+  /**
+   * Waits, at most for so long, until no client keeps a connection for its next request. A server whose answers end their
+   * connections ends so without cutting off a request that is just being sent.
+   */
+  async idleConnectionsEnded(timeoutMillis: number): Promise<void> {
+    const haveEnded = () =>
+      ![...this.#connections].some(([{ bytesRead }, underWay]) => bytesRead > 0 && underWay === 0);
+    if (haveEnded()) return;
+    const ended = Promise.withResolvers<undefined>();
+    const listener = () => {
+      if (haveEnded()) ended.resolve(undefined);
+    };
+    const timer = this.#options.clock.setTimer(() => ended.resolve(undefined), timeoutMillis);
+    this.#closeListeners.add(listener);
+    await ended.promise;
+    this.#closeListeners.delete(listener);
+    timer.cancel();
   }
 
   /** Accepts no more, lets requests under way finish for so long, and ends what is left. */

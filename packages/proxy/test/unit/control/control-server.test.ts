@@ -419,6 +419,51 @@ describe('the control server', () => {
     });
   });
 
+  describe('that serves and is about to stop', () => {
+    let monitor: FakeMonitor;
+    let relieved: boolean;
+
+    async function askForRelief(): Promise<void> {
+      monitor = await connectMonitor().join([]);
+      monitor.send({ type: 'role', role: 'serving' });
+      await until(() => server.role === 'serving');
+      relieved = false;
+      void server.relieved(2_000).then(() => (relieved = true));
+      await clock.advance(100);
+      assert.equal(relieved, false);
+    }
+
+    it('waits until clients are sent elsewhere, and for what has just arrived', async () => {
+      await askForRelief();
+      monitor.send({ type: 'role', role: 'standby' });
+      await until(() => server.role === 'standby');
+      await clock.advance(49);
+      assert.equal(relieved, false);
+      await clock.advance(1);
+      assert.ok(relieved);
+    });
+
+    it('does not wait for a monitor that leaves', async () => {
+      await askForRelief();
+      monitor.leave();
+      await until(() => server.monitorState === 'none');
+      await clock.advance(50);
+      assert.ok(relieved);
+    });
+
+    it('does not wait for ever', async () => {
+      await askForRelief();
+      await clock.advance(1_950);
+      assert.ok(relieved);
+    });
+
+    it('does not wait where nobody would tell', async () => {
+      await server.relieved(2_000);
+      await connectMonitor().join([]);
+      await server.relieved(2_000);
+    });
+  });
+
   it('stops at once, also with connections that never said hello', async () => {
     const monitor = connectMonitor();
     monitor.sendText(' ');

@@ -475,6 +475,19 @@ describe('the server', () => {
       await stopping;
     });
 
+    it('only when clients are sent elsewhere, serving those that still come', async () => {
+      await start();
+      const monitor = await running.join(CLIENT);
+      monitor.send({ type: 'role', role: 'serving' });
+      await until(() => running.log.some(({ msg }) => msg === 'This proxy serves'));
+      const stopping = running.proxy.stop();
+      await until(() => monitor.messages('report').some(({ draining }) => draining));
+      assert.equal((await get(VERSIONS)).status, 200);
+      monitor.send({ type: 'role', role: 'standby' });
+      await stopping;
+      assert.equal((await get(VERSIONS)).text, '');
+    });
+
     it('also when a request takes longer than it may', async () => {
       await start({ MSI_PROXY_DRAIN_MS: '50' });
       await running.join(CLIENT);

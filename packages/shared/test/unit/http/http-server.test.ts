@@ -127,6 +127,39 @@ describe('the HTTP server', () => {
     assert.equal(client.destroyed, false);
   });
 
+  describe('before it drains', () => {
+    it('waits for connections that are kept for a next request, and for no others', async () => {
+      const kept = await connectClient('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => requests.length === 1);
+      requests[0]?.response.end('ok');
+      await until(() => kept.bytesRead > 0 && requests[0]?.response.closed === true);
+      await connectClient();
+      await connectClient('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => requests.length === 2);
+      let ended = false;
+      const waiting = server.idleConnectionsEnded(GRACE).then(() => (ended = true));
+      await clock.advance(GRACE - 1);
+      assert.equal(ended, false);
+
+      kept.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => requests.length === 3);
+      requests[2]?.response.writeHead(200, { Connection: 'close' }).end('ok');
+
+      await waiting;
+    });
+
+    it('does not wait longer than told', async () => {
+      const kept = await connectClient('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      await until(() => requests.length === 1);
+      requests[0]?.response.end('ok');
+      await until(() => kept.bytesRead > 0 && requests[0]?.response.closed === true);
+
+      const waiting = server.idleConnectionsEnded(GRACE);
+      await clock.advance(GRACE);
+      await waiting;
+    });
+  });
+
   describe('when it drains', () => {
     it('ends idle connections, and those on which nothing was ever said', async () => {
       const idle = await connectClient('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
