@@ -2,10 +2,16 @@ import { READY_PATH } from '@msi-proxy/shared';
 import { errorShapeOf } from '@msi-proxy/shared/http';
 import type { Endpoint } from './gated-request.ts';
 
+export const TOKEN_PATH = '/metadata/identity/oauth2/token';
+
+/** Where the older VM extension has its tokens. */
+export const VM_EXTENSION_PATH = '/oauth2/token';
+
 const EXACT_ENDPOINTS: Readonly<Record<string, Endpoint['group']>> = {
   [READY_PATH]: 'ready',
   '/metadata/versions': 'versions',
-  '/metadata/identity/oauth2/token': 'token',
+  [TOKEN_PATH]: 'token',
+  [VM_EXTENSION_PATH]: 'token',
   '/metadata/identity/info': 'identity-info',
   '/metadata/attested/document': 'attested',
   '/metadata/scheduledevents': 'scheduledevents',

@@ -1,16 +1,11 @@
-import {
-  badRequest,
-  errorShapeOf,
-  methodNotAllowed,
-  notFound,
-  probeAnswer,
-  type LocalAnswer,
-} from '@msi-proxy/shared/http';
-import { endpointOf } from './endpoint.ts';
+import { badRequest, errorShapeOf, methodNotAllowed, notFound, probeAnswer } from '@msi-proxy/shared/http';
+import { endpointOf, VM_EXTENSION_PATH } from './endpoint.ts';
+import { refusal, type FormVerdict, type GateVerdict } from './gate-verdict.ts';
 import type { Endpoint, GatedRequest } from './gated-request.ts';
 import { isOwnHost, RequestHeaders } from './request-headers.ts';
-import { parseTarget, type TargetReason } from './target.ts';
+import { parseTarget } from './target.ts';
 import { upgradeOf } from './upgrade.ts';
+import { isFormType, passExtensionQuery } from './vm-extension.ts';
 
 /** A request as it came off the socket. */
 export interface RawRequest {
@@ -20,24 +15,11 @@ export interface RawRequest {
   readonly rawHeaders: readonly string[];
 }
 
-/** Why the gate answered itself; stable words for metrics and audit lines. */
-export type GateReason =
-  | TargetReason
-  | 'metadata-header-missing'
-  | 'forwarded-for'
-  | 'rewriting-header'
-  | 'host'
-  | 'method'
-  | 'upgrade'
-  | 'body'
-  | 'unknown-endpoint';
-
-export type GateVerdict =
-  | { readonly kind: 'pass'; readonly request: GatedRequest }
-  | { readonly kind: 'answer'; readonly answer: LocalAnswer; readonly reason: GateReason };
-
-/** An acknowledgement of scheduled events is `{"StartRequests":[{"EventId":"…"}]}`: a few hundred bytes. */
-export const MAX_ACK_BODY_BYTES = 4096;
+/**
+ * An acknowledgement of scheduled events is `{"StartRequests":[{"EventId":"…"}]}`, a form names an identity and a resource:
+ * a few hundred bytes.
+ */
+const MAX_BODY_BYTES = 4096;
 
 /** A body, or the promise of one, in a request that has none in IMDS's protocol. */
 const BODY_HEADERS = ['transfer-encoding', 'trailer', 'expect'];
@@ -55,61 +37,64 @@ const REWRITING_HEADERS = [
 ];
 
 /**
- * Decides what may pass at all, whoever asks. What it lets through is sent upstream as the very bytes it has judged.
+ * Decides what may pass at all, whoever asks. What it lets through is sent upstream as the very bytes it has judged. Of a
+ * form the body is still to be judged, by `passForm`.
  *
  * The order is part of the protocol: an SDK's probe (a token request without `Metadata`, often without a query) must get
  * the answer to probes and nothing else, or the SDK takes it for a machine without IMDS.
  */
-export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdict {
+export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdict | FormVerdict {
   const headers = new RequestHeaders(rawHeaders);
   const shape = errorShapeOf(target);
-  const refuse = (reason: GateReason, answer: LocalAnswer): GateVerdict => ({
-    kind: 'answer',
-    answer,
-    reason,
-  });
-
   const parsed = parseTarget(target);
-  if (!parsed.ok) return refuse(parsed.reason, badRequest(shape, parsed.text));
+  if (!parsed.ok) return refusal(parsed.reason, badRequest(shape, parsed.text));
   const { path, query } = parsed;
   const endpoint = endpointOf(path, method);
 
   if (headers.has('x-forwarded-for')) {
-    return refuse('forwarded-for', badRequest(shape, 'X-Forwarded-For header is not allowed'));
+    return refusal('forwarded-for', badRequest(shape, 'X-Forwarded-For header is not allowed'));
   }
   if (endpoint?.group !== 'ready' && headers.single('metadata')?.toLowerCase() !== 'true') {
-    return refuse('metadata-header-missing', probeAnswer(target));
+    return refusal('metadata-header-missing', probeAnswer(target));
   }
   const rewriting = REWRITING_HEADERS.find(name => headers.has(name));
   if (rewriting !== undefined) {
-    return refuse('rewriting-header', badRequest(shape, `The header ${rewriting} is not allowed`));
+    return refusal('rewriting-header', badRequest(shape, `The header ${rewriting} is not allowed`));
   }
   const hosts = headers.all('host');
   if (hosts.length > 1 || (hosts[0] !== undefined && !isOwnHost(hosts[0]))) {
-    return refuse('host', badRequest(shape, 'The Host header is not an IP address'));
+    return refusal('host', badRequest(shape, 'The Host header is not an IP address'));
   }
-  if (endpoint === undefined) return refuse('unknown-endpoint', notFound(shape));
+  if (endpoint === undefined) return refusal('unknown-endpoint', notFound(shape));
 
-  if (!isServed(method, endpoint)) {
-    const allow = endpoint.group === 'scheduledevents' ? 'GET, HEAD, POST' : 'GET, HEAD';
-    return refuse('method', methodNotAllowed(shape, allow));
-  }
+  const served = servedMethods(path, endpoint);
+  const servedMethod = served.find(each => each === method);
+  if (servedMethod === undefined) return refusal('method', methodNotAllowed(shape, served.join(', ')));
   const upgrade = upgradeOf(headers);
   if (upgrade === 'other' || (upgrade === 'http2-offer' && method !== 'GET')) {
-    return refuse('upgrade', badRequest(shape, 'A change of the protocol is not allowed'));
+    return refusal('upgrade', badRequest(shape, 'A change of the protocol is not allowed'));
   }
   const contentLength = bodyLength(headers);
   const isRead = method !== 'POST';
-  const fits = isRead ? contentLength === 0 : contentLength > 0 && contentLength <= MAX_ACK_BODY_BYTES;
+  const fits = isRead ? contentLength === 0 : contentLength > 0 && contentLength <= MAX_BODY_BYTES;
   if (!fits) {
     const text = isRead ? 'A request body is not allowed' : 'Invalid request body';
-    return refuse('body', badRequest(shape, text));
+    return refusal('body', badRequest(shape, text));
   }
-  return { kind: 'pass', request: { method, target, path, query, endpoint, contentLength } };
+  if (path !== VM_EXTENSION_PATH) {
+    return { kind: 'pass', request: { method: servedMethod, target, path, query, endpoint, contentLength } };
+  }
+  if (isRead) return passExtensionQuery(target.slice(path.length + 1));
+  const isForm = isFormType(headers.single('content-type')) && !headers.has('content-encoding');
+  // Parameters in two places could be read as one or the other.
+  if (!isForm || target !== path) return refusal('body', badRequest(shape, 'Invalid request body'));
+  return { kind: 'form', contentLength };
 }
 
-function isServed(method: string, { group }: Endpoint): method is GatedRequest['method'] {
-  return method === 'GET' || method === 'HEAD' || (method === 'POST' && group === 'scheduledevents-ack');
+function servedMethods(path: string, { group }: Endpoint): readonly GatedRequest['method'][] {
+  if (path === VM_EXTENSION_PATH) return ['GET', 'POST'];
+  const isAcknowledged = group === 'scheduledevents' || group === 'scheduledevents-ack';
+  return isAcknowledged ? ['GET', 'HEAD', 'POST'] : ['GET', 'HEAD'];
 }
 
 /** Length of the announced body; NaN for anything but one plain Content-Length. */

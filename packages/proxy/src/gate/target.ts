@@ -1,4 +1,5 @@
 import { READY_PATH } from '@msi-proxy/shared';
+import { VM_EXTENSION_PATH } from './endpoint.ts';
 import type { QueryParameter } from './gated-request.ts';
 
 export type TargetReason = 'path-not-canonical' | 'query-not-canonical' | 'query-name-repeated';
@@ -24,7 +25,8 @@ const MAX_TARGET_LENGTH = 4096;
 export function parseTarget(target: string): ParsedTarget {
   const mark = target.indexOf('?');
   const path = mark === -1 ? target : target.slice(0, mark);
-  const isKnownForm = path === READY_PATH || PATH.test(path) || INSTANCE_FOLDER.test(path);
+  const isExact = path === READY_PATH || path === VM_EXTENSION_PATH;
+  const isKnownForm = isExact || PATH.test(path) || INSTANCE_FOLDER.test(path);
   if (!isKnownForm || target.length > MAX_TARGET_LENGTH) {
     return { ok: false, reason: 'path-not-canonical', text: 'The request path is not in canonical form' };
   }

@@ -21,8 +21,10 @@ import { authorize, type Allowed, type AuthorizeOptions } from '../authorize/aut
 import type { CallerResolver, Resolution } from '../callers/caller-resolver.ts';
 import type { CallerStatistics } from '../callers/caller-statistics.ts';
 import type { CallerTable } from '../callers/caller-table.ts';
+import type { GateVerdict } from '../gate/gate-verdict.ts';
 import type { GatedRequest } from '../gate/gated-request.ts';
 import { passGate } from '../gate/request-gate.ts';
+import { passForm } from '../gate/vm-extension.ts';
 import type { Answered, AnswerSource } from './answer-source.ts';
 import { sendUpstreamAnswer } from './send-answer.ts';
 
@@ -72,7 +74,6 @@ export class RequestHandler {
   /** Answers what needs no caller before it waits for anything: SDKs give their probes some 300 ms. */
   async #route(request: IncomingMessage, response: ServerResponse, startMillis: number): Promise<void> {
     const address = sourceAddress(request);
-    const { method = '', url: target = '', rawHeaders } = request;
     const malformed = malformedReason(request);
     if (malformed !== undefined) {
       sendLocalAnswer(response, badRequest('instance', malformed.text), { close: true });
@@ -80,7 +81,8 @@ export class RequestHandler {
       this.#audit({ address, group: 'none', verdict: 'denied', reason, status: 400 }, startMillis);
       return;
     }
-    const verdict = passGate({ method, target, rawHeaders });
+    const verdict = await judge(request);
+    if (verdict === undefined) return; // the client left
     if (verdict.kind === 'answer') {
       // A body that is not read must not be taken for the next request.
       const close = this.#options.endsConnections() || announcesBody(request);
@@ -263,6 +265,15 @@ function grantProblem(grant: Grant): string | undefined {
     case 'unlabelled':
       return 'this container has no label MSIClientContainer';
   }
+}
+
+/** What the gate says of the whole request. @returns `undefined` when the client leaves in the middle */
+async function judge(request: IncomingMessage): Promise<GateVerdict | undefined> {
+  const { method = '', url: target = '', rawHeaders } = request;
+  const verdict = passGate({ method, target, rawHeaders });
+  if (verdict.kind !== 'form') return verdict;
+  const body = await readBody(request, verdict.contentLength);
+  return body && passForm(body);
 }
 
 /** The gate has bounded the length. @returns `undefined` when the client leaves in the middle */

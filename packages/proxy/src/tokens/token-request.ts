@@ -1,7 +1,6 @@
 import type { IdentityRef } from '@msi-proxy/shared';
+import { TOKEN_PATH } from '../gate/endpoint.ts';
 import type { Parameter } from '../gate/gated-request.ts';
-
-const TOKEN_PATH = '/metadata/identity/oauth2/token';
 
 /** A token request as the broker knows it: two that mean the same are equal, however they were written. */
 export interface TokenRequest {

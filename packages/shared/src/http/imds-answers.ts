@@ -31,6 +31,9 @@ export function metadataHeaderMissing(shape: ErrorShape): LocalAnswer {
 /** Of MSAL's newer protocol, in which a client gets a credential instead of tokens. */
 const CREDENTIAL_PATH = /^\/metadata\/identity\/(?:getplatformmetadata|issuecredential|credential)(?:$|\?)/;
 
+/** Of the older VM extension. */
+const VM_EXTENSION_PATH = /^\/oauth2\/token(?:$|\?)/;
+
 /**
  * What a request for this target gets without the header `Metadata`, whoever asks.
  *
@@ -39,6 +42,9 @@ const CREDENTIAL_PATH = /^\/metadata\/identity\/(?:getplatformmetadata|issuecred
  * credentials are issued here, so it is 404.
  */
 export function probeAnswer(target: string): LocalAnswer {
+  if (VM_EXTENSION_PATH.test(target)) {
+    return errorAnswer('identity', 400, 'bad_request_102', 'Required metadata header not specified');
+  }
   return CREDENTIAL_PATH.test(target) ? notFound('identity') : metadataHeaderMissing(errorShapeOf(target));
 }
 

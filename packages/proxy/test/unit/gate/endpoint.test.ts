@@ -5,6 +5,8 @@ import { endpointOf } from '../../../src/gate/endpoint.ts';
 describe('endpoints', () => {
   for (const [path, group] of [
     ['/metadata/identity/oauth2/token', 'token'],
+    ['/oauth2/token', 'token'],
+    ['/oauth2', undefined],
     ['/metadata/identity/info', 'identity-info'],
     ['/metadata/identity/getplatformmetadata', 'credential'],
     ['/metadata/identity/issuecredential', 'credential'],
@@ -50,6 +52,9 @@ describe('endpoints', () => {
       ['/metadata/identity?x', 'identity'],
       ['/METADATA/identity/x', 'identity'],
       ['/metadata/identity\\oauth2', 'identity'],
+      ['/oauth2/token', 'identity'],
+      ['/oauth2\\token', 'identity'],
+      ['/oauth2x', 'instance'],
       ['/metadata/identityx', 'instance'],
       ['/metadata/instance', 'instance'],
       ['/metadata/instance?x=/metadata/identity/', 'instance'],

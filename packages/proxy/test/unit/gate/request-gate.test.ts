@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { passGate, type GateVerdict } from '../../../src/gate/request-gate.ts';
+import type { FormVerdict, GateVerdict } from '../../../src/gate/gate-verdict.ts';
+import { passGate } from '../../../src/gate/request-gate.ts';
 import { METADATA_REQUESTS } from '../sdk-contract/metadata-requests.ts';
 import { PROBES } from '../sdk-contract/probes.ts';
 import { TOKEN_CLIENTS } from '../sdk-contract/token-requests.ts';
@@ -11,15 +12,15 @@ const TOKEN = '/metadata/identity/oauth2/token';
 const QUERY = 'api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F';
 const METADATA = ['Host', '169.254.169.254', 'Metadata', 'true'];
 
-function get(target: string, rawHeaders: readonly string[] = METADATA): GateVerdict {
+function get(target: string, rawHeaders: readonly string[] = METADATA): GateVerdict | FormVerdict {
   return passGate({ method: 'GET', target, rawHeaders });
 }
 
-function reasonOf(verdict: GateVerdict): string {
-  return verdict.kind === 'pass' ? 'pass' : verdict.reason;
+function reasonOf(verdict: GateVerdict | FormVerdict): string {
+  return verdict.kind === 'answer' ? verdict.reason : verdict.kind;
 }
 
-function bodyOf(verdict: GateVerdict): Record<string, unknown> {
+function bodyOf(verdict: GateVerdict | FormVerdict): Record<string, unknown> {
   assert.ok(verdict.kind === 'answer');
   return JSON.parse(verdict.answer.body) as Record<string, unknown>;
 }

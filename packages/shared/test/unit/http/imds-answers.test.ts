@@ -50,6 +50,12 @@ describe("the proxy's own answers", () => {
     for (const path of ['getplatformmetadata?cred-api-version=2.0', 'issuecredential', 'credential']) {
       assert.equal(summaryOf(probeAnswer(`/metadata/identity/${path}`)), summaryOf(notFound('identity')));
     }
+    for (const target of ['/oauth2/token', '/oauth2/token?resource=x']) {
+      assert.equal(
+        summaryOf(probeAnswer(target)),
+        '400 {"error":"bad_request_102","error_description":"Required metadata header not specified"}',
+      );
+    }
     assert.equal(summaryOf(probeAnswer('/metadata/versions')), summaryOf(metadataHeaderMissing('instance')));
     // As captured: Content-Length 68.
     assert.equal(Buffer.byteLength(identityNotFound().body), 68);
