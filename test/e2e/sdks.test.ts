@@ -108,6 +108,14 @@ describe("Azure's own libraries, as they are", () => {
         }
       });
 
+      it("gets a token in the older VM extension's protocol when it is told to", async () => {
+        const env = { MSI_ENDPOINT: 'http://169.254.169.254/oauth2/token' };
+        const request = { credential: 'managed-identity', env } as const;
+        assert.equal(appOf(await ask('any', request)), DEFAULT_SYSTEM_IDENTITY.clientId);
+        assert.equal(appOf(await ask('restricted', request)), DEFAULT_APP_IDENTITY.clientId);
+        assert.match(failureOf(await ask('unlabelled', request)), /Identity not found|400/);
+      });
+
       if (library.hasChains) {
         it('goes on to its next credential where there is no identity for it', async () => {
           const credential = 'chained';

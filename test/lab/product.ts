@@ -194,6 +194,8 @@ export interface SdkRequest {
   readonly clientId?: string;
   /** The same in another way. */
   readonly resourceId?: string;
+  /** Of the library's process. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Loads everything and waits to be told, see {@link WaitingProgram}. */
   readonly waits?: boolean;
 }
@@ -206,7 +208,8 @@ export async function sdkTokenFrom(
   container: string,
   request: SdkRequest,
 ): Promise<SdkResult> {
-  return readSdkOutput(await docker(['exec', container, ...sdkArguments(request)]));
+  const variables = Object.entries(request.env ?? {}).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
+  return readSdkOutput(await docker(['exec', ...variables, container, ...sdkArguments(request)]));
 }
 
 /** The program of a test client's image, and its argument. */

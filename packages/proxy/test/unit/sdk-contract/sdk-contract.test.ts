@@ -10,6 +10,7 @@ import { METADATA_REQUESTS } from './metadata-requests.ts';
 import { PROBES } from './probes.ts';
 import type { Outcome } from './outcomes.ts';
 import { TOKEN_CLIENTS } from './token-requests.ts';
+import { VM_EXTENSION_CLIENTS } from './vm-extension-clients.ts';
 import { CLIENT_REQUEST_ID, head, HOST, METADATA, TOKEN_PATH, VAULT } from './wire.ts';
 
 // All of 127.0.0.0/8 is this machine's: one address for each kind of caller.
@@ -68,15 +69,24 @@ function assertJson(answer: RawAnswer): Record<string, unknown> {
   return JSON.parse(answer.body) as Record<string, unknown>;
 }
 
+function claimsOf(token = ''): Record<string, unknown> {
+  const claims = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString();
+  return JSON.parse(claims) as Record<string, unknown>;
+}
+
 describe('the contract with SDKs', () => {
   let emulator: Emulator;
   let imdsPort: number;
+  let extensionPort: number;
   let running: ProxyUnderTest;
   let monitor: FakeMonitor;
 
   beforeEach(async () => {
     emulator = createEmulator();
-    imdsPort = (await emulator.start({ listen: { host: '127.0.0.1', port: 0 } })).listen.port;
+    const anyPort = { host: '127.0.0.1', port: 0 };
+    const addresses = await emulator.start({ listen: anyPort, vmExtensionListen: anyPort });
+    imdsPort = addresses.listen.port;
+    extensionPort = addresses.vmExtensionListen!.port;
     // Whoever waited for a caller or for a monitor would wait longer than the test may take.
     const environment = { MSI_PROXY_HOLD_MS: '30000', MSI_PROXY_CALLER_WAIT_MS: '30000' };
     running = await startProxy({ imdsPort, environment });
@@ -283,6 +293,34 @@ describe('the contract with SDKs', () => {
         Array.from({ length: 2 }, () => '/metadata/identity/getplatformmetadata'),
       );
     });
+  });
+
+  describe("for token requests in the VM extension's protocol", () => {
+    for (const { client, read, requests } of VM_EXTENSION_CLIENTS) {
+      it(`${client}: gets a token of the identity that it asks for`, async () => {
+        for (const { variant, bytes, clientId } of requests) {
+          const atExtension = await sendAndLeave({ port: extensionPort }, bytes);
+          for (const answer of [atExtension, await throughProxy(bytes)]) {
+            const fields = JSON.parse(answer.body) as Record<string, string>;
+            assert.equal(read(answer), 'token', `${variant}: ${answer.text}`);
+            assert.equal(claimsOf(fields['access_token'])['appid'], clientId, variant);
+            assert.ok(Object.values(fields).every(value => typeof value === 'string'));
+          }
+        }
+      });
+
+      it(`${client}: is not made to try again where it may have none`, async () => {
+        for (const { variant, bytes } of requests) {
+          for (const from of [UNLABELLED_CALLER, DENIED, REFUSED]) {
+            const answer = await throughProxy(bytes, from);
+            assert.equal(answer.status, from === UNLABELLED_CALLER ? 400 : 403);
+            assert.equal(typeof assertJson(answer)['error_description'], 'string');
+            assert.match(read(answer), /next|stop/, variant);
+          }
+        }
+        assert.deepEqual(emulator.requests, []);
+      });
+    }
   });
 
   describe('for other requests', () => {
