@@ -88,6 +88,7 @@ class RepeatedCall implements UpstreamCall {
   readonly #sources: Set<string>;
   #priority: Priority;
   #deadlineMillis: number;
+  readonly #startedAtMillis: number;
   #ticket: Ticket | undefined;
   #last: Try | undefined;
   #sentAtMillis: number | undefined;
@@ -100,6 +101,7 @@ class RepeatedCall implements UpstreamCall {
     this.#sources = new Set([options.source]);
     this.#priority = options.priority;
     this.#deadlineMillis = options.deadlineMillis;
+    this.#startedAtMillis = clock.monotonicMillis();
     this.outcome = this.#run();
   }
 
@@ -114,8 +116,10 @@ class RepeatedCall implements UpstreamCall {
   soFar(): CallOutcome {
     if (this.#last !== undefined) return endedBy(this.#last);
     if (this.#sentAtMillis !== undefined) {
+      const waitedMillis = this.#sentAtMillis - this.#startedAtMillis;
       const sinceMillis = this.#clock.monotonicMillis() - this.#sentAtMillis;
-      throw upstreamTimeout('no answer', Math.round(sinceMillis));
+      // One that had its turn at the last moment only was kept from its answer by the budget.
+      if (sinceMillis >= waitedMillis) throw upstreamTimeout('no answer', Math.round(sinceMillis));
     }
     if (this.#budget.isUnavailable(this.#options.lane)) {
       throw upstreamFailure(new Error('it has been away, and has not been tried again yet'));

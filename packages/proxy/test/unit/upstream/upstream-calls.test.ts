@@ -204,6 +204,17 @@ describe('calls to IMDS', () => {
     assert.equal(statusOf(await end(call)), 200);
   });
 
+  it('are throttled, not late, when they had their turn at the last moment only', async () => {
+    imds.latencyMillis = 900;
+    for (let count = 0; count < 5; count += 1) start();
+    const call = start({ source: 'b' });
+    const outcome = outcomeBy(1_000, clock, call);
+    await clock.advance(1_000);
+    assert.equal(imds.asked.length, 6);
+    assert.equal(statusOf(await outcome), 'throttled');
+    await end(call);
+  });
+
   it('go on for those who joined, as long as the last one waits', async () => {
     replies(BUSY);
     const call = start();
