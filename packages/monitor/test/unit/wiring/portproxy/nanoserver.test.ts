@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { FakeClock, settle } from '@msi-proxy/shared/testing';
+import { FakeClock } from '@msi-proxy/shared/testing';
 import { createPortproxyWiring } from '../../../../src/wiring/portproxy/portproxy.ts';
 import { ENGLISH, FakeNanoserver, GERMAN, JAPANESE } from './fake-nanoserver.ts';
 import { FakeWindowsEngine, windowsClient, windowsTarget } from './fake-windows.ts';
@@ -19,13 +19,10 @@ describe('portproxy in a container without PowerShell', () => {
 
   /** Lets the time pass that the wiring waits for. */
   async function patiently<T>(work: Promise<T>): Promise<T> {
-    let isOver = false;
-    const over = () => (isOver = true);
-    work.then(over, over);
-    for (let rounds = 0; rounds < 500 && !isOver; rounds += 1) {
-      await settle();
-      clock.advance(500);
-    }
+    const progress = { isOver: false };
+    const end = () => (progress.isOver = true);
+    work.then(end, end);
+    for (let rounds = 0; rounds < 500 && !progress.isOver; rounds += 1) await clock.advance(500);
     return await work;
   }
 
