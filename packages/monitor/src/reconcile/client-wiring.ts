@@ -33,6 +33,8 @@ export interface WiringRecord {
   readonly method?: WiringMethodName;
   /** From the start of the container to verified wiring; absent when it ran before the monitor. */
   readonly wiredAfterMillis?: number;
+  /** The proxy that it was last wired to. */
+  readonly instanceId?: string;
 }
 
 const CONCURRENCY = 4;
@@ -102,8 +104,13 @@ export class ClientWiring {
       this.#record(key, { state: 'pending', reason: 'no proxy is ready to serve', method: method.name });
       return;
     }
-    if (this.#records.get(key)?.state !== 'wired')
-      this.#record(key, { state: 'pending', method: method.name });
+    const before = this.#records.get(key);
+    // With `host` all are switched at once; else one after the other, which on Windows takes seconds each.
+    const follows = method.name !== 'host' && before?.instanceId !== serving.target.instanceId;
+    if (before?.state !== 'wired' || follows) {
+      const reason = before?.state === 'wired' ? { reason: 'the proxy has changed' } : {};
+      this.#record(key, { ...kept(before), state: 'pending', method: method.name, ...reason });
+    }
     await this.#options.policyKnown(serving);
     const target = method.name === 'host' ? serving.target : await this.#shareNetwork(serving, client);
     try {
@@ -139,6 +146,7 @@ export class ClientWiring {
     const record = this.#record(key, {
       state: 'wired',
       method: method.name,
+      instanceId: target.instanceId,
       ...(wiredAfterMillis !== undefined && { wiredAfterMillis }),
     });
     if (record !== undefined) this.#options.onWired(client, record);
@@ -177,7 +185,7 @@ export class ClientWiring {
       });
     }
     // Part of the wiring may be there: by which method is needed to remove it.
-    this.#record(key, { state, reason, ...(before?.method && { method: before.method }) });
+    this.#record(key, { ...kept(before), state, reason, ...(before?.method && { method: before.method }) });
   }
 
   #forget(key: string, client: WirableClient, clients: readonly DesiredClient[]): void {
@@ -206,6 +214,11 @@ export class ClientWiring {
     this.#records.set(key, full);
     return full;
   }
+}
+
+/** What stays true of a wiring while its state changes. */
+function kept(record: WiringRecord | undefined): Pick<WiringRecord, 'wiredAfterMillis'> {
+  return record?.wiredAfterMillis === undefined ? {} : { wiredAfterMillis: record.wiredAfterMillis };
 }
 
 function keyOf({ containerId, startedAt }: WirableClient): string {

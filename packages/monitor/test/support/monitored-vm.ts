@@ -86,7 +86,7 @@ export class MonitoredVm implements AsyncDisposable {
 
   /** Starts a proxy container. */
   runProxy(name = 'proxy', options: Partial<ContainerOptions> = {}): FakeProxy {
-    const proxy = new FakeProxy(`instance of ${name}`);
+    const proxy = new FakeProxy(`instance-of-${name}`);
     this.proxies.set(name, proxy);
     this.engine.run({ name, labels: { [PROXY_LABEL]: '' }, ...options });
     return proxy;

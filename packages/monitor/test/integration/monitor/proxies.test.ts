@@ -15,7 +15,7 @@ describe('the monitor, with proxies', () => {
     await until('it is told that it serves', () => proxy.role === 'serving');
     await until('the rules have the target', () => vm.rules.target?.address === '172.31.250.2');
     assert.equal(vm.rules.target?.port, 80);
-    assert.equal(vm.proxyStatus('proxy')?.instanceId, 'instance of proxy');
+    assert.equal(vm.proxyStatus('proxy')?.instanceId, 'instance-of-proxy');
   });
 
   it('says why a proxy cannot serve, and goes on trying', async () => {
