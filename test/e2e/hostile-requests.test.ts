@@ -35,7 +35,7 @@ const HOSTILE: Readonly<Record<string, string>> = {
       '/metadata/identity\\oauth2/token',
       '/metadata/identity/oauth2\\token',
       '\\metadata\\identity\\oauth2\\token',
-      '/metadata/identity/oauth2/token/',
+      '/metadata/identity/oauth2/token//',
       '/metadata//identity/oauth2/token',
       '//metadata/identity/oauth2/token',
       '/metadata/./identity/oauth2/token',

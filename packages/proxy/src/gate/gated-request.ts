@@ -22,7 +22,7 @@ export interface QueryParameter extends Parameter {
 /** A request that the gate let through: canonical, of a known endpoint, with the headers that IMDS demands. */
 export interface GatedRequest {
   readonly method: 'GET' | 'HEAD' | 'POST';
-  /** Path and query exactly as received; of a request in the VM extension's protocol, those that mean the same to IMDS. */
+  /** Path and query as they are sent upstream: exactly as received, or those that mean the same to IMDS. */
   readonly target: string;
   readonly path: string;
   readonly query: readonly QueryParameter[];

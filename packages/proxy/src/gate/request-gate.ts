@@ -82,7 +82,10 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
     return refusal('body', badRequest(shape, text));
   }
   if (path !== VM_EXTENSION_PATH) {
-    return { kind: 'pass', request: { method: servedMethod, target, path, query, endpoint, contentLength } };
+    return {
+      kind: 'pass',
+      request: { method: servedMethod, target: parsed.target, path, query, endpoint, contentLength },
+    };
   }
   if (isRead) return passExtensionQuery(target.slice(path.length + 1));
   const isForm = isFormType(headers.single('content-type')) && !headers.has('content-encoding');

@@ -75,8 +75,10 @@ export const HOSTILE_PATHS: readonly string[] = [
   '/Metadata/instance',
   '/metaData/instance/compute/userData',
   // After the end.
-  '/metadata/identity/oauth2/token/',
   '/metadata/identity/oauth2/token//',
+  '/metadata/identity/oauth2/token%2f',
+  '/metadata/identity/oauth2/Token/',
+  '/metadata/identity/info/',
   '/metadata/identity/oauth2/token/.',
   '/metadata/identity/oauth2/token/..',
   '/metadata/identity/oauth2/token/../token',
