@@ -42,6 +42,12 @@ export function saysUnreachable({ status, body }: RawAnswer): boolean {
   return status === 403 && body.includes('unreachable');
 }
 
+/** The same to Java, which reads the reason phrase of the status line. */
+export function hasUnreachableReason({ status, text }: RawAnswer): boolean {
+  const statusLine = text.slice(0, text.indexOf('\r\n'));
+  return status === 403 && statusLine.includes('A socket operation was attempted to an unreachable network');
+}
+
 /** A token and when it expires, as seconds since 1970: `@azure/identity`, MSAL, azidentity. */
 export function hasToken({ body }: RawAnswer): boolean {
   const { access_token: token, expires_on: expiresOn } = JSON.parse(body) as Record<string, unknown>;
@@ -64,6 +70,11 @@ export function isReadByMsalNet({ body }: RawAnswer): boolean {
   const seconds = Number(expiry?.[1]);
   const expiresOn = seconds < SMALLEST_POINT_IN_TIME ? Date.now() / 1_000 + seconds : seconds;
   return fields.every(([, value]) => typeof value === 'string') && isFuture(expiresOn);
+}
+
+/** Found three characters after the name, without a parser of JSON. */
+export function hasCompactToken({ body }: RawAnswer): boolean {
+  return /access_token":"[^"]+"/.test(body);
 }
 
 /** Hadoop wants to know the length before it reads, and the type exactly. */

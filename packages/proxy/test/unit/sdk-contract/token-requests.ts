@@ -4,7 +4,9 @@ import {
   DEFAULT_SYSTEM_IDENTITY,
 } from '@msi-proxy/imds-emulator';
 import {
+  hasCompactToken,
   hasRemainingTime,
+  hasUnreachableReason,
   isBadRequest,
   isReadByHadoop,
   isReadByMsalNet,
@@ -148,7 +150,14 @@ function azureIdentityPython(parameter: string): string {
 }
 
 function msalPython(parameter: string): string {
-  return get(`${QUERY}${parameter}`, ...pythonRequests('python-requests/2.32.3'), METADATA);
+  return get(
+    `${QUERY}${parameter}`,
+    ...pythonRequests('python-requests/2.32.3'),
+    METADATA,
+    'x-client-SKU: MSAL.Python',
+    'x-client-Ver: 1.34.0',
+    CLIENT_REQUEST_ID,
+  );
 }
 
 function msrestazure(parameter: string): string {
@@ -284,8 +293,10 @@ export const TOKEN_CLIENTS: readonly TokenClient[] = [
   },
   {
     client: 'MSAL Go',
-    source: 'AzureAD/microsoft-authentication-library-for-go apps/managedidentity',
-    read: reader({ again: statuses(404, 410, 429, 500, 502, 503, 504) }),
+    source: 'AzureAD/microsoft-authentication-library-for-go apps/managedidentity/managedidentity.go',
+    read: reader({
+      again: statuses(404, 410, 429, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511),
+    }),
     withoutIdentity: 'stop',
     whenDenied: 'stop',
     whenUnavailable: 'again',
@@ -346,17 +357,24 @@ export const TOKEN_CLIENTS: readonly TokenClient[] = [
   },
   {
     client: 'MSAL Python, azure-cli',
-    source: 'AzureAD/microsoft-authentication-library-for-python msal/managed_identity.py',
+    source: 'AzureAD/microsoft-authentication-library-for-python@28fbf7c msal/managed_identity.py',
     read: reader({ token: hasRemainingTime }),
     withoutIdentity: 'stop',
     whenDenied: 'stop',
     whenUnavailable: 'stop',
-    requests: variants(
-      msalPython,
-      ['by client id', `&client_id=${app}`, app],
-      ['by object id', `&object_id=${appObject}`, app],
-      ['by resource id', `&msi_res_id=${encodedApp}`, app],
-    ),
+    requests: [
+      ...variants(
+        msalPython,
+        ['by client id', `&client_id=${app}`, app],
+        ['by object id', `&object_id=${appObject}`, app],
+        ['by resource id', `&msi_res_id=${encodedApp}`, app],
+      ),
+      {
+        variant: 'of earlier releases',
+        bytes: get(QUERY, ...pythonRequests('python-requests/2.31.0'), METADATA),
+        clientId: system,
+      },
+    ],
   },
   {
     client: "msrestazure (Python, Debian's 0.6.4)",
@@ -369,10 +387,11 @@ export const TOKEN_CLIENTS: readonly TokenClient[] = [
   },
   {
     client: 'azure-identity (Java), over HttpURLConnection',
-    source: 'Azure/azure-sdk-for-java sdk/identity/azure-identity IdentityClient.java; JDK HttpURLConnection',
+    source:
+      'Azure/azure-sdk-for-java@0114699 IdentityClient.java, authenticateToIMDSEndpoint; JDK HttpURLConnection',
     read: reader({
       again: statuses(404, 410, 429, '5xx'),
-      next: answer => isBadRequest(answer) || saysUnreachable(answer),
+      next: answer => isBadRequest(answer) || hasUnreachableReason(answer),
     }),
     withoutIdentity: 'next',
     whenDenied: 'stop',
@@ -394,8 +413,9 @@ export const TOKEN_CLIENTS: readonly TokenClient[] = [
   },
   {
     client: 'Hadoop ABFS',
-    source: 'apache/hadoop@043ab11 hadoop-azure AzureADAuthenticator.java, ExponentialRetryPolicy.java',
-    read: reader({ again: statuses(408, 429, 500, 502, 503, 504), token: isReadByHadoop }),
+    source:
+      'apache/hadoop@043ab11 hadoop-azure AzureADAuthenticator.java; @0385812 ExponentialRetryPolicy.java',
+    read: reader({ again: statuses(408, 500, 502, 503, 504), token: isReadByHadoop }),
     withoutIdentity: 'stop',
     whenDenied: 'stop',
     whenUnavailable: 'again',
@@ -421,6 +441,21 @@ export const TOKEN_CLIENTS: readonly TokenClient[] = [
       {
         variant: 'by client id, with a later api-version',
         bytes: get(`resource=${VAULT}&client_id=${app}&api-version=2019-11-01`, HOST, METADATA),
+        clientId: app,
+      },
+    ],
+  },
+  {
+    client: 'Microsoft.Data.SqlClient (.NET), early releases, which search the text',
+    source: 'dotnet/SqlClient, managed identity provider',
+    read: reader({ again: statuses(404, 429, '5xx'), token: hasCompactToken }),
+    withoutIdentity: 'stop',
+    whenDenied: 'stop',
+    whenUnavailable: 'again',
+    requests: [
+      {
+        variant: 'by object id',
+        bytes: get(`resource=${VAULT}&object_id=${appObject}&api-version=2018-02-01`, HOST, METADATA),
         clientId: app,
       },
     ],
