@@ -156,7 +156,7 @@ function Get-Logs {
     $logs = @{}
     foreach ($role in @('proxy', 'proxy2', 'monitor')) {
         $tail = Invoke-Docker -AllowFailure @('logs', '--tail', '200', "$RunLabel-$RunId-$role")
-        if ($tail.ExitCode -eq 0) { $logs[$role] = @($tail.Output + @($tail.Errors)) -join "`n" }
+        if ($tail.ExitCode -eq 0) { $logs[$role] = $tail.Lines -join "`n" }
     }
     $logs
 }

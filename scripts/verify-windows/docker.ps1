@@ -27,6 +27,7 @@ function Invoke-Docker {
         Output   = $output.ToArray()
         Text     = ($output.ToArray() -join "`n")
         Errors   = ($errors.ToArray() -join ' ')
+        Lines    = @($output.ToArray() + $errors.ToArray())
     }
 }
 

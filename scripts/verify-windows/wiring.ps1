@@ -104,8 +104,7 @@ function Get-Forwarding {
 # How many requests of ours an emulator has logged.
 function Get-RequestCount {
     param([string] $Emulator)
-    $logged = Invoke-Docker @('logs', $Emulator)
-    @($logged.Output + @($logged.Errors) | Select-String -SimpleMatch $VersionsPath -AllMatches | ForEach-Object { $_.Matches }).Count
+    @((Invoke-Docker @('logs', $Emulator)).Lines | Where-Object { $_ -and $_.Contains($VersionsPath) }).Count
 }
 
 # Whether a request from the container to 169.254.169.254 comes to this emulator within some seconds.
@@ -202,6 +201,7 @@ ConvertTo-Json -Compress -InputObject @{ count = $entries.Count; interfaces = @(
         $status = Get-HttpStatus -Container $first -Uri "http://$ImdsAddress$VersionsPath"
         New-Observation -Holds ($status -eq 200) -Seen "HTTP $status"
     }
+    Test-CmdOutput -Container $first
     Test-Assumption 'retarget-set' {
         [void] (Invoke-InContainer -Container $first -AllowFailure -Command (Get-RuleArguments -Verb 'set' -Target $targetB))
         $script:Retargeted = Test-Reaches -Container $first -Emulator $EmulatorB
@@ -275,37 +275,63 @@ ConvertTo-Json -Compress -InputObject @{ count = $entries.Count; interfaces = @(
     }
 }
 
+# One line for the command interpreter, as the monitor starts it where there is no PowerShell.
+function Invoke-CmdLine {
+    param([string] $Container, [string] $Line)
+    Invoke-InContainer -Container $Container -AllowFailure -Command @('cmd', '/d', '/s', '/c', $Line)
+}
+
+# The index of the interface with this address: rows of addresses stand under a heading with the index and a colon.
+function Get-InterfaceIndex {
+    param([string] $Container, [string] $Address)
+    $index = 0
+    foreach ($line in (Invoke-CmdLine -Container $Container -Line 'netsh interface ipv4 show ipaddresses').Output) {
+        if ($line -match '\s(\d+(\.\d+){3})\s*$') {
+            if ($Matches[1] -eq $Address) { return $index }
+        }
+        elseif ($line -match '(^|\s)(\d+): ') { $index = [int] $Matches[2] }
+    }
+    0
+}
+
+# What the command interpreter's variant reads, in a container where the forwarding works.
+function Test-CmdOutput {
+    param([string] $Container)
+    Test-Assumption 'cmd-output' {
+        $index = Get-InterfaceIndex -Container $Container -Address (Get-ContainerAddress $Container)
+        $service = @((Invoke-CmdLine -Container $Container -Line 'sc query iphlpsvc').Output | ForEach-Object {
+                if ($_ -match '^\s+\S.*?:\s+([0-9a-f]+)\b') { $Matches[1] }
+            })
+        $listening = @((Invoke-CmdLine -Container $Container -Line 'netstat -ano -p tcp').Output | Where-Object {
+                $_ -match '^\s*TCP\s+169\.254\.169\.254:80\s+\S+:0\s'
+            })
+        $holds = $index -gt 0 -and $service.Count -ge 2 -and $service[1] -eq '4' -and $listening.Count -eq 1
+        New-Observation -Holds $holds -Seen "interface $index, numbers of sc query: $($service -join ' '), listening rows: $($listening.Count)"
+    }
+}
+
 function Test-NanoServer {
     param([string] $EmulatorA)
     Test-Assumption 'nanoserver-tools' {
         [void] (Invoke-Docker @('pull', $NanoImage))
         $script:Nano = Start-IdleContainer -Role 'nano' -Image $NanoImage
         $lacking = @()
-        foreach ($command in @(
-                @('netsh', 'interface', 'portproxy', 'show', 'v4tov4'), @('netsh', 'interface', 'ipv4', 'show', 'ipaddresses'),
-                @('sc', 'query', 'iphlpsvc'), @('netstat', '-ano', '-p', 'tcp'), @('route', 'print', '-4'), @('curl.exe', '--version'))) {
-            $tried = Invoke-InContainer -Container $Nano -AllowFailure -Command $command
-            if ($tried.ExitCode -ne 0) { $lacking += "$($command -join ' ') ($($tried.ExitCode))" }
+        foreach ($line in @('netsh interface portproxy show v4tov4', 'netsh interface ipv4 show ipaddresses', 'sc query iphlpsvc',
+                'netstat -ano -p tcp', 'route print -4', 'curl.exe --version')) {
+            $tried = Invoke-CmdLine -Container $Nano -Line $line
+            if ($tried.ExitCode -ne 0) { $lacking += "$line ($($tried.ExitCode))" }
         }
         New-Observation -Holds ($lacking.Count -eq 0) -Seen $(if ($lacking.Count -eq 0) { 'all work' } else { 'do not work: ' + ($lacking -join '; ') })
     }
     Test-Assumption 'nanoserver-portproxy' {
         $own = Get-ContainerAddress $Nano
-        $shown = Invoke-InContainer -Container $Nano -AllowFailure -Command @('netsh', 'interface', 'ipv4', 'show', 'addresses')
-        # The index of the interface: the line of four columns behind which its name follows, taken by its connected state.
-        $rows = Invoke-InContainer -Container $Nano -AllowFailure -Command @('netsh', 'interface', 'ipv4', 'show', 'interfaces')
-        $index = 0
-        foreach ($line in $rows.Output) {
-            if ($line -match '^\s*(\d+)\s+\d+\s+\d+\s+\S+\s+(.+?)\s*$' -and $Matches[2] -notmatch 'Loopback') { $index = [int] $Matches[1] }
-        }
-        if ($index -eq 0) { throw "no interface of $own in: $($shown.Text)" }
-        foreach ($command in @(
-                @('netsh', 'interface', 'ipv4', 'set', 'interface', "$index", 'dadtransmits=0', 'store=active'),
-                @('netsh', 'interface', 'ipv4', 'add', 'address', "$index", $ImdsAddress, '255.255.255.255', 'store=active', 'skipassource=true'),
-                @('net', 'start', 'iphlpsvc'),
-                (Get-RuleArguments -Verb 'set' -Target (Get-ContainerAddress $EmulatorA)))) {
-            [void] (Invoke-InContainer -Container $Nano -AllowFailure -Command $command)
-        }
+        $index = Get-InterfaceIndex -Container $Nano -Address $own
+        if ($index -eq 0) { throw "netsh interface ipv4 show ipaddresses has no row of $own" }
+        [void] (Invoke-CmdLine -Container $Nano -Line ("netsh interface ipv4 set interface $index dadtransmits=0 store=active" +
+                "&netsh interface ipv4 add address $index $ImdsAddress 255.255.255.255 store=active skipassource=true" +
+                '&net start iphlpsvc'))
+        Start-Sleep -Seconds 2
+        [void] (Invoke-CmdLine -Container $Nano -Line ((Get-RuleArguments -Verb 'set' -Target (Get-ContainerAddress $EmulatorA)) -join ' '))
         $answers = Test-Reaches -Container $Nano -Emulator $EmulatorA
         New-Observation -Holds $answers -Seen "answered through the rule: $answers"
     }

@@ -97,7 +97,6 @@ const CMDLETS = new Set([
   'Pop-Location',
   'Push-Location',
   'Select-Object',
-  'Select-String',
   'Split-Path',
   'Start-Sleep',
   'Where-Object',
