@@ -1,6 +1,7 @@
 import { DEFAULT_APP_IDENTITY } from '@msi-proxy/imds-emulator';
 import type { RawAnswer } from '../support/raw-client.ts';
 import {
+  AZSDK_NET,
   AZSDK_PYTHON,
   azsdkJs,
   CLIENT_REQUEST_ID,
@@ -34,11 +35,6 @@ const anyErrorStatus = ({ status }: RawAnswer) => status >= 400;
 const forAzureIdentityNet = ({ status, body }: RawAnswer) =>
   status === 400 && !body.includes('Identity not found');
 
-const AZURE_CORE_NET = [
-  CLIENT_REQUEST_ID,
-  'x-ms-return-client-request-id: true',
-  'User-Agent: azsdk-net-Identity/1.13.2 (.NET 8.0.11; Debian GNU/Linux 12 (bookworm))',
-];
 function azureIdentityJs(version: string): string {
   return head(
     `GET ${TOKEN_PATH} HTTP/1.1`,
@@ -53,7 +49,7 @@ function azureIdentityJs(version: string): string {
 
 function azureIdentityNet(parameter = ''): string {
   const query = `api-version=2018-02-01&resource=${ENCODED_VAULT}${parameter}`;
-  return head(`GET ${TOKEN_PATH}?${query} HTTP/1.1`, HOST, ...AZURE_CORE_NET);
+  return head(`GET ${TOKEN_PATH}?${query} HTTP/1.1`, HOST, ...AZSDK_NET);
 }
 
 function msalNet(pathAndQuery: string): string {

@@ -163,8 +163,8 @@ describe('the contract with SDKs', () => {
       waiting.destroy();
     });
 
-    it('azure-identity (Java) from 1.12, which connects and leaves without a word: finds it', async () => {
-      // Azure/azure-sdk-for-java IdentityClient.java, checkIMDSAvailable
+    it('azure-identity (Java), and early Azure.Identity (.NET), which connect and leave: find it', async () => {
+      // Azure/azure-sdk-for-java@0114699 IdentityClient.java; Azure/azure-sdk-for-net@00914ee ManagedIdentityClient.cs
       for (const port of [running.port, imdsPort]) {
         const socket = open({ port });
         let isConnected = false;

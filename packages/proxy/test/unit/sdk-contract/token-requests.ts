@@ -17,6 +17,7 @@ import {
   type Read,
 } from './outcomes.ts';
 import {
+  AZSDK_NET,
   AZSDK_PYTHON,
   azsdkJs,
   CLIENT_REQUEST_ID,
@@ -330,8 +331,9 @@ export const TOKEN_CLIENTS: readonly TokenClient[] = [
     ),
   },
   {
-    client: 'Azure.Identity (.NET), over MSAL.NET',
-    source: 'Azure/azure-sdk-for-net@0176b6c ImdsManagedIdentityProbeSource.cs, MsalManagedIdentityClient.cs',
+    client: 'Azure.Identity (.NET)',
+    source:
+      'Azure/azure-sdk-for-net@0176b6c ImdsManagedIdentityProbeSource.cs, @00914ee ManagedIdentityClient.cs',
     read: reader({
       again: msalRetries,
       next: ({ status }) => status === 400 || status === 502 || status === 504,
@@ -340,7 +342,14 @@ export const TOKEN_CLIENTS: readonly TokenClient[] = [
     withoutIdentity: 'next',
     whenDenied: 'stop',
     whenUnavailable: 'again',
-    requests: variants(msalNet, ['by client id', `&client_id=${data}`, data]),
+    requests: [
+      ...variants(msalNet, ['by client id', `&client_id=${data}`, data]),
+      {
+        variant: 'by client id, in the releases before MSAL.NET did it',
+        bytes: get(`${QUERY}&client_id=${app}`, HOST, METADATA, ...AZSDK_NET),
+        clientId: app,
+      },
+    ],
   },
   {
     client: "azure-identity (Python, Debian's 1.13.0b2)",

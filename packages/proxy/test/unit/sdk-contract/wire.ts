@@ -59,6 +59,13 @@ export function pythonRequests(userAgent = 'python-requests/2.28.1'): readonly s
 export const AZSDK_PYTHON =
   'azsdk-python-identity/1.13.0b2 Python/3.11.2 (Linux-6.1.0-x86_64-with-glibc2.36)';
 
+/** What Azure.Core of .NET adds to every request. */
+export const AZSDK_NET = [
+  CLIENT_REQUEST_ID,
+  'x-ms-return-client-request-id: true',
+  'User-Agent: azsdk-net-Identity/1.13.2 (.NET 8.0.11; Debian GNU/Linux 12 (bookworm))',
+];
+
 export function azsdkJs(version: string): string {
   return `User-Agent: azsdk-js-identity/${version} core-rest-pipeline/1.24.0 Node/24.21.0 (Linux 6.1.0; x64)`;
 }
