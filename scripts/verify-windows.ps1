@@ -5,7 +5,7 @@ Checks on a Windows agent what MSI Proxy assumes of Windows, Docker and its imag
 .DESCRIPTION
 Builds the images, tries each step of the wiring by itself, and runs the whole scenario in front of the IMDS emulator:
 proxy, monitor and clients, tokens, refusals, a replaced proxy. Prints a table of assumption, expected, seen and result,
-and writes a JSON report for a bug report. Removes the containers that it made.
+and writes a JSON report for a bug report. Removes the containers and the network that it made.
 
 It changes nothing on the agent but Docker's images. It is meant for an agent without clients in use: while it runs, its
 monitor sees every container of the agent. It therefore ends at once when there are containers with the product's labels.
@@ -190,7 +190,7 @@ catch {
 finally {
     Add-SkippedResults -Reason $reason
     $logs = Get-Logs
-    if (-not $KeepContainers) { Remove-RunContainers }
+    if (-not $KeepContainers) { Remove-RunResources }
 }
 
 Write-ResultTable

@@ -69,23 +69,25 @@ function Start-IdleContainer {
     Start-RunContainer -Role $Role -Image $Image -Options $Options -Command @('ping.exe', '-t', '127.0.0.1')
 }
 
-# Runs a program in a container as its administrator.
+# Runs a program in a container.
 function Invoke-InContainer {
     param(
         [Parameter(Mandatory = $true)] [string] $Container,
         [Parameter(Mandatory = $true)] [string[]] $Command,
+        [string] $User = 'ContainerAdministrator',
         [switch] $AllowFailure
     )
-    Invoke-Docker -Arguments (@('exec', '--user', 'ContainerAdministrator', $Container) + $Command) -AllowFailure:$AllowFailure
+    Invoke-Docker -Arguments (@('exec', '--user', $User, $Container) + $Command) -AllowFailure:$AllowFailure
 }
 
-# Runs a PowerShell script in a container as its administrator, the way the monitor does, and gives back its lines.
+# Runs a PowerShell script in a container the way the monitor does, and gives back its lines.
 # $Values are assigned to variables in front of it; they are texts.
 function Invoke-ScriptInContainer {
     param(
         [Parameter(Mandatory = $true)] [string] $Container,
         [Parameter(Mandatory = $true)] [string] $Script,
-        [hashtable] $Values = @{}
+        [hashtable] $Values = @{},
+        [string] $User = 'ContainerAdministrator'
     )
     $head = "`$ErrorActionPreference = 'Stop'; `$ProgressPreference = 'SilentlyContinue'`n"
     foreach ($name in $Values.Keys) {
@@ -93,7 +95,7 @@ function Invoke-ScriptInContainer {
         $head += "`$$name = '$text'`n"
     }
     $encoded = [Convert]::ToBase64String([System.Text.Encoding]::Unicode.GetBytes($head + $Script))
-    (Invoke-InContainer -Container $Container -Command @(
+    (Invoke-InContainer -Container $Container -User $User -Command @(
             'powershell', '-NoLogo', '-NoProfile', '-NonInteractive', '-ExecutionPolicy', 'Bypass',
             '-OutputFormat', 'Text', '-EncodedCommand', $encoded)).Output
 }
@@ -141,8 +143,10 @@ function Wait-Until {
     }
 }
 
-# Removes every container of this run.
-function Remove-RunContainers {
+# Removes every container and network of this run.
+function Remove-RunResources {
     $ids = @((Invoke-Docker -AllowFailure -Arguments @('ps', '--all', '--quiet', '--filter', "label=$RunLabel=$RunId")).Output | Where-Object { $_ })
     foreach ($id in $ids) { [void] (Invoke-Docker -AllowFailure -Arguments @('rm', '--force', '--volumes', $id)) }
+    $ids = @((Invoke-Docker -AllowFailure -Arguments @('network', 'ls', '--quiet', '--filter', "label=$RunLabel=$RunId")).Output | Where-Object { $_ })
+    foreach ($id in $ids) { [void] (Invoke-Docker -AllowFailure -Arguments @('network', 'rm', $id)) }
 }

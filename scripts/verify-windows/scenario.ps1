@@ -96,14 +96,11 @@ function Test-Scenario {
         New-Observation -Holds $true -Seen "serving at $($serving.address)"
     }
     Test-Assumption 'control-pipe-closed' {
-        $encoded = [Convert]::ToBase64String([System.Text.Encoding]::Unicode.GetBytes(@'
-$ProgressPreference = 'SilentlyContinue'
+        $seen = @(Invoke-ScriptInContainer -Container $proxy -User 'ContainerUser' -Script @'
 $pipe = New-Object System.IO.Pipes.NamedPipeClientStream '.', 'msi-proxy', 'InOut'
 try { $pipe.Connect(2000); 'connected' }
 catch { $reason = $_.Exception; while ($reason.InnerException) { $reason = $reason.InnerException }; $reason.GetType().Name }
-'@))
-        $tried = Invoke-Docker -AllowFailure @('exec', '--user', 'ContainerUser', $proxy, 'powershell', '-NoProfile', '-NonInteractive', '-EncodedCommand', $encoded)
-        $seen = [string] @($tried.Output)[-1]
+'@)[-1]
         New-Observation -Holds ($seen -eq 'UnauthorizedAccessException') -Seen $seen
     }
     Test-Assumption 'client-wired' {

@@ -132,6 +132,10 @@ function Test-WiringSteps {
         if ($isolation -eq '' -or $isolation -eq 'default') { $isolation = (Invoke-Docker @('info', '--format', '{{.Isolation}}')).Text.Trim() }
         New-Observation -Holds ($isolation -eq 'process') -Seen "isolation $isolation"
     }
+    Test-Assumption 'inspect-platform' {
+        $platform = [string] (Get-ContainerState $first).Platform
+        New-Observation -Holds ($platform -eq 'windows') -Seen "platform $platform"
+    }
     Test-Assumption 'exec-administrator' {
         $user = Read-FromContainer -Container $first -Script @'
 $identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
@@ -150,6 +154,14 @@ ConvertTo-Json -Compress -InputObject @{
         $codes = @(Invoke-ScriptInContainer -Container $first -Values @{ Text = $text } -Script '($Text.ToCharArray() | ForEach-Object { [int] $_ }) -join [char] 44')[-1]
         $wanted = ($text.ToCharArray() | ForEach-Object { [int] $_ }) -join ','
         New-Observation -Holds ($codes -eq $wanted) -Seen "$(if ($codes -eq $wanted) { 'the same' } else { $codes }), $($watch.ElapsedMilliseconds) ms for one exec"
+    }
+    Test-Assumption 'container-user-refused' {
+        $errorId = @(Invoke-ScriptInContainer -Container $first -User 'ContainerUser' -Values $values -Script @'
+$entry = @(Get-NetIPAddress -AddressFamily IPv4 -IPAddress $Own -PolicyStore ActiveStore)[0]
+try { $added = New-NetIPAddress -InterfaceIndex $entry.InterfaceIndex -IPAddress $Imds -PrefixLength 32 -PolicyStore ActiveStore; 'none' }
+catch { $_.FullyQualifiedErrorId }
+'@)[-1]
+        New-Observation -Holds ($errorId -match '\bSystem Error 5\b') -Seen "error id: $errorId"
     }
     Test-Assumption 'cmdlets' {
         $found = Read-FromContainer -Container $first -Script @'
@@ -259,10 +271,19 @@ ConvertTo-Json -Compress -InputObject @{ count = $entries.Count; interfaces = @(
         $answers = Test-Reaches -Container $owner -Emulator $EmulatorA
         New-Observation -Holds $answers -Seen "a request of the sharing container was answered: $answers"
     }
+    Test-Assumption 'network-connect' {
+        $network = "$RunLabel-$RunId-net"
+        [void] (Invoke-Docker @('network', 'create', '--driver', 'nat', '--label', "$RunLabel=$RunId", $network))
+        [void] (Invoke-Docker @('network', 'connect', $network, $first))
+        $addresses = @((Get-ContainerState $first).NetworkSettings.Networks.PSObject.Properties | ForEach-Object { $_.Value.IPAddress } | Where-Object { $_ })
+        New-Observation -Holds ($addresses.Count -eq 2) -Seen "addresses: $($addresses -join ', ')"
+    }
     Test-Assumption 'pause-refused' {
         $paused = Invoke-Docker -AllowFailure -Arguments @('pause', $first)
-        if ($paused.ExitCode -eq 0) { [void] (Invoke-Docker -AllowFailure -Arguments @('unpause', $first)) }
-        New-Observation -Holds ($paused.ExitCode -ne 0) -Seen "exit code $($paused.ExitCode): $($paused.Errors)"
+        if ($paused.ExitCode -ne 0) { return New-Observation -Holds $true -Seen "pause: $($paused.Errors)" }
+        $executed = Invoke-InContainer -Container $first -AllowFailure -Command @('whoami')
+        [void] (Invoke-Docker -AllowFailure -Arguments @('unpause', $first))
+        New-Observation -Holds ($executed.ExitCode -ne 0) -Seen "paused; exec: exit code $($executed.ExitCode) $($executed.Errors)"
     }
     Test-Assumption 'route-add' {
         $router = Start-IdleContainer -Role 'router'
@@ -322,6 +343,10 @@ function Test-NanoServer {
             if ($tried.ExitCode -ne 0) { $lacking += "$line ($($tried.ExitCode))" }
         }
         New-Observation -Holds ($lacking.Count -eq 0) -Seen $(if ($lacking.Count -eq 0) { 'all work' } else { 'do not work: ' + ($lacking -join '; ') })
+    }
+    Test-Assumption 'nanoserver-no-powershell' {
+        $tried = Invoke-InContainer -Container $Nano -AllowFailure -Command @('powershell', '-NoProfile', '-Command', 'exit 3')
+        New-Observation -Holds (@(126, 127) -contains $tried.ExitCode) -Seen "exit code $($tried.ExitCode): $($tried.Errors)"
     }
     Test-Assumption 'nanoserver-portproxy' {
         $own = Get-ContainerAddress $Nano
