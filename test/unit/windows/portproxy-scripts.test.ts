@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import {
   applyScript,
-  observeScript,
   powershellArgv,
   removeScript,
 } from '../../../packages/monitor/src/wiring/portproxy/powershell-script.ts';
@@ -13,7 +12,6 @@ const MAX_COMMAND_LINE = 32_767;
 const TARGET = { address: '172.21.192.109', port: 65_535, instanceId: 'a'.repeat(64) };
 const SCRIPTS = {
   apply: applyScript('172.21.198.175', TARGET),
-  observe: observeScript('172.21.198.175'),
   remove: removeScript('172.21.198.175'),
 };
 

@@ -9,7 +9,7 @@ import {
 import type { EngineClient } from '../docker/index.ts';
 import type { ProxyMember } from '../proxies/proxy-member.ts';
 import type { WiringSelector } from '../wiring/select.ts';
-import type { ProxyTarget, WirableClient, WiringMethod } from '../wiring/wiring-method.ts';
+import type { ApplyResult, ProxyTarget, WirableClient, WiringMethod } from '../wiring/wiring-method.ts';
 import type { DesiredClient } from './desired-state.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -100,11 +100,12 @@ export class ClientWiring {
     }
     const { method } = choice;
     const serving = this.#options.serving();
+    const before = this.#records.get(key);
     if (serving?.target === undefined) {
-      this.#record(key, { state: 'pending', reason: 'no proxy is ready to serve', method: method.name });
+      const reason = 'no proxy is ready to serve';
+      this.#record(key, { ...kept(before), state: 'pending', reason, method: method.name });
       return;
     }
-    const before = this.#records.get(key);
     // With `host` all are switched at once; else one after the other, which on Windows takes seconds each.
     const follows = method.name !== 'host' && before?.instanceId !== serving.target.instanceId;
     if (before?.state !== 'wired' || follows) {
@@ -113,23 +114,16 @@ export class ClientWiring {
     }
     await this.#options.policyKnown(serving);
     const target = method.name === 'host' ? serving.target : await this.#shareNetwork(serving, client);
-    try {
-      await this.#applyAndVerify(key, client, method, target);
-    } catch (error) {
-      // What the container itself lacks is looked at again at the next resync, not before.
-      if (codeOf(error) !== 'MSI_WIRING_NOT_APPLICABLE') throw error;
-      this.#noteProblem(key, client, error, 'refused');
-    }
+    await this.#ensure(key, client, method, target);
   }
 
-  async #applyAndVerify(
+  async #ensure(
     key: string,
     client: WirableClient,
     method: WiringMethod,
     target: ProxyTarget,
   ): Promise<void> {
-    const result = await method.apply(client, target);
-    if (method.appliesVerified !== true) await method.verify(client, target);
+    const result = await this.#apply(key, client, method, target);
     if (result === 'repaired') {
       this.#options.logger.warn('Wiring had changed and was mended', {
         containerId: client.containerId,
@@ -152,6 +146,26 @@ export class ClientWiring {
     if (record !== undefined) this.#options.onWired(client, record);
   }
 
+  /** Makes the wiring true and verifies it, in the order that costs least. */
+  async #apply(
+    key: string,
+    client: WirableClient,
+    method: WiringMethod,
+    target: ProxyTarget,
+  ): Promise<ApplyResult> {
+    if (method.appliesSlowly === true) {
+      const before = this.#records.get(key);
+      const wasBeforeUs =
+        before?.instanceId === undefined && Date.parse(client.startedAt) < this.#startedAtMillis;
+      const mayHold = wasBeforeUs || before?.instanceId === target.instanceId;
+      if (mayHold && (await isVerified(method, client, target))) return 'unchanged';
+      return await method.apply(client, target);
+    }
+    const result = await method.apply(client, target);
+    await method.verify(client, target);
+    return result;
+  }
+
   /** Docker keeps its networks apart, so a client that is wired in its own namespace needs the proxy on a network of its own. */
   async #shareNetwork(serving: ProxyMember, client: WirableClient): Promise<ProxyTarget> {
     const { target } = serving;
@@ -172,10 +186,8 @@ export class ClientWiring {
     const client = this.#wanted.get(key);
     // The event that says why a namespace is gone is on its way.
     if (client === undefined || codeOf(error) === 'MSI_NAMESPACE_GONE') return;
-    this.#noteProblem(key, client, error, 'failed');
-  }
-
-  #noteProblem(key: string, client: WirableClient, error: unknown, state: 'failed' | 'refused'): void {
+    // What the container itself lacks may come: services of Windows start after it.
+    const state = codeOf(error) === 'MSI_WIRING_NOT_APPLICABLE' ? 'refused' : 'failed';
     const before = this.#records.get(key);
     const reason = messageOf(error);
     if (before?.state !== state || before.reason !== reason) {
@@ -216,9 +228,26 @@ export class ClientWiring {
   }
 }
 
+async function isVerified(
+  method: WiringMethod,
+  client: WirableClient,
+  target: ProxyTarget,
+): Promise<boolean> {
+  try {
+    await method.verify(client, target);
+    return true;
+  } catch {
+    // Applying it finds out what is wrong.
+    return false;
+  }
+}
+
 /** What stays true of a wiring while its state changes. */
-function kept(record: WiringRecord | undefined): Pick<WiringRecord, 'wiredAfterMillis'> {
-  return record?.wiredAfterMillis === undefined ? {} : { wiredAfterMillis: record.wiredAfterMillis };
+function kept({ wiredAfterMillis, instanceId }: Partial<WiringRecord> = {}): Partial<WiringRecord> {
+  return {
+    ...(wiredAfterMillis !== undefined && { wiredAfterMillis }),
+    ...(instanceId !== undefined && { instanceId }),
+  };
 }
 
 function keyOf({ containerId, startedAt }: WirableClient): string {

@@ -45,8 +45,11 @@ export type Suitability = { readonly suitable: true } | { readonly suitable: fal
 export interface WiringMethod {
   readonly name: WiringMethodName;
 
-  /** Set where reading back is slow: {@link apply} has verified what it returns, and {@link verify} need not follow. */
-  readonly appliesVerified?: true;
+  /**
+   * Set where {@link apply} is slow: it has verified what it returns, and {@link verify}, which is fast, goes before it where
+   * the wiring may be true already.
+   */
+  readonly appliesSlowly?: true;
 
   /** Whether this method can serve the client at all; the reason is shown to the operator. Reads nothing. */
   suits(client: WirableClient): Suitability;

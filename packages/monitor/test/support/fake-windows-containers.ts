@@ -13,7 +13,9 @@ export class FakeWindowsContainers {
   /** By container id. */
   readonly forwarding = new Map<string, FakeForwarding>();
   /** What the scripts were for, in order. */
-  readonly scripts: { readonly containerId: string; readonly kind: 'apply' | 'remove' | 'observe' }[] = [];
+  readonly scripts: { readonly containerId: string; readonly kind: 'apply' | 'remove' }[] = [];
+  /** How often a request was made in a container. */
+  asked = 0;
   /** Reported by the containers in place of what holds. */
   report: Report = {};
   /** Called before a script is carried out. */
@@ -21,7 +23,15 @@ export class FakeWindowsContainers {
 
   /** @returns whether the command is one for such a container */
   accept({ argv, user, containerId, stdout, exit }: ExecProcess): boolean {
-    if (argv[0] !== 'powershell' || user !== 'ContainerAdministrator') return false;
+    if (user !== 'ContainerAdministrator') return false;
+    if (argv[0] === 'curl.exe') {
+      const forwarding = this.forwarding.get(containerId);
+      if (forwarding !== undefined) stdout.write(answerOf(forwarding).join('\r\n'));
+      this.asked += 1;
+      exit(forwarding === undefined ? 7 : 0);
+      return true;
+    }
+    if (argv[0] !== 'powershell') return false;
     this.onScript();
     const script = Buffer.from(argv.at(-1) ?? '', 'base64').toString('utf16le');
     stdout.write(
@@ -43,10 +53,10 @@ export class FakeWindowsContainers {
       if (before === undefined) changes.push('address', 'set');
       else if (before.proxyAddress !== wanted.proxyAddress) changes.push('retarget', 'set');
       this.forwarding.set(containerId, wanted);
-    } else if (script.includes('Remove-NetIPAddress')) {
+    } else {
       this.scripts.push({ containerId, kind: 'remove' });
       this.forwarding.delete(containerId);
-    } else this.scripts.push({ containerId, kind: 'observe' });
+    }
     return { ...observed(this.forwarding.get(containerId)), changes };
   }
 }
@@ -59,8 +69,12 @@ function observed(forwarding: FakeForwarding | undefined): Report {
     addresses: [{ interfaceIndex: 4, prefixLength: 32, state: 'Preferred', skipAsSource: true }],
     rules: [`169.254.169.254 80          ${forwarding.proxyAddress}    80`],
     listeners: ['169.254.169.254'],
-    answer: ['HTTP/1.1 200 OK', `X-MSI-Proxy-Instance: ${forwarding.instanceId}`],
+    answer: answerOf(forwarding),
   };
+}
+
+function answerOf({ instanceId }: FakeForwarding): string[] {
+  return ['HTTP/1.1 200 OK', `X-MSI-Proxy-Instance: ${instanceId}`];
 }
 
 function parameter(script: string, name: string): string {

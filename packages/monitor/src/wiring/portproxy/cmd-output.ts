@@ -1,7 +1,6 @@
-import { IMDS_ADDRESS, IMDS_PORT, INSTANCE_HEADER } from '@msi-proxy/shared';
+import { IMDS_ADDRESS, IMDS_PORT } from '@msi-proxy/shared';
 import {
   readAddressState,
-  readAnswer,
   readRules,
   type AddressEntry,
   type Observation,
@@ -9,7 +8,7 @@ import {
 } from './observation.ts';
 
 /** What is printed before the output of each command, to tell them apart. */
-export const SECTIONS = ['user', 'addresses', 'service', 'rules', 'listeners', 'answer'] as const;
+export const SECTIONS = ['user', 'addresses', 'service', 'rules', 'listeners'] as const;
 
 export type Section = (typeof SECTIONS)[number];
 
@@ -22,7 +21,6 @@ export function readObservation(stdout: string, clientAddress: string): Observat
   const sections = splitSections(stdout);
   const rows = readAddressRows(sections.addresses);
   const own = rows.find(({ address }) => address === clientAddress);
-  const answer = readAnswer(sections.answer, INSTANCE_HEADER);
   return {
     user: sections.user[0]?.trim() ?? '',
     changes: [],
@@ -33,7 +31,6 @@ export function readObservation(stdout: string, clientAddress: string): Observat
     service: readService(sections.service),
     rules: readRules(sections.rules),
     listeners: readListeners(sections.listeners),
-    ...(answer && { answer }),
   };
 }
 

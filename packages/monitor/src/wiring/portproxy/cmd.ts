@@ -1,9 +1,10 @@
-import { IMDS_ADDRESS, IMDS_PORT, INSTANCE_HEADER, READY_PATH, type Clock } from '@msi-proxy/shared';
+import { IMDS_ADDRESS, IMDS_PORT, type Clock } from '@msi-proxy/shared';
 import { checkedEndpoint } from '../proxy-endpoint.ts';
 import { markerOf, readObservation, type Section } from './cmd-output.ts';
 import type { ContainerCommands } from './container-commands.ts';
 import type { ForwardingShell } from './forwarding-shell.ts';
-import { ownRule, readAnswer, type Observation, type ScriptFailure } from './observation.ts';
+import { ownRule, type Observation, type ScriptFailure } from './observation.ts';
+import { askArgv, readAnswer } from './ready-request.ts';
 import { obstacleTo } from './obstacle.ts';
 import type { ForwardTarget } from './powershell-script.ts';
 
@@ -42,18 +43,8 @@ class Cmd implements ForwardingShell {
     this.#clock = clock;
   }
 
-  async observe(clientAddress: string): Promise<Observation | undefined> {
-    const stdout = await this.#run(OBSERVE);
-    if (stdout === undefined) return undefined;
-    const seen = readObservation(stdout, clientAddress);
-    // Without the address, the request would leave the container.
-    if (seen.addresses.length === 0) return seen;
-    const answer = await this.#ask(IMDS_ADDRESS, IMDS_PORT);
-    return answer === undefined ? seen : { ...seen, answer };
-  }
-
   async ensure(clientAddress: string, target: ForwardTarget): Promise<Observation | undefined> {
-    const before = await this.observe(clientAddress);
+    const before = await this.#observe(clientAddress);
     if (before === undefined || obstacleTo(before, target) === undefined) return before;
     const { interfaceIndex, failure } = before;
     if (failure !== undefined) return before;
@@ -66,19 +57,29 @@ class Cmd implements ForwardingShell {
     if (problem !== undefined) return { ...settled, changes, failure: problem };
 
     const forwarding = await this.#forward(settled, target);
-    const after = (await this.observe(clientAddress)) ?? settled;
+    const after = (await this.#observe(clientAddress)) ?? settled;
     const all = { ...after, changes: [...changes, ...forwarding.changes] };
     return forwarding.reachable ? all : failed(all, 'rule', 'proxy-unreachable');
   }
 
   async remove(clientAddress: string): Promise<Observation | undefined> {
-    const before = await this.observe(clientAddress);
+    const before = await this.#observe(clientAddress);
     if (before === undefined) return undefined;
     const lines = ownRule(before) === undefined ? [] : [DELETE_RULE];
     lines.push(...before.addresses.map(({ interfaceIndex }) => deleteAddress(interfaceIndex)));
     if (lines.length === 0) return before;
     await this.#run(lines);
-    return await this.observe(clientAddress);
+    return await this.#observe(clientAddress);
+  }
+
+  async #observe(clientAddress: string): Promise<Observation | undefined> {
+    const stdout = await this.#run(OBSERVE);
+    if (stdout === undefined) return undefined;
+    const seen = readObservation(stdout, clientAddress);
+    // Without the address, the request would leave the container.
+    if (seen.addresses.length === 0) return seen;
+    const answer = await this.#ask(IMDS_ADDRESS, IMDS_PORT);
+    return answer === undefined ? seen : { ...seen, answer };
   }
 
   /** Address and service; a wrong address goes first, and before it the rule that listens on it. */
@@ -176,9 +177,7 @@ class Cmd implements ForwardingShell {
   }
 
   async #ask(address: string, port: number): Promise<Observation['answer']> {
-    const uri = `http://${address}:${port}${READY_PATH}`;
-    const stdout = await this.#run([`curl.exe --silent --include --noproxy * --max-time 2 ${uri}`]);
-    return readAnswer(stdout?.split(/\r?\n/) ?? [], INSTANCE_HEADER);
+    return readAnswer((await this.#run([askArgv(address, port).join(' ')])) ?? '');
   }
 
   /** @returns what the commands printed; undefined when there is no command interpreter */

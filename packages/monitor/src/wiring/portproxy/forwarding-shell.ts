@@ -5,8 +5,6 @@ import type { ForwardTarget } from './powershell-script.ts';
 export interface ForwardingShell {
   /** Makes the forwarding true, and reads back what is there then. */
   ensure(clientAddress: string, target: ForwardTarget): Promise<Observation | undefined>;
-  /** Reads what is there. */
-  observe(clientAddress: string): Promise<Observation | undefined>;
   /** Takes the forwarding away, and reads back what is left. */
   remove(clientAddress: string): Promise<Observation | undefined>;
 }

@@ -90,15 +90,3 @@ export function ownRule({ rules }: Observation): ForwardRule | undefined {
     ({ listenAddress, listenPort }) => listenAddress === IMDS_ADDRESS && listenPort === IMDS_PORT,
   );
 }
-
-/** Reads the head of an HTTP answer as curl prints it; undefined when there is none. */
-export function readAnswer(lines: readonly string[], instanceHeader: string): ReadyAnswer | undefined {
-  // With `100 Continue` and the like there are several; the last one counts.
-  const status = lines
-    .map(line => /^HTTP\/\S+\s+(\d{3})\b/.exec(line)?.[1])
-    .findLast(code => code !== undefined);
-  if (status === undefined) return undefined;
-  const prefix = `${instanceHeader.toLowerCase()}:`;
-  const header = lines.find(line => line.toLowerCase().startsWith(prefix)) ?? prefix;
-  return { status: Number(status), instanceId: header.slice(prefix.length).trim() };
-}

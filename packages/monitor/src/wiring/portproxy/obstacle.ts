@@ -31,7 +31,13 @@ export function obstacleTo(observation: Observation, target: ForwardTarget): Obs
   if (reason !== undefined) return notEffective(reason);
   // Only the answer proves it: a rule is listed also when nothing serves it.
   if (answer === undefined) return notEffective(silence(observation));
-  if (answer.instanceId === target.instanceId) return undefined;
+  return answerObstacle(answer, target.instanceId);
+}
+
+/** What an answer to a request through the address of IMDS shows; undefined when it is as it should be. */
+export function answerObstacle(answer: Observation['answer'], instanceId: string): Obstacle | undefined {
+  if (answer === undefined) return notEffective(`a request from it to ${IMDS_ADDRESS} got no answer`);
+  if (answer.instanceId === instanceId) return undefined;
   const who = answer.instanceId === '' ? 'not by a proxy' : 'by another proxy';
   return notEffective(`a request from it was answered ${who} (status ${answer.status})`);
 }

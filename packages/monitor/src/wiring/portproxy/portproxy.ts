@@ -1,4 +1,4 @@
-import { MsiProxyError, type Clock } from '@msi-proxy/shared';
+import { IMDS_ADDRESS, IMDS_PORT, MsiProxyError, type Clock } from '@msi-proxy/shared';
 import type { EngineClient } from '../../docker/index.ts';
 import { endpointFor } from '../proxy-endpoint.ts';
 import type {
@@ -13,9 +13,10 @@ import { cmd } from './cmd.ts';
 import { containerCommands, PAUSED } from './container-commands.ts';
 import type { ForwardingShell } from './forwarding-shell.ts';
 import type { Observation } from './observation.ts';
-import { obstacleTo, OTHER_WAY, remainder, type Obstacle } from './obstacle.ts';
+import { answerObstacle, obstacleTo, OTHER_WAY, remainder, type Obstacle } from './obstacle.ts';
 import type { ForwardTarget } from './powershell-script.ts';
 import { powershell } from './powershell.ts';
+import { askArgv, readAnswer } from './ready-request.ts';
 
 export interface PortproxyWiringDependencies {
   readonly engine: Pick<EngineClient, 'runExec' | 'inspectContainer'>;
@@ -38,7 +39,7 @@ export function createPortproxyWiring(dependencies: PortproxyWiringDependencies)
 
 class PortproxyWiring implements WiringMethod {
   readonly name = 'portproxy';
-  readonly appliesVerified = true;
+  readonly appliesSlowly = true;
   readonly #engine: PortproxyWiringDependencies['engine'];
   readonly #clock: Clock;
 
@@ -64,13 +65,15 @@ class PortproxyWiring implements WiringMethod {
   async apply(client: WirableClient, target: ProxyTarget): Promise<ApplyResult> {
     const forward = forwardTarget(client, target);
     const seen = await this.#inShell(client, shell => shell.ensure(addressOf(client, target), forward));
-    assertWorks(client, seen, forward);
+    const obstacle = obstacleTo(seen, forward);
+    if (obstacle !== undefined) throw failure(client, obstacle);
     return resultOf(seen.changes);
   }
 
-  async verify(client: WirableClient, target: ProxyTarget): Promise<void> {
-    const seen = await this.#inShell(client, shell => shell.observe(addressOf(client, target)));
-    assertWorks(client, seen, forwardTarget(client, target));
+  async verify(client: WirableClient, { instanceId }: ProxyTarget): Promise<void> {
+    const result = await containerCommands(this.#engine, client).run(askArgv(IMDS_ADDRESS, IMDS_PORT));
+    const obstacle = answerObstacle(readAnswer(result?.stdout ?? ''), instanceId);
+    if (obstacle !== undefined) throw failure(client, obstacle);
   }
 
   async remove(client: WirableClient): Promise<void> {
@@ -110,11 +113,6 @@ function addressOf({ networks }: WirableClient, target?: ProxyTarget): string {
 
 function forwardTarget(client: WirableClient, target: ProxyTarget): ForwardTarget {
   return { ...endpointFor(client, target), instanceId: target.instanceId };
-}
-
-function assertWorks(client: WirableClient, seen: Observation, target: ForwardTarget): void {
-  const obstacle = obstacleTo(seen, target);
-  if (obstacle !== undefined) throw failure(client, obstacle);
 }
 
 function resultOf(changes: readonly string[]): ApplyResult {

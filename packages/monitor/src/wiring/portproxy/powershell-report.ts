@@ -1,11 +1,5 @@
-import { INSTANCE_HEADER } from '@msi-proxy/shared';
-import {
-  readAddressState,
-  readAnswer,
-  readRules,
-  type AddressEntry,
-  type Observation,
-} from './observation.ts';
+import { readAddressState, readRules, type AddressEntry, type Observation } from './observation.ts';
+import { readAnswer } from './ready-request.ts';
 
 /** The line before the report; also in scripts/observe.ps1.ts. */
 const MARKER = 'msi-proxy-report';
@@ -30,7 +24,7 @@ type Report = Readonly<Record<string, unknown>>;
 function readReport(report: Report): Observation {
   const interfaceIndex = numberOf(report['interfaceIndex']);
   const failedStep = textOf(report['failedStep']);
-  const answer = readAnswer(textsOf(report['answer']), INSTANCE_HEADER);
+  const answer = readAnswer(textsOf(report['answer']).join('\n'));
   return {
     user: textOf(report['user']),
     changes: textsOf(report['changes']),
@@ -61,9 +55,11 @@ function readService(status: string): Observation['service'] {
   return status === 'Running' ? 'running' : 'stopped';
 }
 
-/** Windows PowerShell writes a list of one as its element in some places. */
+/** Windows PowerShell writes a list of one as its element in some places, and a list that it has wrapped as an object. */
 function listOf(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
+  const wrapped = typeof value === 'object' && value !== null && 'value' in value ? value.value : undefined;
+  if (Array.isArray(wrapped)) return wrapped;
   return value === null || value === undefined || value === '' ? [] : [value];
 }
 

@@ -43,11 +43,6 @@ export function removeScript(clientAddress: string): string {
   );
 }
 
-/** Prints what is there. */
-export function observeScript(clientAddress: string): string {
-  return joined(commonParameters(clientAddress), PRELUDE_PS1, OBSERVE_PS1);
-}
-
 /**
  * The command line for a script, in the form that needs no quoting: UTF-16LE in Base64
  * (learn.microsoft.com, "about_PowerShell_exe"). `Text`, because what goes to standard error would be XML otherwise.

@@ -3,7 +3,7 @@ import type { ContainerCommands } from './container-commands.ts';
 import type { ForwardingShell } from './forwarding-shell.ts';
 import type { Observation } from './observation.ts';
 import { parseReport } from './powershell-report.ts';
-import { applyScript, observeScript, powershellArgv, removeScript } from './powershell-script.ts';
+import { applyScript, powershellArgv, removeScript } from './powershell-script.ts';
 
 const MAX_DETAIL_CHARACTERS = 2_000;
 
@@ -15,7 +15,6 @@ export function powershell(commands: ContainerCommands): ForwardingShell {
   };
   return {
     ensure: async (clientAddress, target) => await run(applyScript(clientAddress, target)),
-    observe: async clientAddress => await run(observeScript(clientAddress)),
     remove: async clientAddress => await run(removeScript(clientAddress)),
   };
 }

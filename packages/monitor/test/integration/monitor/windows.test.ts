@@ -90,7 +90,22 @@ describe('the monitor, with Windows clients', () => {
     assert.ok(states.includes('pending: the proxy has changed'), states.join());
   });
 
-  it('refuses what a container cannot have, with the reason, and does not try again before the resync', async () => {
+  it('starts no PowerShell at a resync or after its own restart where requests are answered', async () => {
+    await using vm = await windowsVm();
+    vm.runProxy();
+    vm.runClient('app');
+    await startMonitor(vm, { resyncMillis: 50 });
+    await vm.untilWired('app');
+    await until('several resyncs are over', () => windows.asked >= 3);
+    await vm.stopMonitor();
+    const asked = windows.asked;
+    await startMonitor(vm);
+    await vm.untilWired('app');
+    assert.equal(windows.asked, asked + 1);
+    assert.equal(windows.scripts.length, 1);
+  });
+
+  it('refuses what a container cannot have, with the reason, and wires it when it can', async () => {
     await using vm = await windowsVm();
     vm.runProxy();
     windows.report = {
@@ -102,7 +117,8 @@ describe('the monitor, with Windows clients', () => {
     await startMonitor(vm);
     await until('it is refused', () => vm.client('app')?.state === 'refused');
     assert.match(vm.client('app')?.reason ?? '', /without the rights of ContainerAdministrator/);
-    assert.equal(windows.scripts.length, 1);
+    windows.report = {};
+    await vm.untilWired('app');
   });
 
   it('leaves paused containers alone until they are unpaused', async () => {

@@ -69,6 +69,7 @@ export class FakeNanoserver {
   readonly commands: string[] = [];
 
   readonly respond = (argv: readonly string[]): Partial<ExecResult> => {
+    if (argv[0] === 'curl.exe') return { stdout: this.#run(argv.join(' ')) };
     if (argv[0] !== 'cmd') return { exitCode: 127, stdout: 'container encountered an error: (0x2)\r\n' };
     const commands = argv.at(-1)!.split('&');
     return { stdout: commands.map(command => this.#run(command)).join('') };

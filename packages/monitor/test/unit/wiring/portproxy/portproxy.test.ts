@@ -10,6 +10,7 @@ import {
   reportText,
   windowsClient,
   windowsTarget,
+  WORKING_REPORT,
   type Report,
 } from './fake-windows.ts';
 
@@ -109,6 +110,13 @@ describe('portproxy', () => {
     it('reads a report among other output, wrapped by a console', async () => {
       const report = reportText().replace('"user"', '"us\r\ner"');
       const engine = new FakeWindowsEngine(() => ({ stdout: `WARNUNG: {etwas}\r\n${report}\r\nEnde` }));
+      assert.equal(await wiringOn(engine).apply(windowsClient, windowsTarget), 'unchanged');
+    });
+
+    it('reads lists that PowerShell has wrapped, or written as their only element', async () => {
+      const rules = { value: ['169.254.169.254 80 172.21.192.9 80'], Count: 1 };
+      const [address] = WORKING_REPORT.addresses;
+      const engine = engineReporting({ rules, addresses: address, changes: null });
       assert.equal(await wiringOn(engine).apply(windowsClient, windowsTarget), 'unchanged');
     });
 
@@ -300,18 +308,34 @@ describe('portproxy', () => {
       it(what, async () => {
         const wiring = wiringOn(engineReporting(report));
         await assert.rejects(wiring.apply(windowsClient, windowsTarget), { code, message });
-        await assert.rejects(wiring.verify(windowsClient, windowsTarget), { code });
       });
     }
+  });
 
-    it('all is well, and then verifies without changing anything', async () => {
-      const engine = engineReporting();
+  describe('verify', () => {
+    const printing = (stdout: string, exitCode = 0) => new FakeWindowsEngine(() => ({ stdout, exitCode }));
+
+    it('asks through the address, with a program that starts fast, and changes nothing', async () => {
+      const engine = printing('HTTP/1.1 200 OK\r\nX-MSI-Proxy-Instance: instance-1\r\n\r\n{"ready":true}');
       await wiringOn(engine).verify(windowsClient, windowsTarget);
-      assert.equal(engine.execs.length, 1);
-      assert.doesNotMatch(
-        engine.scripts[0] ?? '',
-        /New-NetIPAddress|portproxy (set|add|delete)|Start-Service/,
-      );
+      const uri = 'http://169.254.169.254:80/.msi-proxy/ready';
+      const argv = ['curl.exe', '--silent', '--include', '--noproxy', '*', '--max-time', '2', uri];
+      assert.deepEqual(engine.execs, [{ argv, user: 'ContainerAdministrator' }]);
+    });
+
+    it('says who answers instead, or that nobody does', async () => {
+      const cases: [FakeWindowsEngine, RegExp][] = [
+        [printing('HTTP/1.1 200 OK\r\nX-MSI-Proxy-Instance: instance-0\r\n'), /by another proxy/],
+        [printing('HTTP/1.1 404 Not Found\r\n'), /not by a proxy \(status 404\)/],
+        [printing('', 7), /got no answer/],
+        [printing('', 127), /got no answer/],
+      ];
+      for (const [engine, message] of cases) {
+        await assert.rejects(wiringOn(engine).verify(windowsClient, windowsTarget), {
+          code: 'MSI_WIRING_NOT_EFFECTIVE',
+          message,
+        });
+      }
     });
   });
 
