@@ -223,6 +223,9 @@ export class ProxySession {
         this.#options.onChange();
         return;
       case 'heartbeat':
+      // What the proxy's own command asks for, over a session of its own.
+      case 'tokens':
+      case 'tokens-flushed':
         return;
     }
   }
