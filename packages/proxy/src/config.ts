@@ -24,6 +24,19 @@ export const PROXY_SETTINGS = {
     description: 'Where IMDS is. Something else than the default is an emulator.',
     defaultValue: { host: IMDS_ADDRESS, port: IMDS_PORT },
   }),
+  upstream: choiceSetting({
+    env: 'MSI_PROXY_UPSTREAM',
+    description:
+      'Where tokens come from: `imds`, or `vm-extension`, the older MSI VM extension. Everything else comes from IMDS, or is answered 404 where there is none.',
+    defaultValue: 'imds',
+    choices: ['imds', 'vm-extension'],
+  }),
+  vmExtensionAddress: hostPortSetting({
+    env: 'MSI_PROXY_VM_EXTENSION_ADDRESS',
+    description:
+      'Where the VM extension is. It listens on the loopback of the VM, which only a proxy on the network of the VM reaches.',
+    defaultValue: { host: '127.0.0.1', port: 50_342 },
+  }),
   route: choiceSetting({
     env: 'MSI_PROXY_ROUTE',
     description: 'Whether to add the route to IMDS at start: `auto`, or `off` where it is not needed.',

@@ -8,6 +8,9 @@ export const WIRESERVER_TCP_PORTS = [80, 32526] as const;
 
 export const TOKEN_PATH = '/metadata/identity/oauth2/token';
 
+/** Where the older VM extension has its tokens. */
+export const VM_EXTENSION_PATH = '/oauth2/token';
+
 /** Answered by the proxy itself. IMDS has no such path, so an answer proves that the proxy was reached. */
 export const READY_PATH = '/.msi-proxy/ready';
 

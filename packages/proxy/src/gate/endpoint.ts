@@ -1,11 +1,6 @@
-import { READY_PATH } from '@msi-proxy/shared';
+import { READY_PATH, TOKEN_PATH, VM_EXTENSION_PATH } from '@msi-proxy/shared';
 import { errorShapeOf } from '@msi-proxy/shared/http';
 import type { Endpoint } from './gated-request.ts';
-
-export const TOKEN_PATH = '/metadata/identity/oauth2/token';
-
-/** Where the older VM extension has its tokens. */
-export const VM_EXTENSION_PATH = '/oauth2/token';
 
 const EXACT_ENDPOINTS: Readonly<Record<string, Endpoint['group']>> = {
   [READY_PATH]: 'ready',

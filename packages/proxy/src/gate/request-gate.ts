@@ -1,5 +1,6 @@
+import { VM_EXTENSION_PATH } from '@msi-proxy/shared';
 import { badRequest, errorShapeOf, methodNotAllowed, notFound, probeAnswer } from '@msi-proxy/shared/http';
-import { endpointOf, VM_EXTENSION_PATH } from './endpoint.ts';
+import { endpointOf } from './endpoint.ts';
 import { refusal, type FormVerdict, type GateVerdict } from './gate-verdict.ts';
 import type { Endpoint, GatedRequest } from './gated-request.ts';
 import { isOwnHost, RequestHeaders } from './request-headers.ts';

@@ -1,5 +1,4 @@
-import { READY_PATH, TOKEN_PATH } from '@msi-proxy/shared';
-import { VM_EXTENSION_PATH } from './endpoint.ts';
+import { READY_PATH, TOKEN_PATH, VM_EXTENSION_PATH } from '@msi-proxy/shared';
 import type { QueryParameter } from './gated-request.ts';
 
 export type TargetReason = 'path-not-canonical' | 'query-not-canonical' | 'query-name-repeated';

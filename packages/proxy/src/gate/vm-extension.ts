@@ -1,5 +1,6 @@
+import { TOKEN_PATH } from '@msi-proxy/shared';
 import { badRequest } from '@msi-proxy/shared/http';
-import { endpointOf, TOKEN_PATH } from './endpoint.ts';
+import { endpointOf } from './endpoint.ts';
 import { refusal, type GateVerdict } from './gate-verdict.ts';
 import { parseTarget } from './target.ts';
 

@@ -26,6 +26,8 @@ export type Answered =
     }
   /** The budget of the VM does not suffice for an answer in time. */
   | { readonly kind: 'throttled' }
+  /** There is no IMDS on this VM. */
+  | { readonly kind: 'absent'; readonly answer: LocalAnswer }
   /** Only the answer of IMDS has shown that it is not for this client. */
   | { readonly kind: 'withheld'; readonly answer: LocalAnswer; readonly reason: string };
 

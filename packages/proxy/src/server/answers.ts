@@ -1,12 +1,15 @@
-import type { Clock, EndpointGroup, Logger } from '@msi-proxy/shared';
+import type { Clock, EndpointGroup, HostPort, Logger } from '@msi-proxy/shared';
 import type { ProxySettings } from '../config.ts';
 import { Relay } from '../relay.ts';
 import { TokenBroker } from '../tokens/token-broker.ts';
 import { CallBudget } from '../upstream/budget/call-budget.ts';
 import { ImdsClient } from '../upstream/imds-client.ts';
+import { ImdsPresence } from '../upstream/imds-presence.ts';
 import { UpstreamCalls } from '../upstream/upstream-calls.ts';
 import { Upstream } from '../upstream/upstream.ts';
+import { asVmExtension, type Send } from '../upstream/vm-extension.ts';
 import type { AnswerSource } from './answer-source.ts';
+import { createOptionalSource } from './optional-source.ts';
 import { createRelaySource } from './relay-source.ts';
 import { createSharedSource } from './shared-source.ts';
 import { createTokenSource } from './token-source.ts';
@@ -20,22 +23,30 @@ export interface AnswersOptions {
 
 /** Everything that answers come from. */
 export interface Answers {
+  /** Where tokens come from. */
   readonly upstream: Upstream;
   readonly broker: TokenBroker;
   readonly sourceOf: (group: EndpointGroup | 'versions') => AnswerSource;
+  /** Closes all connections to where answers come from. */
+  destroy(): void;
 }
 
 /** Puts together what is behind the decision: broker, shared calls and relay, over one budget and five connections. */
 export function createAnswers({ settings, clock, logger, version }: AnswersOptions): Answers {
   const { maxResponseBytes, upstreamTimeoutMillis, scheduledEventsTimeoutMillis } = settings;
   const random = Math.random;
-  const upstream = new Upstream(settings.imdsAddress);
+  const userAgent = `msi-proxy/${version}`;
+  const clientOf = (upstream: Upstream) => new ImdsClient({ upstream, clock, maxResponseBytes, userAgent });
+  const imds = new Upstream(settings.imdsAddress);
+  const client = clientOf(imds);
+  const sendToImds = sendBy(client);
+  const extension =
+    settings.upstream === 'vm-extension' ? vmExtension(settings.vmExtensionAddress) : undefined;
   const budget = new CallBudget({ clock, random, ...settings });
   const calls = new UpstreamCalls({ budget, clock, random });
-  const client = new ImdsClient({ upstream, clock, maxResponseBytes, userAgent: `msi-proxy/${version}` });
   const broker = new TokenBroker({
     calls,
-    send: (target, timeoutMillis) => client.get(target, timeoutMillis),
+    send: extension === undefined ? sendToImds : asVmExtension(sendBy(clientOf(extension)), clock),
     clock,
     random,
     logger,
@@ -43,13 +54,19 @@ export function createAnswers({ settings, clock, logger, version }: AnswersOptio
     maxBytes: settings.tokenCacheBytes,
   });
 
-  const relay = new Relay({ upstream, clock, maxResponseBytes });
-  const relayed = (timeoutMillis: number) => createRelaySource({ relay, calls, clock, timeoutMillis });
+  const presence = new ImdsPresence({ send: sendToImds, clock });
+  const fromImds = (source: AnswerSource) =>
+    extension === undefined
+      ? source
+      : createOptionalSource({ source, isPresent: () => presence.isPresent() });
+  const relay = new Relay({ upstream: imds, clock, maxResponseBytes });
+  const relayed = (timeoutMillis: number) =>
+    fromImds(createRelaySource({ relay, calls, clock, timeoutMillis }));
   const general = relayed(upstreamTimeoutMillis);
   const scheduledEvents = relayed(scheduledEventsTimeoutMillis);
   const timeoutMillis = upstreamTimeoutMillis;
   const tokens = createTokenSource({ broker, clock, timeoutMillis, relay: general });
-  const shared = createSharedSource({ client, calls, clock, timeoutMillis, relay: general });
+  const shared = fromImds(createSharedSource({ client, calls, clock, timeoutMillis, relay: general }));
 
   const sourceOf = (group: EndpointGroup | 'versions'): AnswerSource => {
     switch (group) {
@@ -69,5 +86,18 @@ export function createAnswers({ settings, clock, logger, version }: AnswersOptio
         return general;
     }
   };
-  return { upstream, broker, sourceOf };
+  const destroy = () => {
+    imds.destroy();
+    extension?.destroy();
+  };
+  return { upstream: extension ?? imds, broker, sourceOf, destroy };
+}
+
+function sendBy(client: ImdsClient): Send {
+  return (target, timeoutMillis) => client.get(target, timeoutMillis);
+}
+
+/** It is documented under this name only, wherever its requests come from. */
+function vmExtension(address: HostPort): Upstream {
+  return new Upstream(address, 'localhost');
 }

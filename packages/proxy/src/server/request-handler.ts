@@ -187,6 +187,10 @@ export class RequestHandler {
         sendLocalAnswer(response, answer, options);
         return { verdict: 'failed', reason: 'budget', status: answer.status };
       }
+      case 'absent': {
+        sendLocalAnswer(response, answered.answer, options);
+        return { verdict: 'failed', reason: 'no-imds', status: answered.answer.status };
+      }
       case 'withheld': {
         const { answer, reason } = answered;
         sendLocalAnswer(response, answer, options);

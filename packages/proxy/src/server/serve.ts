@@ -129,7 +129,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     await server.drain(Math.max(deadlineMillis - clock.monotonicMillis(), 0));
     await control.stop();
     broker.stop();
-    upstream.destroy();
+    answers.destroy();
   };
   let stopping: Promise<void> | undefined;
   const stop = () => (stopping ??= leave());

@@ -1,5 +1,4 @@
-import type { IdentityRef } from '@msi-proxy/shared';
-import { TOKEN_PATH } from '../gate/endpoint.ts';
+import { TOKEN_PATH, type IdentityRef } from '@msi-proxy/shared';
 import type { Parameter } from '../gate/gated-request.ts';
 
 /** A token request as the broker knows it: two that mean the same are equal, however they were written. */

@@ -16,10 +16,13 @@ export class Upstream {
     scheduling: 'lifo',
     timeout: IDLE_MILLIS,
   });
+  readonly #name: string;
   #state: Report['upstream'] = { state: 'unknown' };
 
-  constructor(address: HostPort) {
+  /** @param name by which it knows itself; its address unless given */
+  constructor(address: HostPort, name = address.host) {
     this.address = address;
+    this.#name = name;
   }
 
   get state(): Report['upstream'] {
@@ -28,8 +31,8 @@ export class Upstream {
 
   /** What IMDS itself expects in `Host`; the client may have used another name for the proxy. */
   get hostHeader(): string {
-    const { host, port } = this.address;
-    const name = host.includes(':') ? `[${host}]` : host;
+    const { port } = this.address;
+    const name = this.#name.includes(':') ? `[${this.#name}]` : this.#name;
     return port === 80 ? name : `${name}:${port}`;
   }
 

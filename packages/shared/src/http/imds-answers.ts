@@ -1,3 +1,4 @@
+import { VM_EXTENSION_PATH } from '../imds.ts';
 import { errorShapeOf, type ErrorShape } from './error-shape.ts';
 import type { LocalAnswer } from './local-answer.ts';
 
@@ -31,9 +32,6 @@ export function metadataHeaderMissing(shape: ErrorShape): LocalAnswer {
 /** Of MSAL's newer protocol, in which a client gets a credential instead of tokens. */
 const CREDENTIAL_PATH = /^\/metadata\/identity\/(?:getplatformmetadata|issuecredential|credential)(?:$|\?)/;
 
-/** Of the older VM extension. */
-const VM_EXTENSION_PATH = /^\/oauth2\/token(?:$|\?)/;
-
 /**
  * What a request for this target gets without the header `Metadata`, whoever asks.
  *
@@ -42,7 +40,7 @@ const VM_EXTENSION_PATH = /^\/oauth2\/token(?:$|\?)/;
  * credentials are issued here, so it is 404.
  */
 export function probeAnswer(target: string): LocalAnswer {
-  if (VM_EXTENSION_PATH.test(target)) {
+  if (target === VM_EXTENSION_PATH || target.startsWith(`${VM_EXTENSION_PATH}?`)) {
     return errorAnswer('identity', 400, 'bad_request_102', 'Required metadata header not specified');
   }
   return CREDENTIAL_PATH.test(target) ? notFound('identity') : metadataHeaderMissing(errorShapeOf(target));

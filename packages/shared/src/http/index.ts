@@ -13,4 +13,4 @@ export {
   throttled,
 } from './imds-answers.ts';
 export type { LocalAnswer } from './local-answer.ts';
-export { sendLocalAnswer, type SendOptions } from './send-answer.ts';
+export { SERVER_HEADER, sendLocalAnswer, type SendOptions } from './send-answer.ts';

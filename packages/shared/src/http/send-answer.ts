@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { LocalAnswer } from './local-answer.ts';
 
 // SDKs look for "IMDS" here to tell it from other things that may answer at the address (MSAL.NET's probe does).
-const SERVER_HEADER = 'IMDS (msi-proxy)';
+export const SERVER_HEADER = 'IMDS (msi-proxy)';
 
 export interface SendOptions {
   /** Ends the connection after this answer. */
