@@ -154,11 +154,13 @@ export class ClientWiring {
     target: ProxyTarget,
   ): Promise<ApplyResult> {
     if (method.appliesSlowly === true) {
-      const before = this.#records.get(key);
-      const wasBeforeUs =
-        before?.instanceId === undefined && Date.parse(client.startedAt) < this.#startedAtMillis;
-      const mayHold = wasBeforeUs || before?.instanceId === target.instanceId;
-      if (mayHold && (await isVerified(method, client, target))) return 'unchanged';
+      const wiredTo = this.#records.get(key)?.instanceId;
+      const isOlder = Date.parse(client.startedAt) < this.#startedAtMillis;
+      if (wiredTo === target.instanceId || (wiredTo === undefined && isOlder)) {
+        if (await succeeds(method.verify(client, target))) return 'unchanged';
+      } else if (wiredTo !== undefined && method.retarget !== undefined) {
+        if (await succeeds(method.retarget(client, target))) return 'applied';
+      }
       return await method.apply(client, target);
     }
     const result = await method.apply(client, target);
@@ -228,18 +230,12 @@ export class ClientWiring {
   }
 }
 
-async function isVerified(
-  method: WiringMethod,
-  client: WirableClient,
-  target: ProxyTarget,
-): Promise<boolean> {
-  try {
-    await method.verify(client, target);
-    return true;
-  } catch {
-    // Applying it finds out what is wrong.
-    return false;
-  }
+/** Whether the faster way sufficed. The slower one finds out what is wrong, and throws it. */
+async function succeeds(work: Promise<void>): Promise<boolean> {
+  return await work.then(
+    () => true,
+    () => false,
+  );
 }
 
 /** What stays true of a wiring while its state changes. */

@@ -58,6 +58,12 @@ export interface WiringMethod {
   apply(client: WirableClient, target: ProxyTarget): Promise<ApplyResult>;
 
   /**
+   * For methods that apply slowly: sends a client that is wired to one proxy to another, and verifies it.
+   * @throws {MsiProxyError} when that does not do, or does not do alone; {@link apply} does all of it then
+   */
+  retarget?(client: WirableClient, target: ProxyTarget): Promise<void>;
+
+  /**
    * Reads back what holds, and proves it where it can.
    * @throws {MsiProxyError} `MSI_WIRING_NOT_EFFECTIVE` when it does not hold, or another code when it cannot be read
    */

@@ -16,6 +16,8 @@ export class FakeWindowsContainers {
   readonly scripts: { readonly containerId: string; readonly kind: 'apply' | 'remove' }[] = [];
   /** How often a request was made in a container. */
   asked = 0;
+  /** What comes of changing a rule alone; undefined when it has no effect. */
+  retarget: (proxyAddress: string) => FakeForwarding | undefined = () => undefined;
   /** Reported by the containers in place of what holds. */
   report: Report = {};
   /** Called before a script is carried out. */
@@ -29,6 +31,17 @@ export class FakeWindowsContainers {
       if (forwarding !== undefined) stdout.write(answerOf(forwarding).join('\r\n'));
       this.asked += 1;
       exit(forwarding === undefined ? 7 : 0);
+      return true;
+    }
+    if (argv[0] === 'cmd') {
+      this.onScript();
+      const address = /portproxy set .*connectaddress=(\S+)/.exec(argv.at(-1)!)?.[1] ?? '';
+      const forwarding = this.retarget(address);
+      if (forwarding !== undefined) {
+        this.forwarding.set(containerId, forwarding);
+        stdout.write(answerOf(forwarding).join('\r\n'));
+      }
+      exit(0);
       return true;
     }
     if (argv[0] !== 'powershell') return false;

@@ -1,5 +1,5 @@
 import { IMDS_ADDRESS, IMDS_PORT, type Clock } from '@msi-proxy/shared';
-import { checkedEndpoint } from '../proxy-endpoint.ts';
+import { cmdArgv, DELETE_RULE, ruleTo, SHOW_RULES } from './cmd-lines.ts';
 import { markerOf, readObservation, type Section } from './cmd-output.ts';
 import type { ContainerCommands } from './container-commands.ts';
 import type { ForwardingShell } from './forwarding-shell.ts';
@@ -12,10 +12,6 @@ const POLL_MILLIS = 500;
 const MAX_PREFERRED_POLLS = 20;
 const MAX_ANSWER_POLLS = 4;
 
-const LISTEN = `listenport=${IMDS_PORT} listenaddress=${IMDS_ADDRESS}`;
-const SHOW_RULES = 'netsh interface portproxy show v4tov4';
-const DELETE_RULE = `netsh interface portproxy delete v4tov4 ${LISTEN} protocol=tcp`;
-
 /** Commands whose output is read, each under its heading. */
 const OBSERVE = [
   under('user', 'echo %USERNAME%'),
@@ -27,8 +23,7 @@ const OBSERVE = [
 
 /**
  * The command interpreter, for images without PowerShell (nanoserver). It cannot compare, so each step is a round trip; it
- * starts fast. `&` and not `&&`, since the exit codes of netsh differ between versions (protocol.md 4.2): what counts is
- * what is read back.
+ * starts fast.
  */
 export function cmd(commands: ContainerCommands, clock: Clock): ForwardingShell {
   return new Cmd(commands, clock);
@@ -148,7 +143,7 @@ class Cmd implements ForwardingShell {
     seen: Observation,
     target: ForwardTarget,
   ): Promise<{ readonly changes: readonly string[]; readonly reachable: boolean }> {
-    const { address, port } = checkedEndpoint(target);
+    const { address, port } = target;
     const rule = ownRule(seen);
     const isListed = rule?.connectAddress === address && rule.connectPort === port;
     const isTarget = async (where: string, at: number) =>
@@ -159,10 +154,9 @@ class Cmd implements ForwardingShell {
     if (!(await isTarget(address, port))) return { changes: [], reachable: false };
 
     const changes = rule !== undefined && !isListed ? ['retarget'] : [];
-    const connect = `connectport=${port} connectaddress=${address}`;
     const remedies = {
-      set: [`netsh interface portproxy set v4tov4 ${LISTEN} ${connect} protocol=tcp`],
-      replace: [DELETE_RULE, `netsh interface portproxy add v4tov4 ${LISTEN} ${connect} protocol=tcp`],
+      set: [ruleTo(target, 'set')],
+      replace: [DELETE_RULE, ruleTo(target, 'add')],
       restart: ['net stop iphlpsvc /y', 'net start iphlpsvc'],
     };
     for (const [remedy, lines] of Object.entries(remedies)) {
@@ -182,9 +176,7 @@ class Cmd implements ForwardingShell {
 
   /** @returns what the commands printed; undefined when there is no command interpreter */
   async #run(lines: readonly string[]): Promise<string | undefined> {
-    // With /s, what follows /c is taken as it is; with /d, no settings of the image are run before it.
-    const result = await this.#commands.run(['cmd', '/d', '/s', '/c', lines.join('&')]);
-    return result?.stdout;
+    return (await this.#commands.run(cmdArgv(lines)))?.stdout;
   }
 
   async #pause(): Promise<void> {

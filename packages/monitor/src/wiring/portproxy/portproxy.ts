@@ -9,6 +9,7 @@ import type {
   WirableClient,
   WiringMethod,
 } from '../wiring-method.ts';
+import { cmdArgv, ruleTo } from './cmd-lines.ts';
 import { cmd } from './cmd.ts';
 import { containerCommands, PAUSED } from './container-commands.ts';
 import type { ForwardingShell } from './forwarding-shell.ts';
@@ -70,8 +71,22 @@ class PortproxyWiring implements WiringMethod {
     return resultOf(seen.changes);
   }
 
-  async verify(client: WirableClient, { instanceId }: ProxyTarget): Promise<void> {
-    const result = await containerCommands(this.#engine, client).run(askArgv(IMDS_ADDRESS, IMDS_PORT));
+  /** Without PowerShell: address and service are there already. */
+  async retarget(client: WirableClient, target: ProxyTarget): Promise<void> {
+    const lines = [ruleTo(endpointFor(client, target), 'set'), askArgv(IMDS_ADDRESS, IMDS_PORT).join(' ')];
+    await this.#assertAnswer(client, cmdArgv(lines), target);
+  }
+
+  async verify(client: WirableClient, target: ProxyTarget): Promise<void> {
+    await this.#assertAnswer(client, askArgv(IMDS_ADDRESS, IMDS_PORT), target);
+  }
+
+  async #assertAnswer(
+    client: WirableClient,
+    argv: readonly string[],
+    { instanceId }: ProxyTarget,
+  ): Promise<void> {
+    const result = await containerCommands(this.#engine, client).run(argv);
     const obstacle = answerObstacle(readAnswer(result?.stdout ?? ''), instanceId);
     if (obstacle !== undefined) throw failure(client, obstacle);
   }

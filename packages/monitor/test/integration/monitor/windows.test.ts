@@ -71,24 +71,32 @@ describe('the monitor, with Windows clients', () => {
     await until('it is mended', () => windows.forwarding.has(id));
   });
 
-  it('sends clients to another proxy, one after the other, and says so meanwhile', async () => {
-    await using vm = await windowsVm();
-    vm.runProxy('first');
-    const id = vm.runClient('app');
-    await startMonitor(vm);
-    await vm.untilWired('app');
-    const states: string[] = [];
-    windows.onScript = () =>
-      states.push(`${vm.client('app')?.state ?? ''}: ${vm.client('app')?.reason ?? ''}`);
-    vm.runProxy('second');
-    await until('the other stands by', () => vm.proxyStatus('second')?.state === 'standby');
-    vm.engine.stopContainer('first', { remove: true });
-    await vm.untilServing('second');
-    await until('it follows', () => windows.forwarding.get(id)?.instanceId === 'instance-of-second');
-    await vm.untilWired('app');
-    assert.equal(windows.forwarding.get(id)?.proxyAddress, vm.addressOf('second'));
-    assert.ok(states.includes('pending: the proxy has changed'), states.join());
-  });
+  for (const suffices of [true, false]) {
+    const how = suffices ? 'without PowerShell where the rule alone does' : 'with all that it takes';
+    it(`sends clients to another proxy ${how}, and says so meanwhile`, async () => {
+      await using vm = await windowsVm();
+      vm.runProxy('first');
+      const id = vm.runClient('app');
+      await startMonitor(vm);
+      await vm.untilWired('app');
+      const states: string[] = [];
+      windows.onScript = () => {
+        const { state, reason } = vm.client('app') ?? {};
+        states.push(`${state ?? ''}: ${reason ?? ''}`);
+      };
+      windows.retarget = proxyAddress =>
+        suffices ? { proxyAddress, instanceId: 'instance-of-second' } : undefined;
+      vm.runProxy('second');
+      await until('the other stands by', () => vm.proxyStatus('second')?.state === 'standby');
+      vm.engine.stopContainer('first', { remove: true });
+      await vm.untilServing('second');
+      await until('it follows', () => windows.forwarding.get(id)?.instanceId === 'instance-of-second');
+      await vm.untilWired('app');
+      assert.equal(windows.forwarding.get(id)?.proxyAddress, vm.addressOf('second'));
+      assert.ok(states.includes('pending: the proxy has changed'), states.join());
+      assert.equal(windows.scripts.length, suffices ? 1 : 2);
+    });
+  }
 
   it('starts no PowerShell at a resync or after its own restart where requests are answered', async () => {
     await using vm = await windowsVm();

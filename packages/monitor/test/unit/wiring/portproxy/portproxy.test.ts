@@ -339,6 +339,28 @@ describe('portproxy', () => {
     });
   });
 
+  describe('retarget', () => {
+    it('changes the rule and asks through it, in one command without PowerShell', async () => {
+      const engine = new FakeWindowsEngine(() => ({
+        stdout: '\r\nHTTP/1.1 200 OK\r\nX-MSI-Proxy-Instance: instance-1\r\n',
+      }));
+      await wiringOn(engine).retarget?.(windowsClient, windowsTarget);
+      assert.deepEqual(engine.lines, [
+        'netsh interface portproxy set v4tov4 listenport=80 listenaddress=169.254.169.254 connectport=80 connectaddress=172.21.192.9 protocol=tcp' +
+          '&curl.exe --silent --include --noproxy * --max-time 2 http://169.254.169.254:80/.msi-proxy/ready',
+      ]);
+    });
+
+    it('says that it did not do', async () => {
+      for (const stdout of ['', 'HTTP/1.1 200 OK\r\nX-MSI-Proxy-Instance: instance-0\r\n']) {
+        const wiring = wiringOn(new FakeWindowsEngine(() => ({ stdout })));
+        await assert.rejects(async () => await wiring.retarget?.(windowsClient, windowsTarget), {
+          code: 'MSI_WIRING_NOT_EFFECTIVE',
+        });
+      }
+    });
+  });
+
   describe('remove', () => {
     const REMOVED = { addresses: [], rules: [], listeners: [], answer: [] };
 
