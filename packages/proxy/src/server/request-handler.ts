@@ -299,6 +299,10 @@ function malformedReason({
   httpVersion,
 }: IncomingMessage): { reason: string; text: string } | undefined {
   if (rawHeaders.length > 2 * MAX_HEADERS) return { reason: 'too-many-headers', text: 'Too many headers' };
+  // Node's parser takes a request line without a version, and any of HTTP/0.9 and HTTP/2.0, for a request too.
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    return { reason: 'http-version', text: 'The version of HTTP is not supported' };
+  }
   // Node's own check is off: its answer would have no body, and SDKs parse every body.
   if (httpVersion === '1.1' && headers.host === undefined) {
     return { reason: 'host-missing', text: 'The Host header is missing' };
