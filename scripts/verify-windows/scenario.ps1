@@ -140,6 +140,12 @@ catch { $reason = $_.Exception; while ($reason.InnerException) { $reason = $reas
         $seconds = $watch.Elapsed.TotalSeconds
         New-Observation -Holds ($seconds -lt 10) -Seen "$([Math]::Round($seconds, 1)) s, exit code $((Get-ContainerState $proxy).State.ExitCode)"
     }
+    Test-Assumption 'no-proxy' {
+        $watch = [System.Diagnostics.Stopwatch]::StartNew()
+        $status = Get-HttpStatus -Container $clients[0] -Uri (Get-TokenUri -Resource $Vault)
+        $seconds = [Math]::Round($watch.Elapsed.TotalSeconds, 1)
+        New-Observation -Holds ($status -eq 0 -and $seconds -lt 5) -Seen "HTTP $status after $seconds s"
+    }
     Test-Assumption 'proxy-replaced' {
         # It may get the address that the first proxy had, so that the second one has another.
         [void] (Start-IdleContainer -Role 'successor')
