@@ -4,20 +4,20 @@ import type { Via } from './tokens/token-broker.ts';
 /** What was decided about one request. Holds no query and no header: tokens and secrets are in neither log nor memory. */
 export interface AuditRecord {
   readonly address: string;
-  readonly caller?: Caller;
+  readonly caller?: Caller | undefined;
   readonly group: string;
   /** What the request named. */
-  readonly askedIdentity?: IdentityRef;
+  readonly askedIdentity?: IdentityRef | undefined;
   /** Whose token, or credential, it was answered with, as far as that was decided here. */
-  readonly identity?: IdentityRef;
-  readonly resource?: string;
+  readonly identity?: IdentityRef | undefined;
+  readonly resource?: string | undefined;
   /** `would-deny`: allowed only because policies are not enforced. */
   readonly verdict: 'allowed' | 'would-deny' | 'denied' | 'failed';
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** Where the answer came from. */
-  readonly via?: Via;
+  readonly via?: Via | undefined;
   /** Absent when nothing was answered. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   readonly durationMillis: number;
 }
 

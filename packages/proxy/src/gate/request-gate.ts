@@ -1,10 +1,17 @@
 import { VM_EXTENSION_PATH } from '@msi-proxy/shared';
-import { badRequest, errorShapeOf, methodNotAllowed, notFound, probeAnswer } from '@msi-proxy/shared/http';
+import {
+  badRequest,
+  errorShapeOf,
+  methodNotAllowed,
+  notFound,
+  probeAnswer,
+  type ErrorShape,
+} from '@msi-proxy/shared/http';
 import { endpointOf } from './endpoint.ts';
 import { refusal, type FormVerdict, type GateVerdict } from './gate-verdict.ts';
 import type { Endpoint, GatedRequest } from './gated-request.ts';
 import { isOwnHost, RequestHeaders } from './request-headers.ts';
-import { parseTarget } from './target.ts';
+import { parseTarget, type ParsedTarget } from './target.ts';
 import { upgradeOf } from './upgrade.ts';
 import { isFormType, passExtensionQuery } from './vm-extension.ts';
 
@@ -37,6 +44,31 @@ const REWRITING_HEADERS = [
   'x-rewrite-url',
 ];
 
+/** What a target says by itself, whoever sends it and with which headers. */
+export interface ReadTarget {
+  readonly shape: ErrorShape;
+  readonly parsed: ParsedTarget;
+  /** The request that a GET of it is; `undefined` for what nobody serves. */
+  readonly plainGet: GatedRequest | undefined;
+}
+
+export function readTarget(target: string): ReadTarget {
+  const shape = errorShapeOf(target);
+  const parsed = parseTarget(target);
+  const endpoint = parsed.ok ? endpointOf(parsed.path, 'GET') : undefined;
+  if (!parsed.ok || endpoint === undefined) return { shape, parsed, plainGet: undefined };
+  const { path, query } = parsed;
+  const plainGet = {
+    method: 'GET',
+    target: parsed.target,
+    path,
+    query,
+    endpoint,
+    contentLength: 0,
+  } as const;
+  return { shape, parsed, plainGet };
+}
+
 /**
  * Decides what may pass at all, whoever asks. What it lets through is sent upstream as the very bytes it has judged. Of a
  * form the body is still to be judged, by `passForm`.
@@ -44,13 +76,15 @@ const REWRITING_HEADERS = [
  * The order is part of the protocol: an SDK's probe (a token request without `Metadata`, often without a query) must get
  * the answer to probes and nothing else, or the SDK takes it for a machine without IMDS.
  */
-export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdict | FormVerdict {
+export function passGate(
+  { method, target, rawHeaders }: RawRequest,
+  read: (target: string) => ReadTarget = readTarget,
+): GateVerdict | FormVerdict {
   const headers = new RequestHeaders(rawHeaders);
-  const shape = errorShapeOf(target);
-  const parsed = parseTarget(target);
+  const { shape, parsed, plainGet } = read(target);
   if (!parsed.ok) return refusal(parsed.reason, badRequest(shape, parsed.text));
   const { path, query } = parsed;
-  const endpoint = endpointOf(path, method);
+  const endpoint = method === 'GET' ? plainGet?.endpoint : endpointOf(path, method);
 
   if (headers.has('x-forwarded-for')) {
     return refusal('forwarded-for', badRequest(shape, 'X-Forwarded-For header is not allowed'));
@@ -83,9 +117,11 @@ export function passGate({ method, target, rawHeaders }: RawRequest): GateVerdic
     return refusal('body', badRequest(shape, text));
   }
   if (path !== VM_EXTENSION_PATH) {
+    if (method === 'GET') return { kind: 'pass', request: plainGet! };
+    const { target } = parsed;
     return {
       kind: 'pass',
-      request: { method: servedMethod, target: parsed.target, path, query, endpoint, contentLength },
+      request: { method: servedMethod, target, path, query, endpoint, contentLength },
     };
   }
   if (isRead) return passExtensionQuery(target.slice(path.length + 1));

@@ -32,7 +32,7 @@ export type Answered =
   | { readonly kind: 'withheld'; readonly answer: LocalAnswer; readonly reason: string };
 
 /**
- * Gets the answer to an authorised request: from IMDS, or from where answers are kept. Rejects with an `MsiProxyError`
- * when there is none.
+ * Gets the answer to an authorised request: from where answers are kept, at once, or from IMDS. Rejects with an
+ * `MsiProxyError` when there is none.
  */
-export type AnswerSource = (authorized: AuthorizedRequest) => Promise<Answered>;
+export type AnswerSource = (authorized: AuthorizedRequest) => Answered | Promise<Answered>;

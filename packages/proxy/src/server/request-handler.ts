@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   INSTANCE_HEADER,
   MsiProxyError,
+  type Caller,
   type Clock,
   type EndpointGroup,
   type Grant,
@@ -15,15 +16,18 @@ import {
   serviceUnavailable,
   throttled,
   type LocalAnswer,
+  type SendOptions,
 } from '@msi-proxy/shared/http';
 import type { AuditLog, AuditRecord } from '../audit.ts';
-import { authorize, type Allowed, type AuthorizeOptions } from '../authorize/authorize.ts';
+import type { Allowed, AuthorizeOptions } from '../authorize/authorize.ts';
+import { DecisionMemo } from '../authorize/decision-memo.ts';
 import type { CallerResolver, Resolution } from '../callers/caller-resolver.ts';
 import type { CallerStatistics } from '../callers/caller-statistics.ts';
 import type { CallerTable } from '../callers/caller-table.ts';
-import type { GateVerdict } from '../gate/gate-verdict.ts';
+import { BoundedMemo } from '../gate/bounded-memo.ts';
+import type { FormVerdict, GateVerdict } from '../gate/gate-verdict.ts';
 import type { GatedRequest } from '../gate/gated-request.ts';
-import { passGate } from '../gate/request-gate.ts';
+import { passGate, readTarget } from '../gate/request-gate.ts';
 import { passForm } from '../gate/vm-extension.ts';
 import type { Answered, AnswerSource } from './answer-source.ts';
 import { sendUpstreamAnswer } from './send-answer.ts';
@@ -49,143 +53,219 @@ export interface RequestHandlerOptions {
 // Answers are small; a client that reads so slowly holds memory for nothing.
 const SEND_TIMEOUT_MILLIS = 10_000;
 
+const NO_BODY = Buffer.alloc(0);
+
+// SDKs ask for the same few targets again and again.
+const MEMO_LIMITS = { maxEntries: 1_000, maxLength: 1_024 };
+
 // Well-known SDKs send a dozen headers. Node's own limit would cut the list silently, and hide what comes after.
 const MAX_HEADERS = 64;
 
-/** A request's way: gate → caller → authorisation → answer → audit line. */
+/** What is known of a request when it is answered, for its audit line. */
+type Known = Omit<AuditRecord, 'verdict' | 'durationMillis'>;
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly address: string;
+  readonly startMillis: number;
+}
+
+/** An exchange that ends with an answer of a source. */
+interface AllowedExchange extends Exchange {
+  readonly gated: GatedRequest;
+  readonly decision: Allowed;
+  readonly caller: Caller;
+  readonly known: Known;
+}
+
+/**
+ * A request's way: gate → caller → authorisation → answer → audit line. What nothing has to be waited for is done at
+ * once, without a promise: that is nearly every token request.
+ */
 export class RequestHandler {
   readonly #options: RequestHandlerOptions;
+  readonly #targets = new BoundedMemo(readTarget, MEMO_LIMITS);
+  readonly #decisions: DecisionMemo;
 
   constructor(options: RequestHandlerOptions) {
     this.#options = options;
+    this.#decisions = new DecisionMemo(options.policy);
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
-    const { clock, logger } = this.#options;
-    response.on('error', () => undefined); // the client left; `close` follows
-    this.#limitSending(response);
-    this.#route(request, response, clock.monotonicMillis()).catch((err: unknown) => {
-      logger.error('A request failed unexpectedly', { err });
-      if (response.headersSent) response.destroy();
-      else sendLocalAnswer(response, internalError('instance'), { close: true });
-    });
+    response.on('error', ignore); // the client left; `close` follows
+    const exchange = {
+      request,
+      response,
+      address: sourceAddress(request),
+      startMillis: this.#options.clock.monotonicMillis(),
+    };
+    try {
+      this.#route(exchange)?.catch((err: unknown) => this.#fail(exchange, err));
+    } catch (err) {
+      this.#fail(exchange, err);
+    }
+  }
+
+  #fail({ response }: Exchange, err: unknown): void {
+    this.#options.logger.error('A request failed unexpectedly', { err });
+    if (response.headersSent) response.destroy();
+    else this.#sendLocal(response, internalError('instance'), { close: true });
   }
 
   /** Answers what needs no caller before it waits for anything: SDKs give their probes some 300 ms. */
-  async #route(request: IncomingMessage, response: ServerResponse, startMillis: number): Promise<void> {
-    const address = sourceAddress(request);
+  #route(exchange: Exchange): Promise<void> | undefined {
+    const { request, response, address, startMillis } = exchange;
     const malformed = malformedReason(request);
     if (malformed !== undefined) {
-      sendLocalAnswer(response, badRequest('instance', malformed.text), { close: true });
+      this.#sendLocal(response, badRequest('instance', malformed.text), { close: true });
       const { reason } = malformed;
-      this.#audit({ address, group: 'none', verdict: 'denied', reason, status: 400 }, startMillis);
-      return;
+      this.#audit({ address, group: 'none', reason, status: 400 }, 'denied', startMillis);
+      return undefined;
     }
-    const verdict = await judge(request);
-    if (verdict === undefined) return; // the client left
+    const { method = '', url: target = '', rawHeaders } = request;
+    const verdict = passGate({ method, target, rawHeaders }, text => this.#targets.get(text));
+    return verdict.kind === 'form' ? this.#judgeForm(verdict, exchange) : this.#judged(verdict, exchange);
+  }
+
+  async #judgeForm({ contentLength }: FormVerdict, exchange: Exchange): Promise<void> {
+    const body = await readBody(exchange.request, contentLength);
+    if (body !== undefined) await this.#judged(passForm(body), exchange); // else the client left
+  }
+
+  #judged(verdict: GateVerdict, exchange: Exchange): Promise<void> | undefined {
+    const { request, response, address, startMillis } = exchange;
     if (verdict.kind === 'answer') {
       // A body that is not read must not be taken for the next request.
       const close = this.#options.endsConnections() || announcesBody(request);
-      sendLocalAnswer(response, verdict.answer, { close });
+      this.#sendLocal(response, verdict.answer, { close });
       const { reason, answer } = verdict;
       // Probes of SDKs are no news.
-      if (reason === 'metadata-header-missing') return;
-      this.#audit({ address, group: 'none', verdict: 'denied', reason, status: answer.status }, startMillis);
-      return;
+      if (reason === 'metadata-header-missing') return undefined;
+      this.#audit({ address, group: 'none', reason, status: answer.status }, 'denied', startMillis);
+      return undefined;
     }
-    if (verdict.request.endpoint.group === 'ready') await this.#answerReady(address, request, response);
-    else await this.#answer(verdict.request, address, request, response, startMillis);
+    const gated = verdict.request;
+    if (gated.endpoint.group === 'ready') return this.#answerReady(address, request, response);
+    const caller = gated.contentLength === 0 ? this.#options.resolver.fresh(address) : undefined;
+    if (caller === undefined) return this.#resolve(gated, exchange);
+    return this.#decide(gated, caller, NO_BODY, exchange);
   }
 
-  async #answer(
-    gated: GatedRequest,
-    address: string,
-    request: IncomingMessage,
-    response: ServerResponse,
-    startMillis: number,
-  ): Promise<void> {
-    const { policy, statistics, sources } = this.#options;
+  async #resolve(gated: GatedRequest, exchange: Exchange): Promise<void> {
+    const { request, response, address, startMillis } = exchange;
     const { group, errorShape } = gated.endpoint;
     const body = await readBody(request, gated.contentLength);
     if (body === undefined) return; // the client left
-    const resolution = await this.#resolve(address);
+    const resolution = await this.#options.resolver.resolve(address);
     if (resolution.kind === 'unavailable') {
       const answer = serviceUnavailable(errorShape, `Try again: ${resolution.reason}`);
-      sendLocalAnswer(response, answer, { close: true });
-      this.#audit(
-        { address, group, verdict: 'failed', reason: 'caller-unconfirmed', status: 503 },
-        startMillis,
-      );
+      this.#sendLocal(response, answer, { close: true });
+      this.#audit({ address, group, reason: 'caller-unconfirmed', status: 503 }, 'failed', startMillis);
       return;
     }
     const caller = resolution.kind === 'known' ? resolution.caller : undefined;
-    const decision = authorize(gated, caller?.grant, policy);
-    const record = {
-      address,
-      group,
-      ...(caller && { caller }),
-      ...(decision.askedIdentity && { askedIdentity: decision.askedIdentity }),
-      ...(decision.resource !== undefined && { resource: decision.resource }),
-    };
+    await this.#decide(gated, caller, body, exchange);
+  }
+
+  #decide(
+    gated: GatedRequest,
+    caller: Caller | undefined,
+    body: Buffer,
+    exchange: Exchange,
+  ): Promise<void> | undefined {
+    const { statistics, sources } = this.#options;
+    const { request, response, address, startMillis } = exchange;
+    const { group } = gated.endpoint;
+    const decision = this.#decisions.decide(gated, caller?.grant);
+    const { askedIdentity, resource } = decision;
     if (decision.kind === 'deny') {
       if (caller !== undefined) statistics.count(caller.containerId, decision.reason);
       const { answer, reason } = decision;
-      sendLocalAnswer(response, answer, { close: this.#options.endsConnections() });
-      this.#audit({ ...record, verdict: 'denied', reason, status: answer.status }, startMillis);
-      return;
+      this.#sendLocal(response, answer, { close: this.#options.endsConnections() });
+      const { status } = answer;
+      const known = { address, group, caller, askedIdentity, resource, reason, status };
+      this.#audit(known, 'denied', startMillis);
+      return undefined;
     }
     // Authorisation allows nothing to an address that nobody has; said once more for the type.
     if (caller === undefined || group === 'ready') throw new Error('a request without a caller was allowed');
     statistics.count(caller.containerId);
-    const used = { ...record, ...(decision.identity && { identity: decision.identity }) };
+    const allowed: AllowedExchange = {
+      ...exchange,
+      gated,
+      decision,
+      caller,
+      known: { address, group, caller, askedIdentity, identity: decision.identity, resource },
+    };
+    let answered: Answered | Promise<Answered>;
     try {
-      const answered = await sources(group)({ request, response, gated, decision, caller, body });
-      if (response.destroyed) {
-        this.#audit({ ...used, verdict: 'failed', reason: 'client-left' }, startMillis);
-        return;
-      }
-      if (!this.#options.table.holds(caller)) {
-        // The address has changed hands since; the answer is not for its new owner.
-        response.destroy();
-        this.#audit({ ...used, verdict: 'failed', reason: 'caller-gone' }, startMillis);
-        return;
-      }
-      if (!this.#options.table.isCurrent(caller)) {
-        // What it may have has changed: it asks again, and is judged again.
-        const answer = serviceUnavailable(errorShape, 'Try again: the policy of this container has changed');
-        sendLocalAnswer(response, answer, { close: true });
-        this.#audit({ ...used, verdict: 'failed', reason: 'policy-changed', status: 503 }, startMillis);
-        return;
-      }
-      const outcome = this.#send(answered, gated, decision, response);
-      if (answered.kind === 'withheld') statistics.refuse(caller.containerId, answered.reason);
-      this.#audit({ ...used, ...outcome }, startMillis);
+      answered = sources(group)({ request, response, gated, decision, caller, body });
     } catch (err) {
-      if (!(err instanceof MsiProxyError)) throw err;
-      if (response.destroyed) {
-        this.#audit({ ...used, verdict: 'failed', reason: 'client-left' }, startMillis);
-        return;
-      }
-      const answer = serviceUnavailable(errorShape, 'The metadata service does not answer');
-      sendLocalAnswer(response, answer, { close: true });
-      this.#options.logger.debug('IMDS failed', { err, containerId: caller.containerId });
-      this.#audit({ ...used, verdict: 'failed', reason: err.code, status: 503 }, startMillis);
+      this.#answerFailure(err, allowed);
+      return undefined;
     }
+    if (answered instanceof Promise) return this.#await(answered, allowed);
+    this.#answer(answered, allowed);
+    return undefined;
   }
 
-  /** @returns what the audit line says of it */
-  #send(
-    answered: Answered,
-    { endpoint }: GatedRequest,
-    decision: Allowed,
-    response: ServerResponse,
-  ): Pick<AuditRecord, 'verdict' | 'reason' | 'status' | 'via'> {
+  async #await(answering: Promise<Answered>, allowed: AllowedExchange): Promise<void> {
+    let answered: Answered;
+    try {
+      answered = await answering;
+    } catch (err) {
+      this.#answerFailure(err, allowed);
+      return;
+    }
+    this.#answer(answered, allowed);
+  }
+
+  #answerFailure(err: unknown, { gated, caller, known, response, startMillis }: AllowedExchange): void {
+    if (!(err instanceof MsiProxyError)) throw err;
+    if (response.destroyed) {
+      this.#audit({ ...known, reason: 'client-left' }, 'failed', startMillis);
+      return;
+    }
+    const answer = serviceUnavailable(gated.endpoint.errorShape, 'The metadata service does not answer');
+    this.#sendLocal(response, answer, { close: true });
+    this.#options.logger.debug('IMDS failed', { err, containerId: caller.containerId });
+    this.#audit({ ...known, reason: err.code, status: 503 }, 'failed', startMillis);
+  }
+
+  #answer(answered: Answered, allowed: AllowedExchange): void {
+    const { gated, caller, known, response, startMillis } = allowed;
+    const { table, statistics } = this.#options;
+    if (response.destroyed) {
+      this.#audit({ ...known, reason: 'client-left' }, 'failed', startMillis);
+      return;
+    }
+    if (!table.holds(caller)) {
+      // The address has changed hands since; the answer is not for its new owner.
+      response.destroy();
+      this.#audit({ ...known, reason: 'caller-gone' }, 'failed', startMillis);
+      return;
+    }
+    if (!table.isCurrent(caller)) {
+      // What it may have has changed: it asks again, and is judged again.
+      const text = 'Try again: the policy of this container has changed';
+      this.#sendLocal(response, serviceUnavailable(gated.endpoint.errorShape, text), { close: true });
+      this.#audit({ ...known, reason: 'policy-changed', status: 503 }, 'failed', startMillis);
+      return;
+    }
+    if (answered.kind === 'withheld') statistics.refuse(caller.containerId, answered.reason);
+    this.#send(answered, allowed);
+  }
+
+  #send(answered: Answered, { gated, decision, known, response, startMillis }: AllowedExchange): void {
     const options = { close: this.#options.endsConnections() };
     switch (answered.kind) {
       case 'throttled': {
-        const answer = throttled(endpoint.errorShape);
-        sendLocalAnswer(response, answer, options);
-        return { verdict: 'failed', reason: 'budget', status: answer.status };
+        const answer = throttled(gated.endpoint.errorShape);
+        this.#sendLocal(response, answer, options);
+        this.#audit({ ...known, reason: 'budget', status: answer.status }, 'failed', startMillis);
+        return;
       }
       case 'absent': {
         sendLocalAnswer(response, answered.answer, options);
@@ -193,17 +273,18 @@ export class RequestHandler {
       }
       case 'withheld': {
         const { answer, reason } = answered;
-        sendLocalAnswer(response, answer, options);
-        return { verdict: 'denied', reason, status: answer.status };
+        this.#sendLocal(response, answer, options);
+        this.#audit({ ...known, reason, status: answer.status }, 'denied', startMillis);
+        return;
       }
       case 'answer': {
         const { answer, via } = answered;
         sendUpstreamAnswer(response, answer, options);
+        this.#limitSending(response);
         const { status } = answer;
         const reason = decision.wouldDeny ?? answered.wouldDeny;
-        return reason === undefined
-          ? { verdict: 'allowed', status, via }
-          : { verdict: 'would-deny', reason, status, via };
+        const verdict = reason === undefined ? 'allowed' : 'would-deny';
+        this.#audit({ ...known, reason, status, via }, verdict, startMillis);
       }
     }
   }
@@ -216,7 +297,7 @@ export class RequestHandler {
       [INSTANCE_HEADER]: this.#options.instanceId,
       'Cache-Control': 'no-store',
     };
-    sendLocalAnswer(response, { ...answer, headers }, { close: true });
+    this.#sendLocal(response, { ...answer, headers }, { close: true });
   }
 
   #healthAnswer(): LocalAnswer {
@@ -233,26 +314,27 @@ export class RequestHandler {
       : jsonAnswer(503, { ready: false, reason });
   }
 
+  #sendLocal(response: ServerResponse, answer: LocalAnswer, options: SendOptions): void {
+    sendLocalAnswer(response, answer, options);
+    this.#limitSending(response);
+  }
+
   /** Ends connections to clients that do not read their answer. */
   #limitSending(response: ServerResponse): void {
-    response.once('prefinish', () => {
-      const timer = this.#options.clock.setTimer(() => response.destroy(), SEND_TIMEOUT_MILLIS);
-      response.once('finish', () => timer.cancel());
-      response.once('close', () => timer.cancel());
-    });
+    // The kernel has taken all of it.
+    if (response.socket?.writableLength === 0) return;
+    const timer = this.#options.clock.setTimer(() => response.destroy(), SEND_TIMEOUT_MILLIS);
+    response.once('finish', () => timer.cancel());
+    response.once('close', () => timer.cancel());
   }
 
-  async #resolve(address: string): Promise<Resolution> {
-    const { resolver } = this.#options;
-    const caller = resolver.fresh(address);
-    return caller === undefined ? await resolver.resolve(address) : { kind: 'known', caller };
-  }
-
-  #audit(record: Omit<AuditRecord, 'durationMillis'>, startMillis: number): void {
+  #audit(known: Known, verdict: AuditRecord['verdict'], startMillis: number): void {
     const { audit, clock } = this.#options;
-    audit.write({ ...record, durationMillis: clock.monotonicMillis() - startMillis });
+    audit.write({ ...known, verdict, durationMillis: clock.monotonicMillis() - startMillis });
   }
 }
+
+function ignore(): void {}
 
 function notReadyReason(resolution: Resolution): string | undefined {
   if (resolution.kind === 'unavailable') return resolution.reason;
@@ -271,18 +353,9 @@ function grantProblem(grant: Grant): string | undefined {
   }
 }
 
-/** What the gate says of the whole request. @returns `undefined` when the client leaves in the middle */
-async function judge(request: IncomingMessage): Promise<GateVerdict | undefined> {
-  const { method = '', url: target = '', rawHeaders } = request;
-  const verdict = passGate({ method, target, rawHeaders });
-  if (verdict.kind !== 'form') return verdict;
-  const body = await readBody(request, verdict.contentLength);
-  return body && passForm(body);
-}
-
 /** The gate has bounded the length. @returns `undefined` when the client leaves in the middle */
 async function readBody(request: IncomingMessage, contentLength: number): Promise<Buffer | undefined> {
-  if (contentLength === 0) return Buffer.alloc(0);
+  if (contentLength === 0) return NO_BODY;
   const chunks: Buffer[] = [];
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
@@ -295,7 +368,6 @@ async function readBody(request: IncomingMessage, contentLength: number): Promis
 /** What makes a request of HTTP's form no request of ours, whatever it asks. */
 function malformedReason({
   rawHeaders,
-  headers,
   httpVersion,
 }: IncomingMessage): { reason: string; text: string } | undefined {
   if (rawHeaders.length > 2 * MAX_HEADERS) return { reason: 'too-many-headers', text: 'Too many headers' };
@@ -304,7 +376,8 @@ function malformedReason({
     return { reason: 'http-version', text: 'The version of HTTP is not supported' };
   }
   // Node's own check is off: its answer would have no body, and SDKs parse every body.
-  if (httpVersion === '1.1' && headers.host === undefined) {
+  const isHost = (text: string, index: number) => index % 2 === 0 && text.toLowerCase() === 'host';
+  if (httpVersion === '1.1' && !rawHeaders.some(isHost)) {
     return { reason: 'host-missing', text: 'The Host header is missing' };
   }
   return undefined;
@@ -317,7 +390,7 @@ function announcesBody({ headers }: IncomingMessage): boolean {
 
 /** IPv4 in its own notation also where the socket listens on IPv6. */
 function plainAddress(address: string | undefined): string {
-  return (address ?? '').replace(/^::ffff:/i, '');
+  return address?.startsWith('::') === true ? address.replace(/^::ffff:/i, '') : (address ?? '');
 }
 
 function sourceAddress({ socket }: IncomingMessage): string {

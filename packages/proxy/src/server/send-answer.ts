@@ -2,20 +2,43 @@ import type { ServerResponse } from 'node:http';
 import type { SendOptions } from '@msi-proxy/shared/http';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 
+/** An answer as it is handed to Node. */
+interface PreparedAnswer {
+  readonly headers: readonly string[];
+  /** A text of one character a byte: Node writes head and text together, but head and bytes one after the other. */
+  readonly body: string;
+}
+
+/** Answers that are kept are sent many times. */
+const prepared = new WeakMap<UpstreamAnswer, PreparedAnswer>();
+
 /** Passes an answer of IMDS on, always with `Content-Length`: Hadoop's client does not read chunked answers. */
 export function sendUpstreamAnswer(
   response: ServerResponse,
   answer: UpstreamAnswer,
   { close }: SendOptions,
 ): void {
-  const { status, statusText, rawHeaders, contentLength, body } = answer;
-  const length = response.req.method === 'HEAD' ? contentLength : String(body.length);
+  const { status, statusText } = answer;
+  const { headers, body } = response.req.method === 'HEAD' ? prepareHead(answer) : prepare(answer);
   response.sendDate = false;
-  response.writeHead(status, statusText, [
-    ...withContentLength(rawHeaders, length),
-    ...(close ? ['Connection', 'close'] : []),
-  ]);
-  response.end(body);
+  response.writeHead(status, statusText, (close ? [...headers, 'Connection', 'close'] : headers) as string[]);
+  response.end(body, 'latin1');
+}
+
+function prepare(answer: UpstreamAnswer): PreparedAnswer {
+  const known = prepared.get(answer);
+  if (known !== undefined) return known;
+  const { rawHeaders, body } = answer;
+  const fresh = {
+    headers: withContentLength(rawHeaders, String(body.length)),
+    body: body.toString('latin1'),
+  };
+  prepared.set(answer, fresh);
+  return fresh;
+}
+
+function prepareHead({ rawHeaders, contentLength }: UpstreamAnswer): PreparedAnswer {
+  return { headers: withContentLength(rawHeaders, contentLength), body: '' };
 }
 
 /** In the place of the one that was received, if any. */

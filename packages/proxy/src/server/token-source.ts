@@ -1,8 +1,10 @@
-import type { Clock } from '@msi-proxy/shared';
+import type { Caller, Clock } from '@msi-proxy/shared';
 import { identityNotFound } from '@msi-proxy/shared/http';
-import type { TokenBroker } from '../tokens/token-broker.ts';
-import { tokenRequestOf } from '../tokens/token-request.ts';
-import type { AnswerSource } from './answer-source.ts';
+import type { Allowed } from '../authorize/authorize.ts';
+import type { GatedRequest } from '../gate/gated-request.ts';
+import type { TokenBroker, TokenOutcome } from '../tokens/token-broker.ts';
+import { tokenRequestOf, type TokenRequest } from '../tokens/token-request.ts';
+import type { Answered, AnswerSource } from './answer-source.ts';
 
 export interface TokenSourceOptions {
   readonly broker: TokenBroker;
@@ -14,19 +16,32 @@ export interface TokenSourceOptions {
 
 /** Answers token requests from the broker. */
 export function createTokenSource({ broker, clock, timeoutMillis, relay }: TokenSourceOptions): AnswerSource {
-  return async authorized => {
+  const requests = new WeakMap<Allowed, TokenRequest>();
+  const requestOf = (gated: GatedRequest, decision: Allowed): TokenRequest => {
+    const known = requests.get(decision);
+    if (known !== undefined) return known;
+    const parameters = decision.added === undefined ? gated.query : [...gated.query, decision.added];
+    const request = tokenRequestOf(parameters, decision.mustBelongTo);
+    requests.set(decision, request);
+    return request;
+  };
+  const get = async (request: TokenRequest, { containerId }: Caller): Promise<Answered> => {
+    const deadlineMillis = clock.monotonicMillis() + timeoutMillis;
+    return answeredBy(await broker.get(request, { source: containerId, deadlineMillis }));
+  };
+
+  return authorized => {
     const { gated, decision, caller } = authorized;
     // The answer to a HEAD has no body to keep.
-    if (gated.method === 'HEAD') return await relay(authorized);
-    const parameters = decision.added === undefined ? gated.query : [...gated.query, decision.added];
-    const outcome = await broker.get(tokenRequestOf(parameters, decision.mustBelongTo), {
-      source: caller.containerId,
-      deadlineMillis: clock.monotonicMillis() + timeoutMillis,
-    });
-    // As on a VM that has no system-assigned identity, and no other either.
-    if (outcome.kind === 'other-identity') {
-      return { kind: 'withheld', answer: identityNotFound(), reason: 'other-identity' };
-    }
-    return outcome;
+    if (gated.method === 'HEAD') return relay(authorized);
+    const request = requestOf(gated, decision);
+    const kept = broker.kept(request);
+    return kept === undefined ? get(request, caller) : answeredBy(kept);
   };
+}
+
+function answeredBy(outcome: TokenOutcome): Answered {
+  if (outcome.kind !== 'other-identity') return outcome;
+  // As on a VM that has no system-assigned identity, and no other either.
+  return { kind: 'withheld', answer: identityNotFound(), reason: 'other-identity' };
 }

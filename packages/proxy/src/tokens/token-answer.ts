@@ -12,6 +12,12 @@ interface Countdown {
 /** Counted from the moment of the answer (swagger of IMDS; `refresh_in` is OAuth's, seen from newer services). */
 const COUNTDOWNS = ['expires_in', 'ext_expires_in', 'refresh_in'];
 
+interface Rendered {
+  readonly elapsedSeconds: number;
+  readonly date: string;
+  readonly answer: UpstreamAnswer;
+}
+
 /** These belong to one exchange, not to the token. */
 const NOT_REPEATED = new Set(['date', 'x-ms-request-id']);
 
@@ -25,7 +31,7 @@ export class TokenAnswer {
   /** The body in pieces: bytes that stay, and values that count down. */
   readonly #pieces: readonly (Buffer | Countdown)[];
   readonly #tokenHash: string;
-  #rendered: { readonly elapsedSeconds: number; readonly body: Buffer };
+  #rendered: Rendered | undefined;
 
   private constructor(answer: UpstreamAnswer, members: Members, pieces: readonly (Buffer | Countdown)[]) {
     const { accessToken, expiresInSeconds, refreshInSeconds, clientId } = members;
@@ -35,7 +41,6 @@ export class TokenAnswer {
     this.#answer = answer;
     this.#pieces = pieces;
     this.#tokenHash = createHash('sha256').update(accessToken).digest('hex');
-    this.#rendered = { elapsedSeconds: 0, body: answer.body };
   }
 
   /**
@@ -52,8 +57,8 @@ export class TokenAnswer {
   }
 
   get sizeBytes(): number {
-    // The body is kept twice: as received, and as it was rendered last.
-    return 2 * this.#answer.body.length + 512;
+    // The body is kept three times: as received, and as it was rendered last in two forms.
+    return 3 * this.#answer.body.length + 512;
   }
 
   /** @param hash SHA-256 in hexadecimal digits, as in `token_sha256_to_refresh` */
@@ -67,16 +72,21 @@ export class TokenAnswer {
   }
 
   /**
-   * The answer as IMDS would give it now: other bytes only where it counts seconds.
+   * The answer as IMDS would give it now: other bytes only where it counts seconds. The same object for the same second.
    *
    * @param elapsedSeconds whole seconds since it was received
    * @param date value of the `Date` header
    */
   after(elapsedSeconds: number, date: string): UpstreamAnswer {
-    if (this.#rendered.elapsedSeconds !== elapsedSeconds) {
-      this.#rendered = { elapsedSeconds, body: this.#bodyAfter(elapsedSeconds) };
-    }
-    const { body } = this.#rendered;
+    const last = this.#rendered;
+    if (last?.elapsedSeconds === elapsedSeconds && last.date === date) return last.answer;
+    const answer = this.#render(elapsedSeconds, date);
+    this.#rendered = { elapsedSeconds, date, answer };
+    return answer;
+  }
+
+  #render(elapsedSeconds: number, date: string): UpstreamAnswer {
+    const body = this.#bodyAfter(elapsedSeconds);
     const rawHeaders = ['Date', date];
     const { rawHeaders: received } = this.#answer;
     for (let index = 0; index + 1 < received.length; index += 2) {

@@ -12,6 +12,7 @@ import type { Priority } from '../upstream/budget/call-budget.ts';
 import { TIME_UP, until } from '../upstream/time-limit.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { UpstreamCall, UpstreamCalls } from '../upstream/upstream-calls.ts';
+import { HttpDate } from './http-date.ts';
 import { refreshDelayMillis, refreshRetryMillis } from './refresh-rule.ts';
 import { RefusalMemory } from './refusal-memory.ts';
 import { parseObject, TokenAnswer } from './token-answer.ts';
@@ -73,6 +74,7 @@ export class TokenBroker {
   readonly #cache: TokenCache;
   readonly #refusals: RefusalMemory;
   readonly #flights = new Map<string, Flight>();
+  readonly #date = new HttpDate();
   #flightsBegun = 0;
 
   constructor(options: TokenBrokerOptions) {
@@ -85,10 +87,9 @@ export class TokenBroker {
    * @throws {MsiProxyError} `MSI_UPSTREAM_*`, when IMDS gave no answer that can be passed on
    */
   async get(request: TokenRequest, waiter: TokenWaiter): Promise<TokenOutcome> {
-    this.#dropRefused(request);
-    const kept = request.bypassesCache ? undefined : this.#kept(request);
+    const kept = this.kept(request);
     if (kept !== undefined) return kept;
-
+    this.#dropRefused(request);
     const { flight, isNew } = this.#join(request, waiter);
     const landing = await this.#landingBy(waiter.deadlineMillis, flight);
     const via = isNew ? 'upstream' : 'shared';
@@ -100,6 +101,23 @@ export class TokenBroker {
       case 'token':
         return this.#give(landing.entry, request, via);
     }
+  }
+
+  /**
+   * What can be given without asking IMDS.
+   *
+   * @throws {MsiProxyError} `MSI_UPSTREAM_WRONG_IDENTITY`
+   */
+  kept(request: TokenRequest): TokenOutcome | undefined {
+    if (request.bypassesCache) return undefined;
+    const entry = this.#cache.get(request.plainTarget);
+    if (entry !== undefined) {
+      entry.hits += 1;
+      if (entry.isDue) this.#refresh(entry);
+      return this.#give(entry, request, 'cache');
+    }
+    const answer = this.#refusals.get(request.plainTarget);
+    return answer && { kind: 'answer', answer, via: 'cache' };
   }
 
   /** Gets a token that somebody will probably ask for, when nothing else is to do. */
@@ -147,17 +165,6 @@ export class TokenBroker {
     this.#cache.deleteWhere(({ answer }) => answer.isToken(refusedTokenHash));
   }
 
-  #kept(request: TokenRequest): TokenOutcome | undefined {
-    const entry = this.#cache.get(request.plainTarget);
-    if (entry !== undefined) {
-      entry.hits += 1;
-      if (entry.isDue) this.#refresh(entry);
-      return this.#give(entry, request, 'cache');
-    }
-    const answer = this.#refusals.get(request.plainTarget);
-    return answer && { kind: 'answer', answer, via: 'cache' };
-  }
-
   /** The same token may be asked for by name and as whichever IMDS picks, so this is looked at each time. */
   #give(entry: TokenEntry, { identity }: TokenRequest, via: Via): TokenOutcome {
     if (identity !== undefined && !canBelongTo(entry.answer.owner, identity)) {
@@ -169,8 +176,8 @@ export class TokenBroker {
     }
     entry.isUsed = true;
     if (via === 'upstream') return { kind: 'answer', answer: entry.answer.original, via };
-    const date = new Date(this.#options.clock.wallMillis()).toUTCString();
-    return { kind: 'answer', answer: entry.answer.after(entry.ageSeconds, date), via };
+    const answer = entry.answer.after(entry.ageSeconds, this.#date.text(this.#options.clock.wallMillis()));
+    return { kind: 'answer', answer, via };
   }
 
   #join(request: TokenRequest, { source, deadlineMillis }: TokenWaiter): { flight: Flight; isNew: boolean } {

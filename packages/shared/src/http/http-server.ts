@@ -28,12 +28,17 @@ const MAX_REQUESTS_UNDER_WAY = 8;
 // For a client to read a refusal and close, and for one that has just connected to say what it wants.
 const LINGER_MILLIS = 1_000;
 
+interface Connection {
+  /** Requests that have not been answered. */
+  underWay: number;
+}
+
 /** Node's HTTP server with this product's limits, and an orderly end. */
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
-  /** Open connections, and how many requests are under way on each. */
-  readonly #connections = new Map<Socket, number>();
+  /** Those that are open. */
+  readonly #connections = new Map<Socket, Connection>();
   #drained: Promise<void> | undefined;
   readonly #closeListeners = new Set<() => void>();
 
@@ -62,7 +67,7 @@ export class HttpServer {
     this.#server.on('checkExpectation', handle);
     this.#server.on('clientError', (error, socket: Socket) => this.#refuseMalformed(error, socket));
     this.#server.on('connection', socket => {
-      this.#connections.set(socket, 0);
+      this.#connections.set(socket, { underWay: 0 });
       socket.once('close', () => {
         this.#connections.delete(socket);
         for (const listener of this.#closeListeners) listener();
@@ -99,7 +104,7 @@ export class HttpServer {
    */
   async idleConnectionsEnded(timeoutMillis: number): Promise<void> {
     const haveEnded = () =>
-      ![...this.#connections].some(([{ bytesRead }, underWay]) => bytesRead > 0 && underWay === 0);
+      ![...this.#connections].some(([{ bytesRead }, { underWay }]) => bytesRead > 0 && underWay === 0);
     if (haveEnded()) return;
     const ended = Promise.withResolvers<undefined>();
     const listener = () => {
@@ -140,20 +145,20 @@ export class HttpServer {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
-    const underWay = this.#underWay(socket) + 1;
-    if (underWay > MAX_REQUESTS_UNDER_WAY) {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined || connection.underWay >= MAX_REQUESTS_UNDER_WAY) {
       socket.destroy();
       return;
     }
-    this.#connections.set(socket, underWay);
+    connection.underWay += 1;
     response.once('close', () => {
-      if (this.#connections.has(socket)) this.#connections.set(socket, this.#underWay(socket) - 1);
+      connection.underWay -= 1;
     });
     this.#options.handle(request, response);
   }
 
   #underWay(socket: Socket): number {
-    return this.#connections.get(socket) ?? 0;
+    return this.#connections.get(socket)?.underWay ?? 0;
   }
 
   /** Answers what Node's parser does not take for HTTP. */
