@@ -119,6 +119,12 @@ describe('the client of the Docker API, with a real engine', function () {
     });
   });
 
+  it('runs a command without input, which then reads nothing', async () => {
+    const argv = ['sh', '-c', 'wc -c; echo warning >&2; exit 3'];
+    const result = await client.runExec(id, argv, { user: '0' });
+    assert.deepEqual(result, { exitCode: 3, stdout: '0\n', stderr: 'warning\n' });
+  });
+
   it('tells by the exit code that a command is not there', async () => {
     const { exitCode } = await client.runExec(id, ['no-such-command']);
     assert.ok(exitCode === 126 || exitCode === 127, `exit code ${exitCode}`);

@@ -241,4 +241,40 @@ describe('desiredState', () => {
       { numRuns: 500 },
     );
   });
+
+  describe('of Windows containers', () => {
+    const namespaceOf = (
+      changes: Changes,
+      {
+        containerOs = 'auto',
+        defaultIsolation = 'process',
+      }: { containerOs?: 'auto' | 'windows'; defaultIsolation?: string } = {},
+    ) => {
+      const client = container('client', { labels: CLIENT, addresses: ['172.21.0.2'], ...changes });
+      const snapshot = { containers: [client], networks: [], gatewayAddresses: new Map(), defaultIsolation };
+      const plan = desiredState(snapshot, { unlabelledSharers: 'refuse', containerOs }).clients[0]?.plan;
+      assert.ok(plan?.kind === 'wire');
+      return plan.namespace;
+    };
+
+    it('takes the platform from the engine, or from the setting', () => {
+      assert.equal(namespaceOf({}).platform, 'linux');
+      assert.equal(namespaceOf({ platform: 'windows' }).platform, 'windows');
+      assert.equal(namespaceOf({}, { containerOs: 'windows' }).platform, 'windows');
+    });
+
+    it("takes the engine's isolation where a container names none", () => {
+      assert.equal(namespaceOf({ isolation: 'default' }, { defaultIsolation: 'hyperv' }).isolation, 'hyperv');
+      assert.equal(namespaceOf({ isolation: '' }, { defaultIsolation: 'hyperv' }).isolation, 'hyperv');
+      assert.equal(
+        namespaceOf({ isolation: 'process' }, { defaultIsolation: 'hyperv' }).isolation,
+        'process',
+      );
+    });
+
+    it('tells that one is paused', () => {
+      assert.equal(namespaceOf({}).paused, false);
+      assert.equal(namespaceOf({ state: 'paused' }).paused, true);
+    });
+  });
 });
