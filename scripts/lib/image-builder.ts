@@ -1,6 +1,7 @@
 import { copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { fingerprint } from '../../test/lab/cache.ts';
 import { bundle, PROGRAMS } from './bundle.ts';
 import { type Docker } from '../../test/lab/index.ts';
@@ -13,6 +14,8 @@ export interface ImageSource {
   readonly folder: string;
   /** Bundled to `as`, or copied as it is. */
   readonly content: { readonly entry: string; readonly as: string } | { readonly file: string };
+  /** Files of installed packages that the program reads, named as imports name them. */
+  readonly packageFiles?: readonly string[];
 }
 
 /** The product's images. */
@@ -38,6 +41,17 @@ export const PYTHON_CLIENT_IMAGE: ImageSource = {
   repository: 'msi-proxy-lab/python-client',
   folder: 'test/clients/python',
   content: { file: 'test/clients/python/token_client.py' },
+};
+
+/** A client in a simulated Windows container, which is also one with the Azure SDK for JavaScript. */
+export const WINDOWS_CLIENT_IMAGE: ImageSource = {
+  repository: 'msi-proxy-lab/windows-client',
+  folder: 'test/windows-sim',
+  content: { entry: 'test/windows-sim/src/main.ts', as: 'windows-sim.mjs' },
+  packageFiles: [
+    'web-tree-sitter/web-tree-sitter.wasm',
+    'tree-sitter-powershell/tree-sitter-powershell.wasm',
+  ],
 };
 
 export interface ImageBuildOptions {
@@ -89,6 +103,9 @@ async function withContext<T>(
 ): Promise<T> {
   const context = await mkdtemp(join(tmpdir(), 'msi-proxy-image-'));
   try {
+    for (const file of source.packageFiles ?? []) {
+      await copyFile(fileURLToPath(import.meta.resolve(file)), join(context, basename(file)));
+    }
     return await use(context, await placeContent(source, context));
   } finally {
     await rm(context, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import {
   IMAGES,
   NODE_CLIENT_IMAGE,
   PYTHON_CLIENT_IMAGE,
+  WINDOWS_CLIENT_IMAGE,
   type ImageSource,
 } from '../../../scripts/lib/image-builder.ts';
 import { cached, fingerprint } from '../../lab/cache.ts';
@@ -13,6 +14,7 @@ const IMAGES_AND_BASES: readonly (readonly [ImageSource, string])[] = [
   ...Object.values(IMAGES).map(source => [source, BASE_IMAGE] as const),
   [NODE_CLIENT_IMAGE, BASE_IMAGE],
   [PYTHON_CLIENT_IMAGE, PYTHON_IMAGE],
+  [WINDOWS_CLIENT_IMAGE, NODE_CLIENT_IMAGE.repository],
 ];
 
 /** Data folder of an engine that has the product's images as the tree is now, and those of the test clients. */

@@ -24,9 +24,10 @@ import {
   type SdkResult,
   type SimulatedVmOptions,
 } from '../../lab/index.ts';
+import { WINDOWS_CLIENT_IMAGE } from '../../../scripts/lib/image-builder.ts';
 import { productEngineData } from './product-data.ts';
 
-export type Wiring = 'host' | 'nat';
+export type Wiring = 'host' | 'nat' | 'portproxy';
 
 export interface ScenarioOptions extends Pick<SimulatedVmOptions, 'liveRestore' | 'iptables'> {
   /** Of every monitor that the scenario starts. */
@@ -143,6 +144,7 @@ export class Scenario implements AsyncDisposable {
       DOCKER_HOST: this.vm.engine.host,
       MSI_MONITOR_WIRING: this.wiring,
       MSI_MONITOR_LISTEN: MONITOR_LISTEN,
+      ...(this.wiring === 'portproxy' && { MSI_MONITOR_CONTAINER_OS: 'windows' }),
     };
   }
 
@@ -176,6 +178,18 @@ export class Scenario implements AsyncDisposable {
   /** Starts a client of the image with the Azure SDKs for a language. */
   async startSdkClient(name: string, language: SdkLanguage, labels: Labels = {}): Promise<string> {
     return await this.startClient({ name, labels, image: `msi-proxy-lab/${language}-client` });
+  }
+
+  /**
+   * Starts a labelled client in a simulated Windows container (test/windows-sim). NET_ADMIN is for the simulation, which
+   * really adds addresses.
+   */
+  async startWindowsClient(options: StartContainerOptions): Promise<string> {
+    return await this.startClient({
+      image: WINDOWS_CLIENT_IMAGE.repository,
+      ...options,
+      extra: ['--cap-add', 'NET_ADMIN', ...(options.extra ?? [])],
+    });
   }
 
   /** The same without our label. */

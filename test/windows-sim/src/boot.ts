@@ -13,6 +13,8 @@ import { readSwitches } from './switches.ts';
 /** The registry's part for the port proxy, in the layer of the container: it outlives a restart. */
 const RULES_FILE = '/var/lib/windows-sim/portproxy.json';
 
+const CURL_TIMEOUT_MILLIS = 60_000;
+
 /** Starts the simulated container, and in it the command that it is for. Resolves with the command's exit code. */
 export async function boot(command: readonly string[], programFolder: string): Promise<number> {
   const switches = readSwitches(process.env);
@@ -25,6 +27,7 @@ export async function boot(command: readonly string[], programFolder: string): P
     clock: systemClock,
     rules: fileRuleStore(RULES_FILE),
     openRelay,
+    curl: async argv => await localCommandRunner.run('curl', argv, { timeoutMillis: CURL_TIMEOUT_MILLIS }),
   });
   await machine.boot();
   rmSync(SOCKET_PATH, { force: true });

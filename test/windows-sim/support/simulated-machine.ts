@@ -1,3 +1,4 @@
+import { INSTANCE_HEADER, type CommandResult } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
 import type { ProgramOutput, User } from '../src/commands/program.ts';
 import type { LinuxInterface, LinuxNetwork, LinuxRoute, TcpEndpoint } from '../src/machine/linux-network.ts';
@@ -10,6 +11,7 @@ import { readSwitches } from '../src/switches.ts';
 export const CLIENT_ADDRESS = '172.21.198.75';
 export const INTERFACE_INDEX = 24;
 const INTERFACE_NAME = 'eth0';
+const CURL_NO_CONNECTION = 7;
 
 /** A network namespace that only remembers. */
 export class FakeLinuxNetwork implements LinuxNetwork {
@@ -77,6 +79,8 @@ export class SimulatedMachine {
   readonly machine: Machine;
   /** Where connections to a listening endpoint go now, as `address:port`. */
   readonly targets = new Map<string, string>();
+  /** Instance ids of the proxies that answer, by `address:port`. */
+  readonly proxies = new Map<string, string>();
   #rules: readonly PortProxyRule[] = [];
 
   private constructor(env: Readonly<Record<string, string>>) {
@@ -86,6 +90,7 @@ export class SimulatedMachine {
       clock: this.clock,
       rules: { load: () => this.#rules, save: rules => (this.#rules = rules) },
       openRelay: this.#openRelay,
+      curl: argv => Promise.resolve(this.#answer(argv)),
     });
   }
 
@@ -114,6 +119,18 @@ export class SimulatedMachine {
     const encoded = Buffer.from(script, 'utf16le').toString('base64');
     const argv = ['-NoProfile', '-NonInteractive', '-EncodedCommand', encoded];
     return await this.run(['powershell', ...argv], user);
+  }
+
+  #answer(argv: readonly string[]): CommandResult {
+    const place = new URL(argv.at(-1) ?? '').host;
+    const endpoint = place.includes(':') ? place : `${place}:80`;
+    const instance = this.proxies.get(this.targets.get(endpoint) ?? endpoint);
+    if (instance === undefined) return { exitCode: CURL_NO_CONNECTION, stdout: '', stderr: '' };
+    return {
+      exitCode: 0,
+      stdout: `HTTP/1.1 204 No Content\r\n${INSTANCE_HEADER}: ${instance}\r\n\r\n`,
+      stderr: '',
+    };
   }
 
   readonly #openRelay: OpenRelay = (listen, target) => {

@@ -1,12 +1,7 @@
-import { localCommandRunner } from '@msi-proxy/shared';
-import type { ProgramOutput } from './program.ts';
+import type { ProgramContext, ProgramOutput } from './program.ts';
 
-const TIMEOUT_MILLIS = 60_000;
-
-/** `curl.exe` is curl: the one of the Linux image, with real traffic. */
-export async function curl(argv: readonly string[]): Promise<ProgramOutput> {
-  const { exitCode, stdout, stderr } = await localCommandRunner.run('curl', argv, {
-    timeoutMillis: TIMEOUT_MILLIS,
-  });
+/** `curl.exe` is curl. */
+export async function curl(argv: readonly string[], { machine }: ProgramContext): Promise<ProgramOutput> {
+  const { exitCode, stdout, stderr } = await machine.curl(argv);
   return { exitCode, stdout: stdout.replaceAll('\r\n', '\n'), stderr };
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '@msi-proxy/shared';
+import type { Clock, CommandResult } from '@msi-proxy/shared';
 import { speaker, type Speaker } from '../language.ts';
 import type { Switches } from '../switches.ts';
 import { IpStack } from './ip-stack.ts';
@@ -13,6 +13,8 @@ export interface MachineOptions {
   readonly clock: Clock;
   readonly rules: RuleStore;
   readonly openRelay: OpenRelay;
+  /** Runs curl: its traffic is real wherever this machine's is. */
+  readonly curl: (argv: readonly string[]) => Promise<CommandResult>;
 }
 
 /** The name of the service IP Helper, which serves the port proxy. */
@@ -27,12 +29,14 @@ export class Machine {
   readonly portProxy: PortProxy;
   readonly services: readonly Service[];
   readonly say: Speaker;
+  readonly curl: MachineOptions['curl'];
 
-  constructor({ switches, linux, clock, rules, openRelay }: MachineOptions) {
+  constructor({ switches, linux, clock, rules, openRelay, curl }: MachineOptions) {
     const { dad, leakedAddress, retarget, iphlpsvc, language } = switches;
     this.switches = switches;
     this.linux = linux;
     this.clock = clock;
+    this.curl = curl;
     this.say = speaker(language);
     this.ip = new IpStack({ linux, clock, dad, leakedAddress });
     const portProxy = new PortProxy({ rules, ip: this.ip, open: openRelay, retarget });

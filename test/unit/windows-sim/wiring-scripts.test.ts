@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { parseReport } from '../../../packages/monitor/src/wiring/portproxy/powershell-report.ts';
+import {
+  applyScript,
+  powershellArgv,
+  removeScript,
+} from '../../../packages/monitor/src/wiring/portproxy/powershell-script.ts';
+import type { Observation } from '../../../packages/monitor/src/wiring/portproxy/observation.ts';
+import {
+  CLIENT_ADDRESS,
+  INTERFACE_INDEX,
+  SimulatedMachine,
+} from '../../windows-sim/support/simulated-machine.ts';
+
+const ADDRESS = '169.254.169.254';
+const FIRST = { address: '172.21.192.9', port: 80, instanceId: 'first' };
+const SECOND = { address: '172.21.192.10', port: 80, instanceId: 'second' };
+
+async function machineWith(env: Readonly<Record<string, string>> = {}): Promise<SimulatedMachine> {
+  const machine = await SimulatedMachine.boot(env);
+  for (const { address, port, instanceId } of [FIRST, SECOND])
+    machine.proxies.set(`${address}:${port}`, instanceId);
+  return machine;
+}
+
+/** Runs a script of the product while time goes by. */
+async function observe(machine: SimulatedMachine, script: string): Promise<Observation> {
+  let ended = false;
+  const [file = '', ...argv] = powershellArgv(script);
+  const running = machine.run([file, ...argv]).finally(() => (ended = true));
+  while (!ended) {
+    await machine.clock.advance(50);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  const { exitCode, stdout, stderr } = await running;
+  const report = parseReport(stdout.replaceAll('\n', '\r\n'));
+  assert.ok(report, `exit code ${exitCode}: ${stderr}${stdout}`);
+  return report;
+}
+
+describe("the product's PowerShell scripts in the simulated container", () => {
+  it('forward to the proxy, and change nothing the second time', async () => {
+    const machine = await machineWith();
+    const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+    assert.deepEqual(seen.changes, ['dad', 'address', 'set']);
+    assert.equal(seen.failure, undefined);
+    assert.deepEqual(seen.addresses, [
+      { interfaceIndex: INTERFACE_INDEX, state: 'Preferred', prefixLength: 32, skipAsSource: true },
+    ]);
+    assert.deepEqual(seen.answer, { status: 204, instanceId: 'first' });
+    assert.deepEqual((await observe(machine, applyScript(CLIENT_ADDRESS, FIRST))).changes, []);
+  });
+
+  for (const [retarget, changes] of [
+    ['set', ['retarget', 'set']],
+    ['replace', ['retarget', 'set', 'replace']],
+    ['restart', ['retarget', 'set', 'replace', 'restart']],
+  ] as const) {
+    it(`forward to another proxy where a new target needs "${retarget}"`, async () => {
+      const machine = await machineWith({ WINDOWS_SIM_RETARGET: retarget });
+      await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+      const seen = await observe(machine, applyScript(CLIENT_ADDRESS, SECOND));
+      assert.deepEqual(seen.changes, changes);
+      assert.equal(seen.answer?.instanceId, 'second');
+    });
+  }
+
+  it('wait until the address is preferred before they set the rule', async () => {
+    const machine = await machineWith({ WINDOWS_SIM_DAD: 'always' });
+    const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+    assert.equal(seen.answer?.instanceId, 'first');
+  });
+
+  it('tell of an address that somebody else owns, and leave nothing', async () => {
+    const machine = await machineWith({ WINDOWS_SIM_DAD: 'always' });
+    machine.linux.ownedByOthers.add(ADDRESS);
+    const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+    assert.deepEqual(seen.failure, { step: 'preferred', message: 'duplicate', id: 'duplicate' });
+    assert.deepEqual([seen.addresses, seen.rules], [[], []]);
+  });
+
+  for (const state of ['stopped', 'disabled'] as const) {
+    it(`start the service when it is ${state}`, async () => {
+      const machine = await machineWith({ WINDOWS_SIM_IPHLPSVC: state });
+      const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+      assert.deepEqual(seen.changes, ['dad', 'address', 'service', 'set']);
+      assert.equal(seen.answer?.instanceId, 'first');
+    });
+  }
+
+  it('remove what another container left in the persistent store', async () => {
+    const machine = await machineWith({ WINDOWS_SIM_LEAKED_ADDRESS: ADDRESS });
+    const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+    assert.ok(seen.changes.includes('persistent-address'));
+    assert.equal(seen.answer?.instanceId, 'first');
+  });
+
+  it("report Windows' refusal of users without rights by its number", async () => {
+    const machine = await machineWith({ WINDOWS_SIM_RIGHTS: 'user', WINDOWS_SIM_LANGUAGE: 'ja' });
+    const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+    assert.equal(seen.user, 'ContainerUser');
+    assert.equal(seen.failure?.id, 'Windows System Error 5,Set-NetIPInterface');
+  });
+
+  it('take everything away again', async () => {
+    const machine = await machineWith();
+    await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+    const seen = await observe(machine, removeScript(CLIENT_ADDRESS));
+    assert.deepEqual(seen.changes, ['rule', 'address']);
+    assert.deepEqual([seen.addresses, seen.rules, seen.failure], [[], [], undefined]);
+  });
+});
