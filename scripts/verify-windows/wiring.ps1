@@ -167,7 +167,8 @@ catch { $_.FullyQualifiedErrorId }
         $found = Read-FromContainer -Container $first -Script @'
 $missing = @()
 foreach ($name in @('Get-NetIPAddress', 'New-NetIPAddress', 'Remove-NetIPAddress', 'Get-NetIPInterface', 'Set-NetIPInterface',
-        'Get-NetTCPConnection', 'Get-NetRoute', 'New-NetRoute', 'Get-Service', 'Restart-Service', 'netsh.exe', 'curl.exe', 'route.exe')) {
+        'Get-NetTCPConnection', 'Get-Service', 'Set-Service', 'Start-Service', 'Restart-Service', 'ConvertTo-Json',
+        'netsh.exe', 'curl.exe', 'route.exe', 'cmd.exe')) {
     if (-not (Get-Command -Name $name -ErrorAction SilentlyContinue)) { $missing += $name }
 }
 ConvertTo-Json -Compress -InputObject @{ missing = $missing; version = [string] $PSVersionTable.PSVersion }
