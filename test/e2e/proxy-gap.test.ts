@@ -66,10 +66,14 @@ describe('while proxies change, wired by host', () => {
     );
   }
 
-  async function startLoad(connections: 'new' | 'kept'): Promise<() => Promise<Load>> {
+  /** Probes need neither the caller nor IMDS: they show when the standby is reached. */
+  async function startLoad(
+    connections: 'new' | 'kept',
+    kind: 'token' | 'probe' = 'token',
+  ): Promise<() => Promise<Load>> {
     const program = readFileSync(new URL('support/load-client.mjs', import.meta.url), 'utf8');
     const url = `http://${IMDS_ADDRESS}${TOKEN.path}`;
-    const options = [connections, String(REQUESTS_A_SECOND), url];
+    const options = [connections, kind, String(REQUESTS_A_SECOND), url];
     const argv = ['node', '--input-type=module', '--eval', program, ...options];
     const load = await scenario.vm.engine.execWaiting('client', argv);
     return async () => JSON.parse(await load.go()) as Load;
@@ -92,15 +96,20 @@ describe('while proxies change, wired by host', () => {
     for (const connections of ['new', 'kept'] as const) {
       it(`clients with ${connections} connections are served again at once after a kill`, async () => {
         const outages: number[] = [];
+        const probeOutages: number[] = [];
         const failures: string[] = [];
         let requests = 0;
         let [serving, standby] = ['first', 'second'];
         for (let failover = 0; failover < FAILOVERS; failover += 1) {
-          const endLoad = await startLoad(connections);
+          const [endLoad, endProbes] = await Promise.all([
+            startLoad(connections),
+            startLoad(connections, 'probe'),
+          ]);
           await killProcessOf(serving);
           await scenario.untilServing(standby);
           await sleep(200);
-          const load = await endLoad();
+          const [load, probes] = await Promise.all([endLoad(), endProbes()]);
+          probeOutages.push(probes.longestGapMillis);
           outages.push(load.longestGapMillis);
           failures.push(...load.failures);
           requests += load.requests;
@@ -109,7 +118,8 @@ describe('while proxies change, wired by host', () => {
           [serving, standby] = [standby, serving];
         }
         console.log(
-          `      ${FAILOVERS} kills, ${connections} connections: without service ${outages.join(', ')} ms; ` +
+          `      ${FAILOVERS} kills, ${connections} connections: without token ${outages.join(', ')} ms, ` +
+            `without answer to a probe ${probeOutages.join(', ')} ms; ` +
             `${failures.length} of ${requests} requests failed${countsOf(failures)}`,
         );
         assert.ok(median(outages) <= MAX_OUTAGE_MILLIS, outages.join());

@@ -1,11 +1,13 @@
-// Runs inside a client: asks for a token at a fixed rate, over a new connection each time or over kept ones. Says `ready`
+// Runs inside a client: asks for a token, or probes as SDKs do, at a fixed rate, over a new connection each time or over kept ones. Says `ready`
 // when it is served, ends when it is told to, and prints what came of it.
 //
-//   node --eval <this> <new|kept> <requests a second> <url>
+//   node --eval <this> <new|kept> <token|probe> <requests a second> <url>
 import { Agent, get } from 'node:http';
 
-const [connections, rate, url] = process.argv.slice(1);
+const [connections, kind, rate, url] = process.argv.slice(1);
 const agent = connections === 'kept' ? new Agent({ keepAlive: true }) : undefined;
+const metadata = kind === 'token' ? { Metadata: 'true' } : {};
+const expectedStatus = kind === 'token' ? 200 : 400;
 const result = { requests: 0, failures: [], longestGapMillis: 0 };
 const underWay = new Set();
 
@@ -40,11 +42,11 @@ async function measure() {
 /** @returns what went wrong */
 function ask() {
   return new Promise(resolve => {
-    const headers = { Metadata: 'true', ...(agent === undefined && { Connection: 'close' }) };
+    const headers = { ...metadata, ...(agent === undefined && { Connection: 'close' }) };
     const request = get(url, { headers, agent: agent ?? false, timeout: 35_000 }, response => {
       response.resume();
       response.once('end', () =>
-        resolve(response.statusCode === 200 ? undefined : String(response.statusCode)),
+        resolve(response.statusCode === expectedStatus ? undefined : String(response.statusCode)),
       );
       response.once('error', error => resolve(error.code ?? 'error'));
     });

@@ -62,6 +62,7 @@ class NftVmRules implements VmRules {
       const table = await this.#ensureTable(wanted);
       const chain = await this.#ensureDockerUserRule(wanted);
       this.#ensured = wanted;
+      if (wanted.redirect && wanted.proxyBridge !== undefined) this.#nft.prepare();
       // From here on the monitor knows, also that there is none.
       if (known.proxyBridge !== undefined && wanted.target === known.target) this.#inherited = {};
       return combineResults(table, chain);
@@ -80,7 +81,7 @@ class NftVmRules implements VmRules {
       const previous = this.#ensured;
       if (previous.redirect && previous.proxyBridge !== undefined) {
         const elements = targetElements(target ?? previous.standIn);
-        await this.#nft.load(replaceElements(VM_TABLE, TARGET_MAP, elements));
+        await this.#nft.loadPrepared(replaceElements(VM_TABLE, TARGET_MAP, elements));
       }
       this.#ensured = withTarget(previous, target);
       if (flushFlows && previous.target !== undefined) await this.#forgetFlowsTo(previous.target.address);
@@ -92,11 +93,11 @@ class NftVmRules implements VmRules {
       if (this.#ensured?.standIn === undefined) {
         throw new MsiProxyError('MSI_INTERNAL', 'There is no stand-in to lend addresses to');
       }
-      await this.#nft.load(replaceElements(VM_TABLE, LENT_MAP, lentElements(sources)));
+      await this.#nft.loadPrepared(replaceElements(VM_TABLE, LENT_MAP, lentElements(sources)));
       try {
         await connect();
       } finally {
-        await this.#nft.load(replaceElements(VM_TABLE, LENT_MAP, []));
+        await this.#nft.loadPrepared(replaceElements(VM_TABLE, LENT_MAP, []));
       }
     });
   }
@@ -119,6 +120,7 @@ class NftVmRules implements VmRules {
     await this.#inTurn(async () => {
       this.#ensured = undefined;
       this.#inherited = {};
+      this.#nft.close();
       await this.#removeTable();
       await this.#dockerUserRule.remove();
     });

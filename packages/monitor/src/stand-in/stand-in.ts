@@ -14,7 +14,7 @@ export interface StandInOptions {
   readonly lendSources: VmRules['lendSources'];
 }
 
-/** Safe up to 38 s with every SDK that was measured, see docs/adr/0010. */
+/** Safe up to 38 s with every SDK that was measured, see docs/adr/0015. */
 const HOLD_MILLIS = 30_000;
 
 // Each takes some kilobytes: its socket, and at most 8 KiB of headers.

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, type ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { codeOf, messageOf, MsiProxyError } from '../errors/msi-proxy-error.ts';
 
 export interface CommandResult {
@@ -12,6 +13,14 @@ export interface CommandOptions {
   readonly timeoutMillis?: number;
 }
 
+/** A program that was started ahead and waits for its input, so that its start takes no time when it counts. */
+export interface PreparedCommand {
+  /** Gives it its input, once. As {@link CommandRunner.run}. */
+  run(stdin: string): Promise<CommandResult>;
+  /** Ends it without input. */
+  cancel(): void;
+}
+
 /** Runs programs. An argv array, never a shell: ids, names and labels are hostile input. */
 export interface CommandRunner {
   /**
@@ -20,6 +29,9 @@ export interface CommandRunner {
    *   `MSI_WIRING_NO_CAPABILITY` when it is not installed
    */
   run(file: string, argv: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+
+  /** Absent where programs cannot be started ahead. What is prepared does not keep this process alive. */
+  prepare?(file: string, argv: readonly string[]): PreparedCommand;
 }
 
 /** The tools at hand take milliseconds; one that waits this long waits for a lock that nobody gives back. */
@@ -31,29 +43,59 @@ const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 /** Runs programs of the caller's own file system, found on its `PATH`. */
 export const localCommandRunner: CommandRunner = {
   async run(file, argv, { stdin = '', timeoutMillis = DEFAULT_TIMEOUT_MILLIS } = {}) {
-    return await new Promise((resolve, reject) => {
-      const child = execFile(
-        file,
-        argv,
-        { timeout: timeoutMillis, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES },
-        (error, stdout, stderr) => {
-          if (error === null) resolve({ exitCode: 0, stdout, stderr });
-          else if (typeof error.code === 'number') resolve({ exitCode: error.code, stdout, stderr });
-          else reject(startFailure(file, error, timeoutMillis));
-        },
-      );
-      // A program that ends without reading its input breaks the pipe; its exit code tells the story.
-      child.stdin?.on('error', () => undefined);
-      child.stdin?.end(stdin);
-    });
+    const program = start(file, argv);
+    return await program.finish(stdin, timeoutMillis);
+  },
+
+  prepare(file, argv) {
+    const program = start(file, argv);
+    program.setReferenced(false);
+    return {
+      run: async stdin => {
+        program.setReferenced(true);
+        return await program.finish(stdin, DEFAULT_TIMEOUT_MILLIS);
+      },
+      cancel: () => program.child.kill('SIGKILL'),
+    };
   },
 };
 
-function startFailure(
-  file: string,
-  error: Error & { killed?: boolean },
-  timeoutMillis: number,
-): MsiProxyError {
+function start(file: string, argv: readonly string[]) {
+  const ended = Promise.withResolvers<CommandResult>();
+  let exceededMillis: number | undefined;
+  const child = execFile(file, argv, { maxBuffer: MAX_OUTPUT_BYTES }, (error, stdout, stderr) => {
+    if (error === null) ended.resolve({ exitCode: 0, stdout, stderr });
+    else if (typeof error.code === 'number') ended.resolve({ exitCode: error.code, stdout, stderr });
+    else ended.reject(startFailure(file, error, exceededMillis));
+  });
+  // Of one that is prepared, nobody may ever ask.
+  ended.promise.catch(() => undefined);
+  // A program that ends without reading its input breaks the pipe; its exit code tells the story.
+  child.stdin?.on('error', () => undefined);
+  return {
+    child,
+    setReferenced: (referenced: boolean) => setReferenced(child, referenced),
+    finish: async (stdin: string, timeoutMillis: number) => {
+      const timer = setTimeout(() => {
+        exceededMillis = timeoutMillis;
+        child.kill('SIGKILL');
+      }, timeoutMillis);
+      child.stdin?.end(stdin);
+      return await ended.promise.finally(() => clearTimeout(timer));
+    },
+  };
+}
+
+/** Whether this process goes on for the sake of the other one and its pipes. */
+function setReferenced(child: ChildProcess, referenced: boolean): void {
+  const pipes = [child.stdin, child.stdout, child.stderr] as (Socket | null)[];
+  for (const handle of [child, ...pipes]) {
+    if (referenced) handle?.ref();
+    else handle?.unref();
+  }
+}
+
+function startFailure(file: string, error: Error, exceededMillis: number | undefined): MsiProxyError {
   const details = { command: file };
   if (codeOf(error) === 'ENOENT') {
     return new MsiProxyError('MSI_WIRING_NO_CAPABILITY', `The program ${file} is not installed`, {
@@ -62,8 +104,8 @@ function startFailure(
     });
   }
   const reason =
-    error.killed === true && codeOf(error) === undefined
-      ? `did not end within ${timeoutMillis} ms`
+    exceededMillis !== undefined
+      ? `did not end within ${exceededMillis} ms`
       : `could not be run: ${messageOf(error)}`;
   return new MsiProxyError('MSI_WIRING_COMMAND', `${file} ${reason}`, { cause: error, details });
 }

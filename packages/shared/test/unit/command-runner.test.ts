@@ -39,4 +39,30 @@ describe('the command runner', () => {
       code: 'MSI_WIRING_COMMAND',
     });
   });
+
+  describe('prepares a program', () => {
+    const prepare = (script: string) => localCommandRunner.prepare!(process.execPath, ['-e', script]);
+
+    it('that waits for its input', async () => {
+      const program = prepare('process.stdin.pipe(process.stdout)');
+      assert.deepEqual(await program.run('flush map'), { exitCode: 0, stdout: 'flush map', stderr: '' });
+    });
+
+    it('and fails like any other when it is not installed or has ended', async () => {
+      await assert.rejects(localCommandRunner.prepare!('no-such-program', []).run(''), {
+        code: 'MSI_WIRING_NO_CAPABILITY',
+      });
+      const cancelled = prepare('process.stdin.resume()');
+      cancelled.cancel();
+      await assert.rejects(cancelled.run(''), { code: 'MSI_WIRING_COMMAND' });
+    });
+
+    it('without staying alive for it', async () => {
+      const script = `import { localCommandRunner } from '@msi-proxy/shared';
+        localCommandRunner.prepare('cat', []);`;
+      const argv = ['--conditions=@msi-proxy/source', '--input-type=module', '--eval', script];
+      const { exitCode } = await localCommandRunner.run(process.execPath, argv, { timeoutMillis: 4_000 });
+      assert.equal(exitCode, 0);
+    });
+  });
 });

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { IMDS_ADDRESS, silentLogger, WIRESERVER_ADDRESS } from '@msi-proxy/shared';
+import {
+  IMDS_ADDRESS,
+  localCommandRunner,
+  silentLogger,
+  WIRESERVER_ADDRESS,
+  type CommandRunner,
+} from '@msi-proxy/shared';
 import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import type { VmRules, VmRulesWanted } from '../../../src/guard/vm-rules.ts';
 import {
@@ -168,6 +174,21 @@ describe('The packet rules of a VM', function () {
 
     assert.equal((await client.ask(IMDS_ADDRESS)).from, 'b');
     assert.deepEqual(await rules.drift(), []);
+  });
+
+  it('are switched by a program that was started before others changed them', async () => {
+    const prepare: CommandRunner['prepare'] = (file, argv) =>
+      localCommandRunner.prepare!('nsenter', [`--net=${vm.path}`, '--', file, ...argv]);
+    const switched = createVmRules({ runner: { ...vm.runner, prepare }, logger: silentLogger });
+    await switched.ensure(SERVED);
+    await vm.run('nft', 'add', 'chain', 'ip', 'msi_proxy', 'passing');
+    await vm.run('nft', 'delete', 'chain', 'ip', 'msi_proxy', 'passing');
+
+    await switched.switchTarget(PROXY_B, { flushFlows: false });
+
+    assert.equal((await client.ask(IMDS_ADDRESS)).from, 'b');
+    assert.deepEqual(await switched.drift(), []);
+    await switched.remove();
   });
 
   it('bring a SYN that waits on a dead proxy to the next one, when its flows are forgotten', async () => {
