@@ -268,8 +268,10 @@ export class RequestHandler {
         return;
       }
       case 'absent': {
-        sendLocalAnswer(response, answered.answer, options);
-        return { verdict: 'failed', reason: 'no-imds', status: answered.answer.status };
+        const { answer } = answered;
+        this.#sendLocal(response, answer, options);
+        this.#audit({ ...known, reason: 'no-imds', status: answer.status }, 'failed', startMillis);
+        return;
       }
       case 'withheld': {
         const { answer, reason } = answered;
