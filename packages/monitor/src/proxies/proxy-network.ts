@@ -3,7 +3,7 @@ import type { EngineClient, NetworkDetails } from '../docker/index.ts';
 import type { ProxyBridge } from '../guard/vm-rules.ts';
 
 export interface ProxyNetworkOptions {
-  readonly engine: EngineClient;
+  readonly engine: Pick<EngineClient, 'inspectNetwork' | 'createNetwork'>;
   readonly name: string;
   /** For a network that is made here; the engine chooses when it is left out. */
   readonly subnet?: string;

@@ -33,7 +33,7 @@ export class FakeWindowsContainers {
       exit(forwarding === undefined ? 7 : 0);
       return true;
     }
-    if (argv[0] === 'cmd') {
+    if (argv[0] === 'cmd' && argv.at(-1)!.includes('portproxy set')) {
       this.onScript();
       const address = /portproxy set .*connectaddress=(\S+)/.exec(argv.at(-1)!)?.[1] ?? '';
       const forwarding = this.retarget(address);

@@ -20,6 +20,7 @@ import { FakeVmRules } from './fake-rules.ts';
 import { FakeWiring } from './fake-wiring.ts';
 import { until } from './until.ts';
 
+const CONTROL_COMMANDS = ['msi-proxy control', 'cmd /d /s /c msi-proxy control'];
 const WATCH_INTERVAL_MILLIS = 10;
 const LONG_RESYNC_MILLIS = 3_600_000;
 
@@ -42,7 +43,7 @@ export class MonitoredVm implements AsyncDisposable {
     this.#journal = new EventJournal(clock);
     engine.onExec = process => {
       const proxy = this.proxies.get(engine.state.container(process.containerId).name);
-      if (proxy !== undefined && process.argv.join(' ') === 'msi-proxy control') proxy.accept(process);
+      if (proxy !== undefined && CONTROL_COMMANDS.includes(process.argv.join(' '))) proxy.accept(process);
       else process.exit(127);
     };
   }

@@ -50,6 +50,24 @@ describe('the monitor, with Windows clients', () => {
     assert.match(vm.status.guard.reason ?? '', /none on Windows/);
   });
 
+  it('starts the control command of a Windows proxy by the command interpreter, as administrator', async () => {
+    await using vm = await windowsVm();
+    const { onExec } = vm.engine;
+    const commands: string[] = [];
+    vm.engine.onExec = process => {
+      if (process.argv.join(' ').endsWith('control'))
+        commands.push(`${process.user}: ${process.argv.join(' ')}`);
+      onExec(process);
+    };
+    vm.runProxy('proxy', { platform: 'windows' });
+    await startMonitor(vm, { containerOs: 'auto' });
+    await vm.untilServing('proxy');
+    assert.deepEqual(commands, ['ContainerAdministrator: cmd /d /s /c msi-proxy control']);
+    vm.runClient('app', { platform: 'windows' });
+    await vm.untilWired('app');
+    assert.equal(vm.client('app')?.method, 'portproxy');
+  });
+
   it('wires a client again that was restarted, since its address is gone', async () => {
     await using vm = await windowsVm();
     vm.runProxy();

@@ -7,12 +7,12 @@ export function containerJson(
   state: EngineState,
   { legacyFields }: { legacyFields: boolean },
 ): unknown {
-  const { id, name, image, labels, networkMode, startedAt, pid, endpoints } = container;
+  const { id, name, image, platform, labels, networkMode, startedAt, pid, endpoints } = container;
   const first = [...endpoints.values()][0] ?? '';
   return {
     Id: id,
     Name: `/${name}`,
-    Platform: 'linux',
+    Platform: platform,
     Image: 'sha256:0',
     State: {
       Status: container.state,

@@ -25,6 +25,7 @@ export interface ContainerOptions {
   /** A network's name, `host`, `none`, or `container:<id>`. */
   readonly network?: string;
   readonly image?: string;
+  readonly platform?: 'linux' | 'windows';
   /** Instead of the lowest that is free. */
   readonly address?: string;
 }
@@ -34,6 +35,7 @@ export interface FakeContainer {
   name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly image: string;
+  readonly platform: 'linux' | 'windows';
   readonly networkMode: string;
   state: 'created' | 'running' | 'paused' | 'exited';
   startedAt: string;
@@ -71,6 +73,7 @@ export class EngineState {
     labels = {},
     network = 'bridge',
     image = 'image',
+    platform = 'linux',
     address,
   }: ContainerOptions): string {
     const id = idOf(`container ${(this.#serial += 1)}`);
@@ -79,6 +82,7 @@ export class EngineState {
       name,
       labels,
       image,
+      platform,
       networkMode: network,
       state: 'created',
       startedAt: '0001-01-01T00:00:00Z',
