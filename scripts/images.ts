@@ -1,27 +1,38 @@
-// npm run images [-- --base-image X] [--tag Y] [--only name,…]: builds the images with the engine of DOCKER_HOST.
+// npm run images [-- --platform linux|windows] [--base-image X] [--tag Y] [--only name,…] [--build-arg NAME=value]:
+// builds the images with the engine of DOCKER_HOST, for the kind of containers that it runs.
 import { parseArgs } from 'node:util';
-import { dockerClient } from './lib/docker-client.ts';
-import { buildImage, IMAGE_NAMES, IMAGES, type BuiltImage, type ImageName } from './lib/image-builder.ts';
+import { dockerClient, dockerHost } from './lib/docker-client.ts';
+import { buildImage, IMAGE_NAMES, type BuiltImage, type ImageName } from './lib/image-builder.ts';
+import { imagesFor } from './lib/image-platform.ts';
 import { runMain } from './lib/run-main.ts';
 import { formatBytes, printTable } from './lib/terminal.ts';
 
 const { values } = parseArgs({
   options: {
+    platform: { type: 'string' },
     'base-image': { type: 'string' },
     tag: { type: 'string', default: 'latest' },
     only: { type: 'string' },
+    'build-arg': { type: 'string', multiple: true, default: [] },
   },
 });
 
 await runMain(async () => {
   const names = values.only === undefined ? IMAGE_NAMES : values.only.split(',').map(readName);
   const docker = await dockerClient();
+  const engineOs = (await docker(['version', '--format', '{{.Server.Os}}'])).trim();
+  const sources = imagesFor(values.platform, engineOs, dockerHost());
   const images: BuiltImage[] = [];
   for (const name of names) {
-    const { 'base-image': baseImage, tag } = values;
-    console.log(`Building msi-proxy/${name}:${tag}`);
+    const { 'base-image': baseImage, 'build-arg': buildArguments, tag } = values;
+    console.log(`Building msi-proxy/${name}:${tag} for ${engineOs}`);
     images.push(
-      await buildImage(IMAGES[name], { docker, tag, ...(baseImage !== undefined && { baseImage }) }),
+      await buildImage(sources[name], {
+        docker,
+        tag,
+        buildArguments,
+        ...(baseImage !== undefined && { baseImage }),
+      }),
     );
   }
   printTable(

@@ -1,52 +1,71 @@
-import { copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fingerprint } from '../../test/lab/cache.ts';
 import { bundle, PROGRAMS } from './bundle.ts';
-import { type Docker } from '../../test/lab/index.ts';
+import type { Docker } from '../../test/lab/index.ts';
 import { productVersion, repositoryRoot } from './repository.ts';
 
-/** An image: a folder with a Dockerfile, and the one file that the image carries. */
+/** An image: a Dockerfile, the one file that the image carries, and small ones that help it there. */
 export interface ImageSource {
   readonly repository: string;
-  /** Relative to the root of this repository. */
-  readonly folder: string;
+  /** This and all other paths are relative to the root of this repository. */
+  readonly dockerfile: string;
   /** Bundled to `as`, or copied as it is. */
   readonly content: { readonly entry: string; readonly as: string } | { readonly file: string };
   /** Files of installed packages that the program reads, named as imports name them. */
   readonly packageFiles?: readonly string[];
+  /** Copied as they are. */
+  readonly helpers?: readonly string[];
 }
+
+const PROXY = { entry: PROGRAMS['msi-proxy'], as: 'msi-proxy' };
+const MONITOR = { entry: PROGRAMS['msi-monitor'], as: 'msi-monitor' };
+const EMULATOR = { entry: PROGRAMS['imds-emulator'], as: 'imds-emulator' };
 
 /** The product's images. */
 export const IMAGES = {
-  proxy: productImage('proxy', { entry: PROGRAMS['msi-proxy'], as: 'msi-proxy' }),
-  monitor: productImage('monitor', { entry: PROGRAMS['msi-monitor'], as: 'msi-monitor' }),
-  client: productImage('client', { file: 'images/client/startup.sh' }),
-  'imds-emulator': productImage('imds-emulator', { entry: PROGRAMS['imds-emulator'], as: 'imds-emulator' }),
+  proxy: linuxImage('proxy', PROXY),
+  monitor: linuxImage('monitor', MONITOR),
+  client: linuxImage('client', { file: 'images/client/startup.sh' }),
+  'imds-emulator': linuxImage('imds-emulator', EMULATOR),
 } as const satisfies Record<string, ImageSource>;
 
 export type ImageName = keyof typeof IMAGES;
 export const IMAGE_NAMES = Object.keys(IMAGES) as readonly ImageName[];
 
+const INSTALL_NODE = 'images/windows/install-node.ps1';
+
+/** The same for Windows containers. */
+export const WINDOWS_IMAGES: Readonly<Record<ImageName, ImageSource>> = {
+  proxy: windowsImage('proxy', PROXY, ['images/proxy/msi-proxy.cmd', INSTALL_NODE]),
+  monitor: windowsImage('monitor', MONITOR, ['images/monitor/msi-monitor.cmd', INSTALL_NODE]),
+  client: windowsImage('client', { file: 'images/client/startup.cmd' }, ['images/client/startup.ps1']),
+  'imds-emulator': windowsImage('imds-emulator', EMULATOR, [
+    'images/imds-emulator/imds-emulator.cmd',
+    INSTALL_NODE,
+  ]),
+};
+
 /** A client with the Azure SDK for JavaScript, for the demo and the tests. */
 export const NODE_CLIENT_IMAGE: ImageSource = {
   repository: 'msi-proxy-lab/node-client',
-  folder: 'test/clients/node',
+  dockerfile: 'test/clients/node/Dockerfile',
   content: { entry: 'test/clients/node/token-client.ts', as: 'token-client.mjs' },
 };
 
 /** A client with Debian's Azure SDK for Python, for the tests. */
 export const PYTHON_CLIENT_IMAGE: ImageSource = {
   repository: 'msi-proxy-lab/python-client',
-  folder: 'test/clients/python',
+  dockerfile: 'test/clients/python/Dockerfile',
   content: { file: 'test/clients/python/token_client.py' },
 };
 
 /** A client in a simulated Windows container, which is also one with the Azure SDK for JavaScript. */
 export const WINDOWS_CLIENT_IMAGE: ImageSource = {
   repository: 'msi-proxy-lab/windows-client',
-  folder: 'test/windows-sim',
+  dockerfile: 'test/windows-sim/Dockerfile',
   content: { entry: 'test/windows-sim/src/main.ts', as: 'windows-sim.mjs' },
   packageFiles: [
     'web-tree-sitter/web-tree-sitter.wasm',
@@ -59,6 +78,8 @@ export interface ImageBuildOptions {
   /** Instead of the one that the Dockerfile names. */
   readonly baseImage?: string;
   readonly tag?: string;
+  /** `NAME=value` each. */
+  readonly buildArguments?: readonly string[];
 }
 
 export interface BuiltImage {
@@ -71,23 +92,27 @@ export interface BuiltImage {
 /** Changes when anything that an image of ours is made from does, other than its base. */
 export async function imageFingerprint(source: ImageSource): Promise<string> {
   return await withContext(source, async (_context, contentFile) => {
-    const dockerfile = await readFile(join(repositoryRoot, source.folder, 'Dockerfile'));
-    return fingerprint(source.repository, dockerfile, await readFile(contentFile));
+    const dockerfile = await readFile(join(repositoryRoot, source.dockerfile));
+    const helpers = await Promise.all(
+      (source.helpers ?? []).map(helper => readFile(join(repositoryRoot, helper))),
+    );
+    return fingerprint(source.repository, dockerfile, await readFile(contentFile), ...helpers);
   });
 }
 
-/** Builds an image with an engine, from a temporary folder with nothing but its one file. */
+/** Builds an image with an engine, from a temporary folder with nothing but its own files. */
 export async function buildImage(source: ImageSource, options: ImageBuildOptions): Promise<BuiltImage> {
-  const { docker, baseImage, tag = 'latest' } = options;
+  const { docker, baseImage, tag = 'latest', buildArguments = [] } = options;
   return await withContext(source, async (context, contentFile) => {
     const reference = `${source.repository}:${tag}`;
     await docker([
       'build',
       '--file',
-      join(repositoryRoot, source.folder, 'Dockerfile'),
+      join(repositoryRoot, source.dockerfile),
       ...(baseImage === undefined ? [] : ['--build-arg', `BASE_IMAGE=${baseImage}`]),
       '--build-arg',
       `VERSION=${productVersion()}`,
+      ...buildArguments.flatMap(argument => ['--build-arg', argument]),
       '--tag',
       reference,
       context,
@@ -112,17 +137,41 @@ async function withContext<T>(
   }
 }
 
-async function placeContent({ content }: ImageSource, context: string): Promise<string> {
+async function placeContent({ content, helpers = [] }: ImageSource, context: string): Promise<string> {
+  for (const helper of helpers) await copyScript(helper, context);
   if ('entry' in content) {
     const outfile = join(context, content.as);
     await bundle(join(repositoryRoot, content.entry), outfile);
     return outfile;
   }
-  const file = join(context, basename(content.file));
-  await copyFile(join(repositoryRoot, content.file), file);
+  return await copyScript(content.file, context);
+}
+
+/** Scripts for Windows get its line ends, whatever the checkout has: cmd loses its way among labels without them. */
+async function copyScript(script: string, folder: string): Promise<string> {
+  const source = join(repositoryRoot, script);
+  const file = join(folder, basename(script));
+  if (/\.(?:cmd|ps1)$/.test(script)) {
+    await writeFile(file, (await readFile(source, 'utf8')).replace(/\r?\n/g, '\r\n'));
+  } else {
+    await copyFile(source, file);
+  }
   return file;
 }
 
-function productImage(name: string, content: ImageSource['content']): ImageSource {
-  return { repository: `msi-proxy/${name}`, folder: `images/${name}`, content };
+function linuxImage(name: string, content: ImageSource['content']): ImageSource {
+  return { repository: `msi-proxy/${name}`, dockerfile: `images/${name}/Dockerfile`, content };
+}
+
+function windowsImage(
+  name: string,
+  content: ImageSource['content'],
+  helpers: readonly string[],
+): ImageSource {
+  return {
+    repository: `msi-proxy/${name}`,
+    dockerfile: `images/${name}/Dockerfile.windows`,
+    content,
+    helpers,
+  };
 }
