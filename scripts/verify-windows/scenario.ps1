@@ -128,6 +128,14 @@ catch { $reason = $_.Exception; while ($reason.InnerException) { $reason = $reas
         }
         New-Observation -Holds ($log.Contains('the command ran')) -Seen $log.Trim()
     }
+    Test-Assumption 'client-startup-check' {
+        $idle = Start-Client -Role 'client4' -Image "msi-proxy/client:$Tag"
+        [void] (Wait-Wired -Monitor $monitor -Clients @($idle))
+        $batch = Invoke-InContainer -Container $idle -AllowFailure -Command @('cmd', '/d', '/c', 'C:\msi-proxy\startup.cmd', '--check')
+        $powershell = Invoke-InContainer -Container $idle -AllowFailure -Command @(
+            'powershell', '-NoProfile', '-NonInteractive', '-ExecutionPolicy', 'Bypass', '-File', 'C:\msi-proxy\startup.ps1', '--check')
+        New-Observation -Holds ($batch.ExitCode -eq 0 -and $powershell.ExitCode -eq 0) -Seen "exit codes: startup.cmd $($batch.ExitCode), startup.ps1 $($powershell.ExitCode)"
+    }
     Test-Assumption 'unlabelled-untouched' { Test-NoForwarding @($unlabelled) }
     Test-Assumption 'health-checks' {
         $ofProxy = Invoke-InContainer -Container $proxy -AllowFailure -Command @('cmd.exe', '/c', 'msi-proxy healthcheck')
