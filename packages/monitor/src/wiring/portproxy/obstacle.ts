@@ -45,10 +45,12 @@ export function answerObstacle(answer: Observation['answer'], instanceId: string
 /** What is left of the forwarding; undefined when nothing is. */
 export function remainder({ addresses, failure, ...rest }: Observation): string | undefined {
   const parts: string[] = [];
+  const why = failure === undefined ? '' : ` (${failure.step}: ${failure.message})`;
+  // What follows then was not read, and tells nothing.
+  if (failure?.step.startsWith('observe-') === true) return `what is left could not be read${why}`;
   if (ownRule({ addresses, ...rest }) !== undefined) parts.push('the rule of the port proxy');
   if (addresses.length > 0) parts.push(`the address ${IMDS_ADDRESS}`);
   if (parts.length === 0) return undefined;
-  const why = failure === undefined ? '' : ` (${failure.step}: ${failure.message})`;
   return `${parts.join(' and ')} could not be removed${why}`;
 }
 

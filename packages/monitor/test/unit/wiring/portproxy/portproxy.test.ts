@@ -386,6 +386,14 @@ describe('portproxy', () => {
       });
     });
 
+    it('does not take for gone what it could not read', async () => {
+      const engine = engineReporting({ ...REMOVED, failedStep: 'observe-address', failure: 'Out of memory' });
+      await assert.rejects(wiringOn(engine).remove(windowsClient), {
+        code: 'MSI_WIRING_NOT_EFFECTIVE',
+        message: /could not be read \(observe-address: Out of memory\)/,
+      });
+    });
+
     it('succeeds for a container that is gone', async () => {
       const engine = new FakeWindowsEngine(() => engineRefusal(404));
       engine.state = 'gone';
