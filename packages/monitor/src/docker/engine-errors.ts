@@ -23,7 +23,7 @@ export function engineError(error: unknown, call: string, host: string): MsiProx
     return new MsiProxyError(
       'MSI_ENGINE_FORBIDDEN',
       `DOCKER_HOST is "${host}", but the monitor may not open ${place(host)}: ` +
-        'expected to run as root or as a member of the group that owns it',
+        `expected to run as ${isPipe(host) ? 'an administrator or LocalSystem' : 'root or as a member of the group that owns it'}`,
       { cause: error },
     );
   }
@@ -42,7 +42,9 @@ function unreachableText(error: unknown, code: string | undefined, host: string)
     case 'ENOENT':
       return (
         `DOCKER_HOST is "${host}", but ${place(host)} does not exist: ` +
-        'expected the socket of a running Docker engine, its folder mounted if the monitor runs in a container'
+        (isPipe(host)
+          ? 'expected the pipe of a running Docker engine, mounted if the monitor runs in a container'
+          : 'expected the socket of a running Docker engine, its folder mounted if the monitor runs in a container')
       );
     case 'ECONNREFUSED':
       return `DOCKER_HOST is "${host}", but nothing listens at ${place(host)}: expected a running Docker engine`;
@@ -50,6 +52,10 @@ function unreachableText(error: unknown, code: string | undefined, host: string)
     default:
       return `The Docker engine at DOCKER_HOST "${host}" broke off: ${messageOf(error)}`;
   }
+}
+
+function isPipe(dockerHost: string): boolean {
+  return dockerHost.startsWith('npipe:');
 }
 
 function place(dockerHost: string): string {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { silentLogger } from '@msi-proxy/shared';
+import { silentLogger, type MsiProxyError } from '@msi-proxy/shared';
 import { negotiateApiVersion } from '../../../src/docker/api-version.ts';
 import { createEngineClient, parseDockerHost } from '../../../src/docker/index.ts';
 
@@ -36,6 +36,20 @@ describe('DOCKER_HOST', () => {
       });
     });
   }
+});
+
+describe('an engine at a named pipe of Windows', () => {
+  it('is asked at the pipe that is named', async () => {
+    const host = 'npipe:////./pipe/msi-proxy-test';
+    const engine = createEngineClient({ dockerHost: host, logger: silentLogger });
+    // There are no such pipes here; the address that was tried tells.
+    await assert.rejects(engine.ping(), (error: MsiProxyError) => {
+      assert.equal(error.code, 'MSI_ENGINE_UNREACHABLE');
+      assert.match(error.message, /^DOCKER_HOST is "npipe:.*expected the pipe of a running Docker engine/);
+      assert.equal((error.cause as { address?: string }).address, '//./pipe/msi-proxy-test');
+      return true;
+    });
+  });
 });
 
 describe('API version', () => {
