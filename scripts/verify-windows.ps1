@@ -7,7 +7,7 @@ Builds the images, tries each step of the wiring by itself, and runs the whole s
 proxy, monitor and clients, tokens, refusals, a replaced proxy. Prints a table of assumption, expected, seen and result,
 and writes a JSON report for a bug report. Removes the containers and the network that it made.
 
-It changes nothing on the agent but Docker's images. It is meant for an agent without clients in use: while it runs, its
+It changes nothing on the agent but Docker's images, unless -Service is given. It is meant for an agent without clients in use: while it runs, its
 monitor sees every container of the agent. It therefore ends at once when there are containers with the product's labels.
 
 Run it in Windows PowerShell 5.1 as an administrator, from a copy of the repository. Building needs Node.
@@ -35,6 +35,9 @@ Docker network for the containers.
 .PARAMETER Azure
 Also asks the IMDS of this VM, without asking for a token. For Azure VMs only.
 
+.PARAMETER Service
+Also installs the monitor as a Windows service, and removes it again.
+
 .PARAMETER KeepContainers
 Leaves the containers for a closer look.
 
@@ -56,6 +59,7 @@ param(
     [switch] $SkipBuild,
     [ValidatePattern('^[A-Za-z0-9][\w.-]*$')] [string] $NatNetwork = 'nat',
     [switch] $Azure,
+    [switch] $Service,
     [switch] $KeepContainers,
     [string] $ReportPath = 'msi-proxy-verify-windows.json'
 )
@@ -71,11 +75,16 @@ $ReleaseOfBuild = @{ 17763 = 'ltsc2019'; 20348 = 'ltsc2022'; 26100 = 'ltsc2025' 
 # Names and labels of this run.
 $RunId = [Guid]::NewGuid().ToString('N').Substring(0, 8)
 
+$RepositoryFolder = Split-Path $PSScriptRoot -Parent
+$OptionsGiven = @()
+if ($Azure) { $OptionsGiven += '-Azure' }
+if ($Service) { $OptionsGiven += '-Service' }
 $CheckFolder = Join-Path $PSScriptRoot 'verify-windows'
 . (Join-Path $CheckFolder 'results.ps1')
 . (Join-Path $CheckFolder 'docker.ps1')
 . (Join-Path $CheckFolder 'wiring.ps1')
 . (Join-Path $CheckFolder 'scenario.ps1')
+. (Join-Path $CheckFolder 'service.ps1')
 . (Join-Path $CheckFolder 'azure.ps1')
 
 if ($List -or $WhatIfPreference) {
@@ -94,6 +103,7 @@ function Assert-CanRun {
     if (-not $SkipBuild -and -not (Get-Command -Name 'npm.cmd' -ErrorAction SilentlyContinue)) {
         throw 'npm.cmd is not on the PATH: install Node, or build the images elsewhere and use -SkipBuild -Tag'
     }
+    if ($Service -and (Get-ServiceState) -ne 'absent') { throw "there is a service $MonitorService already: remove it first, or leave -Service out" }
     foreach ($label in @('MSIProxyContainer', 'MSIClientContainer')) {
         $there = @((Invoke-Docker @('ps', '--quiet', '--filter', "label=$label")).Output | Where-Object { $_ })
         if ($there.Count -gt 0) { throw "$($there.Count) container(s) with the label $label run here: stop them first, or use an agent without" }
@@ -134,7 +144,7 @@ function Test-Engine {
     }
     Test-Assumption 'images-build' {
         [void] (Invoke-Docker @('pull', $BaseImage))
-        if (-not $SkipBuild) { Invoke-ImageBuild }
+        if (-not $SkipBuild) { Invoke-Npm @('run', 'images', '--', '--platform', 'windows', '--base-image', $BaseImage, '--tag', $Tag) }
         $missing = @('proxy', 'monitor', 'client', 'imds-emulator' | Where-Object {
                 (Invoke-Docker -AllowFailure @('image', 'inspect', "msi-proxy/${_}:$Tag")).ExitCode -ne 0
             })
@@ -142,13 +152,14 @@ function Test-Engine {
     }
 }
 
-function Invoke-ImageBuild {
+# Runs npm in the repository, with its output.
+function Invoke-Npm {
+    param([string[]] $Arguments)
     $ErrorActionPreference = 'Continue'
-    $build = @('run', 'images', '--', '--platform', 'windows', '--base-image', $BaseImage, '--tag', $Tag)
-    Push-Location (Split-Path $PSScriptRoot -Parent)
-    try { & npm.cmd $build 2>&1 | ForEach-Object { Write-Host ([string] $_) } }
+    Push-Location $RepositoryFolder
+    try { & npm.cmd $Arguments 2>&1 | ForEach-Object { Write-Host ([string] $_) } }
     finally { Pop-Location }
-    if ($LASTEXITCODE -ne 0) { throw "npm run images ended with exit code $LASTEXITCODE; its output is above" }
+    if ($LASTEXITCODE -ne 0) { throw "npm $($Arguments[0]) $($Arguments[1]) ended with exit code $LASTEXITCODE; its output is above" }
 }
 
 # The last lines of the product's containers, for the report. Tokens are never logged.
@@ -181,6 +192,7 @@ try {
     Test-WiringSteps -EmulatorA $emulatorA -EmulatorB $emulatorB
     Test-NanoServer -EmulatorA $emulatorA
     Test-Scenario -Emulator $emulatorA
+    if ($Service) { Test-MonitorService }
     if ($Azure) { Test-Azure }
 }
 catch {
@@ -197,7 +209,7 @@ Write-ResultTable
 $path = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($ReportPath)
 Export-Report -Path $path -Machine $machine -Logs $logs
 Write-Host "Report: $path"
-$failed = @($Results | Where-Object { $_.relied -and $_.status -ne 'pass' -and -not ($_.status -eq 'not run' -and $_.seen -eq 'run with -Azure only') })
+$failed = @($Results | Where-Object { $_.relied -and $_.status -ne 'pass' -and -not ($_.status -eq 'not run' -and $_.seen -like 'run with * only') })
 if ($failed.Count -gt 0) {
     Write-Host "$($failed.Count) assumption(s) that the product relies on do not hold or could not be checked."
     exit $ExitFailed

@@ -17,7 +17,7 @@ function Write-CheckList {
         }
     } | Format-Table -Property @('Check', 'Needed', 'Assumption', 'Expected') -Wrap | Out-String -Width 160 | Write-Host
     Write-Host 'Needed: the product relies on it. Otherwise it has another way, and the answer helps to choose.'
-    Write-Host 'Those about IMDS itself are run with -Azure only.'
+    Write-Host 'Those whose names begin with imds- are run with -Azure only, those with service- with -Service only.'
 }
 
 # What a check gives back: whether the assumption holds, and what was seen.
@@ -73,7 +73,7 @@ function Add-SkippedResults {
     foreach ($definition in Read-Checks) {
         if (@($Results | Where-Object { $_.id -eq $definition.id }).Count -gt 0) { continue }
         $why = $Reason
-        if ($definition.azure -and -not $Azure) { $why = 'run with -Azure only' }
+        if ($definition.only -and $OptionsGiven -notcontains $definition.only) { $why = "run with $($definition.only) only" }
         $Results.Add((New-Object PSObject -Property @{
                     id           = $definition.id
                     assumption   = $definition.assumption

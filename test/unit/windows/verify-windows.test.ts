@@ -10,7 +10,8 @@ interface Check {
   readonly assumption: string;
   readonly expected: string;
   readonly relied: boolean;
-  readonly azure?: boolean;
+  /** The option without which it is not run. */
+  readonly only?: '-Azure' | '-Service';
 }
 
 const FOLDER = join(repositoryRoot, 'scripts/verify-windows');
@@ -64,12 +65,21 @@ describe('the script that verifies a Windows agent', () => {
     assert.deepEqual([...unknown], []);
   });
 
-  it('asks the IMDS of the VM only when it is told to', () => {
-    const azure = checks.filter(check => check.azure === true).map(({ id }) => id);
-    const source = readFileSync(join(FOLDER, 'azure.ps1'), 'utf8');
-    for (const id of azure) assert.ok(source.includes(`Test-Assumption '${id}'`), id);
-    assert.match(readFileSync(SCRIPTS[0]!, 'utf8'), /if \(\$Azure\) \{ Test-Azure \}/);
-  });
+  const optional = [
+    ['asks the IMDS of the VM', '-Azure', 'azure.ps1', /if \(\$Azure\) \{ Test-Azure \}/],
+    ['installs a service', '-Service', 'service.ps1', /if \(\$Service\) \{ Test-MonitorService \}/],
+  ] as const;
+  for (const [what, option, file, condition] of optional) {
+    it(`${what} only when it is told to`, () => {
+      const source = readFileSync(join(FOLDER, file), 'utf8');
+      const inFile = [...source.matchAll(/Test-Assumption '([^']*)'/g)].map(([, id]) => id);
+      assert.deepEqual(
+        inFile.toSorted(),
+        checks.flatMap(({ id, only }) => (only === option ? id : [])).toSorted(),
+      );
+      assert.match(readFileSync(SCRIPTS[0]!, 'utf8'), condition);
+    });
+  }
 
   it('says of each check what is assumed and what is expected', () => {
     for (const { id, assumption, expected, relied } of checks) {
@@ -91,14 +101,18 @@ const CMDLETS = new Set([
   'Get-Culture',
   'Get-ItemProperty',
   'Get-NetIPAddress',
+  'Get-Service',
+  'Invoke-RestMethod',
   'Join-Path',
   'New-Object',
   'Out-String',
   'Pop-Location',
   'Push-Location',
+  'Remove-Item',
   'Select-Object',
   'Split-Path',
   'Start-Sleep',
+  'Test-Path',
   'Where-Object',
   'Write-Host',
 ]);
