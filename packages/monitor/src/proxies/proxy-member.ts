@@ -117,7 +117,9 @@ export class ProxyMember implements Candidate {
   }
 
   get isReachable(): boolean {
-    return this.#session === undefined && this.#watch?.connection.state === 'present';
+    // The kernel accepts for a process that is paused, too.
+    const isPaused = this.#container.state === 'paused';
+    return this.#session === undefined && !isPaused && this.#watch?.connection.state === 'present';
   }
 
   get target(): ProxyTarget | undefined {

@@ -145,7 +145,7 @@ export class Reconciler {
       },
       onWired: ({ containerId, name }, { method, wiredAfterMillis }) => {
         const took = wiredAfterMillis === undefined ? '' : ` ${wiredAfterMillis} ms after its start`;
-        this.#note(`Client "${name}" is wired by ${method ?? '?'}${took}`, containerId, {
+        this.#note(`Client "${printable(name)}" is wired by ${method ?? '?'}${took}`, containerId, {
           method,
           wiredAfterMillis,
         });
@@ -286,7 +286,7 @@ export class Reconciler {
     this.#wiring.refreshAll();
     if (serving === undefined) this.#note('No proxy is ready to serve; clients wait');
     else
-      this.#note(`Proxy "${serving.container.name}" serves`, serving.containerId, {
+      this.#note(`Proxy "${printable(serving.container.name)}" serves`, serving.containerId, {
         address: serving.address,
       });
     await switched;
@@ -319,12 +319,12 @@ export class Reconciler {
     for (const { container, plan } of this.#desired.clients) {
       if (known.delete(`${container.id} ${container.startedAt}`)) continue;
       if (plan.kind === 'refuse')
-        this.#note(`Client "${container.name}" is refused: ${plan.reason}`, container.id);
-      else this.#note(`Client "${container.name}" appeared`, container.id);
+        this.#note(`Client "${printable(container.name)}" is refused: ${plan.reason}`, container.id);
+      else this.#note(`Client "${printable(container.name)}" appeared`, container.id);
     }
     for (const { container } of before.clients) {
       if (known.has(`${container.id} ${container.startedAt}`))
-        this.#note(`Client "${container.name}" is gone`, container.id);
+        this.#note(`Client "${printable(container.name)}" is gone`, container.id);
     }
   }
 

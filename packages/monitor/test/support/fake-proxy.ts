@@ -40,8 +40,11 @@ export class FakeProxy {
   /** What still arrives from a session that has ended is nobody's fault. */
   readonly #ended = new WeakSet<ExecProcess>();
 
-  constructor(instanceId: string) {
+  readonly #pulseMillis: number;
+
+  constructor(instanceId: string, { pulseMillis = 1_000 }: { readonly pulseMillis?: number } = {}) {
     this.instanceId = instanceId;
+    this.#pulseMillis = pulseMillis;
   }
 
   get isConnected(): boolean {
@@ -110,7 +113,10 @@ export class FakeProxy {
         instanceId: this.instanceId,
         port: 80,
       });
-      this.#pulse = setInterval(() => this.#send({ type: 'heartbeat', sessionId: message.sessionId }), 1_000);
+      this.#pulse = setInterval(
+        () => this.#send({ type: 'heartbeat', sessionId: message.sessionId }),
+        this.#pulseMillis,
+      );
       this.#pulse.unref();
       return;
     }

@@ -12,6 +12,8 @@ export class FakeWiring implements WiringMethod {
   readonly name: WiringMethodName;
   /** The proxy's address by the client's name. */
   readonly wired = new Map<string, string>();
+  /** The start time of the run that was wired, by the client's name. */
+  readonly runs = new Map<string, string>();
   readonly removed: string[] = [];
   /** How often it was applied, by the client's name. */
   readonly applications = new Map<string, number>();
@@ -47,6 +49,7 @@ export class FakeWiring implements WiringMethod {
     }
     const before = this.wired.get(client.name);
     this.wired.set(client.name, target.address);
+    this.runs.set(client.name, client.startedAt);
     return before === target.address ? 'unchanged' : 'applied';
   }
 

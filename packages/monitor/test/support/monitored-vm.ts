@@ -30,6 +30,8 @@ export class MonitoredVm implements AsyncDisposable {
   readonly rules = new FakeVmRules();
   readonly wiring = new FakeWiring();
   readonly clock: Clock;
+  /** How often proxies that are started from now on send a heartbeat, by the system's clock. */
+  pulseMillis = 1_000;
   /** By the container's name. */
   readonly proxies = new Map<string, FakeProxy>();
   /** Names of proxies whose server has died, while their container is not noticed to be gone. */
@@ -87,7 +89,7 @@ export class MonitoredVm implements AsyncDisposable {
 
   /** Starts a proxy container. */
   runProxy(name = 'proxy', options: Partial<ContainerOptions> = {}): FakeProxy {
-    const proxy = new FakeProxy(`instance-of-${name}`);
+    const proxy = new FakeProxy(`instance-of-${name}`, { pulseMillis: this.pulseMillis });
     this.proxies.set(name, proxy);
     this.engine.run({ name, labels: { [PROXY_LABEL]: '' }, ...options });
     return proxy;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FakeClock } from '@msi-proxy/shared/testing';
 import { MonitoredVm } from '../../support/monitored-vm.ts';
+import { PassingTime } from '../../support/passing-time.ts';
 import { until } from '../../support/until.ts';
 
 describe('the monitor, with an engine that fails', () => {
@@ -149,6 +150,22 @@ describe('the monitor, with an engine that fails', () => {
     assert.equal(vm.rules.switches.at(-1)?.flushFlows, true);
   }).timeout(15_000);
 
+  it('lets go of a proxy that is paused, also when the engine has taken its session along', async () => {
+    await using vm = await MonitoredVm.create();
+    vm.runProxy('a');
+    await vm.startMonitor();
+    await vm.untilServing('a');
+    vm.engine.loseEvents();
+    vm.engine.state.setPaused('a', true);
+    vm.engine.tellEvents();
+    await vm.engine.die();
+    await vm.engine.listen();
+    await until('nobody serves', () => vm.rules.target === undefined);
+    assert.equal(vm.proxyStatus('a')?.reason, 'it is paused');
+    vm.engine.state.setPaused('a', false);
+    await vm.untilServing('a');
+  }).timeout(10_000);
+
   it('keeps the proxy that serves while the engine is gone, if its server is there, and lets go of it if not', async () => {
     await using vm = await MonitoredVm.create();
     vm.runProxy('a');
@@ -164,28 +181,3 @@ describe('the monitor, with an engine that fails', () => {
     assert.equal(vm.rules.switches.at(-1)?.flushFlows, true);
   });
 });
-
-const STEP_MILLIS = 10;
-
-/** Lets a fake clock go on by itself, so many times as fast as the system's. */
-class PassingTime implements AsyncDisposable {
-  speed = 1;
-  #isOver = false;
-  readonly #passing: Promise<void>;
-
-  constructor(clock: FakeClock) {
-    this.#passing = this.#pass(clock);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOver = true;
-    await this.#passing;
-  }
-
-  async #pass(clock: FakeClock): Promise<void> {
-    while (!this.#isOver) {
-      await delay(STEP_MILLIS);
-      await clock.advance(STEP_MILLIS * this.speed);
-    }
-  }
-}

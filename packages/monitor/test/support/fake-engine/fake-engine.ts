@@ -47,6 +47,8 @@ export class FakeEngine implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Writes event streams byte by byte. */
   splitsEvents = false;
+  /** Applied to what inspecting a container answers: what it gives back is told instead. */
+  tamperInspect: (body: unknown) => unknown = body => body;
   version: string;
   apiVersion: string;
   onExec: (process: ExecProcess) => void;
@@ -133,6 +135,11 @@ export class FakeEngine implements AsyncDisposable {
 
   cutEventStreams(): void {
     for (const stream of this.#eventStreams) stream.destroy();
+  }
+
+  /** Streams end in the middle of an event. */
+  truncateEventStreams(): void {
+    for (const stream of this.#eventStreams) stream.write('{"Type":"container","Act', () => stream.destroy());
   }
 
   /** As SIGSTOP does: connections are accepted and stay open, and nothing comes. */
@@ -258,7 +265,7 @@ export class FakeEngine implements AsyncDisposable {
       if (container === undefined) return noSuch('container', id);
       return {
         status: 200,
-        body: containerJson(container, this.state, { legacyFields: this.#legacyFields }),
+        body: this.tamperInspect(containerJson(container, this.state, { legacyFields: this.#legacyFields })),
       };
     },
     'GET /networks': () => {
