@@ -17,16 +17,25 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   ssh2: 'engines at ssh:// are not supported',
   '@grpc/grpc-js': 'BuildKit sessions are not supported',
   '@grpc/proto-loader': 'BuildKit sessions are not supported',
+  'supports-color': 'nothing is coloured by debug',
 };
 
+/** What a dependency takes only if it happens to be there. */
+const LEFT_OUT_FOR: Readonly<Record<string, string>> = { debug: 'follow-redirects' };
+
+/** What a bundle was made of: files, from the root of the repository. */
+export type BundledFiles = readonly string[];
+
 /** Makes one executable file of a program and all that it imports. */
-export async function bundleProgram(name: ProgramName, outfile: string): Promise<void> {
-  await bundle(join(repositoryRoot, PROGRAMS[name]), outfile);
+export async function bundleProgram(name: ProgramName, outfile: string): Promise<BundledFiles> {
+  return await bundle(join(repositoryRoot, PROGRAMS[name]), outfile);
 }
 
 /** Makes one executable ES module of an entry file and all that it imports. */
-export async function bundle(entryFile: string, outfile: string): Promise<void> {
-  const { warnings } = await esbuild.build({
+export async function bundle(entryFile: string, outfile: string): Promise<BundledFiles> {
+  const { warnings, metafile } = await esbuild.build({
+    absWorkingDir: repositoryRoot,
+    metafile: true,
     entryPoints: [entryFile],
     outfile,
     bundle: true,
@@ -51,6 +60,7 @@ export async function bundle(entryFile: string, outfile: string): Promise<void> 
     throw new Error(`bundling ${entryFile}:\n${messages.join('')}`);
   }
   await chmod(outfile, 0o755);
+  return Object.keys(metafile.inputs);
 }
 
 /** Replaces modules by ones whose functions throw when called. */
@@ -58,11 +68,15 @@ function leaveOut(reasons: Readonly<Record<string, string>>): esbuild.Plugin {
   return {
     name: 'leave-out',
     setup(build) {
-      build.onResolve({ filter: /^[@a-z]/ }, ({ path }) =>
-        Object.hasOwn(reasons, path) ? { path, namespace: 'left-out' } : undefined,
-      );
+      build.onResolve({ filter: /^[@a-z]/ }, ({ path, importer }) => {
+        const taker = Object.hasOwn(LEFT_OUT_FOR, path) ? LEFT_OUT_FOR[path] : undefined;
+        const isLeftOut =
+          Object.hasOwn(reasons, path) ||
+          (taker !== undefined && importer.includes(`/node_modules/${taker}/`));
+        return isLeftOut ? { path, namespace: 'left-out' } : undefined;
+      });
       build.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
-        contents: `const refuse = function () { throw new Error(${JSON.stringify(reasons[path])}); };
+        contents: `const refuse = function () { throw new Error(${JSON.stringify(reasons[path] ?? 'it is not part of this program')}); };
           module.exports = new Proxy({}, { get: () => refuse });`,
       }));
     },
