@@ -75,7 +75,8 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
       Number(reconciler.engineStatus.apiVersion ?? 0) < INTERNAL_WITHOUT_ROUTE_API,
   });
   const nat = createNat(options, engine);
-  const portproxy = createPortproxyWiring({ engine, clock });
+  const stopping = new AbortController();
+  const portproxy = createPortproxyWiring({ engine, clock, stopping: stopping.signal });
   const redirect = hasRules && ['auto', 'host'].includes(settings.wiring);
   const standIn =
     redirect && settings.standInPort !== 0
@@ -117,6 +118,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   await reconciler.start();
   return {
     async stop() {
+      stopping.abort();
       await reconciler.stop();
       await status.stop();
     },

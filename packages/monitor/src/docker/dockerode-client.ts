@@ -180,18 +180,22 @@ class DockerodeClient implements EngineClient {
   async runExec(
     containerId: string,
     argv: readonly string[],
-    { stdin, timeoutMillis = this.#timeouts.execMillis, ...options }: RunExecOptions = {},
+    { stdin, timeoutMillis = this.#timeouts.execMillis, signal, ...options }: RunExecOptions = {},
   ): Promise<ExecResult> {
+    signal?.throwIfAborted();
     const execId = await this.#createExec(containerId, argv, options, { hasStdin: stdin !== undefined });
     const output = await this.#startExec(execId, stdin);
     const settled = new AbortController();
+    signal?.addEventListener('abort', () => output.destroy(), { signal: settled.signal });
     void this.#cutAfterEnd(execId, output, settled.signal);
     try {
+      signal?.throwIfAborted();
       const [stdout, stderr] = await within(
         timeoutMillis,
         () => engineUnresponsive(this.host, `exec ${printable(argv[0] ?? '')}`, timeoutMillis),
         Promise.all([readOutput(output.stdout), readOutput(output.stderr), output.closed]),
       );
+      signal?.throwIfAborted();
       return { exitCode: await this.#exitCode(execId), stdout, stderr };
     } finally {
       settled.abort();

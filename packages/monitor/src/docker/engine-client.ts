@@ -114,6 +114,8 @@ export interface RunExecOptions extends ExecOptions {
   readonly stdin?: string;
   /** For the command as a whole, after which it is `MSI_ENGINE_UNRESPONSIVE`; 60 seconds when left out. */
   readonly timeoutMillis?: number;
+  /** Gives up waiting for the command, which goes on; its reason is thrown. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ExecResult {

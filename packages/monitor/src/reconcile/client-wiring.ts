@@ -47,6 +47,7 @@ export class ClientWiring {
   readonly #wanted = new Map<string, WirableClient>();
   readonly #records = new Map<string, WiringRecord>();
   readonly #startedAtMillis: number;
+  #stopped = false;
 
   constructor(options: ClientWiringOptions) {
     this.#options = options;
@@ -87,6 +88,7 @@ export class ClientWiring {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#queue.stop();
   }
 
@@ -187,7 +189,7 @@ export class ClientWiring {
   #fail(key: string, error: unknown): void {
     const client = this.#wanted.get(key);
     // The event that says why a namespace is gone is on its way.
-    if (client === undefined || codeOf(error) === 'MSI_NAMESPACE_GONE') return;
+    if (this.#stopped || client === undefined || codeOf(error) === 'MSI_NAMESPACE_GONE') return;
     // What the container itself lacks may come: services of Windows start after it.
     const state = codeOf(error) === 'MSI_WIRING_NOT_APPLICABLE' ? 'refused' : 'failed';
     const before = this.#records.get(key);

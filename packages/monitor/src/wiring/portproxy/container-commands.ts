@@ -27,14 +27,16 @@ export interface ContainerCommands {
 export function containerCommands(
   engine: Pick<EngineClient, 'runExec' | 'inspectContainer'>,
   { containerId, name }: WirableClient,
+  signal: AbortSignal,
 ): ContainerCommands {
   return {
     async run(argv) {
       try {
-        const options = { user: ADMINISTRATOR, timeoutMillis: TIMEOUT_MILLIS };
+        const options = { user: ADMINISTRATOR, timeoutMillis: TIMEOUT_MILLIS, signal };
         const result = await engine.runExec(containerId, argv, options);
         return NOT_STARTED_EXIT_CODES.includes(result.exitCode) ? undefined : result;
       } catch (error) {
+        signal.throwIfAborted();
         // The engine refuses commands for containers that are paused (409) or gone in one way or another: ask it.
         const container = await engine.inspectContainer(containerId).catch(() => undefined);
         if (container?.state === 'running') throw error;

@@ -22,6 +22,8 @@ import { askArgv, readAnswer } from './ready-request.ts';
 export interface PortproxyWiringDependencies {
   readonly engine: Pick<EngineClient, 'runExec' | 'inspectContainer'>;
   readonly clock: Clock;
+  /** Ends the waiting for commands, which may take a minute; what they do goes on, and is read back another time. */
+  readonly stopping?: AbortSignal;
 }
 
 /**
@@ -43,8 +45,10 @@ class PortproxyWiring implements WiringMethod {
   readonly appliesSlowly = true;
   readonly #engine: PortproxyWiringDependencies['engine'];
   readonly #clock: Clock;
+  readonly #stopping: AbortSignal;
 
-  constructor({ engine, clock }: PortproxyWiringDependencies) {
+  constructor({ engine, clock, stopping = new AbortController().signal }: PortproxyWiringDependencies) {
+    this.#stopping = stopping;
     this.#engine = engine;
     this.#clock = clock;
   }
@@ -86,7 +90,7 @@ class PortproxyWiring implements WiringMethod {
     argv: readonly string[],
     { instanceId }: ProxyTarget,
   ): Promise<void> {
-    const result = await containerCommands(this.#engine, client).run(argv);
+    const result = await containerCommands(this.#engine, client, this.#stopping).run(argv);
     const obstacle = answerObstacle(readAnswer(result?.stdout ?? ''), instanceId);
     if (obstacle !== undefined) throw failure(client, obstacle);
   }
@@ -106,7 +110,7 @@ class PortproxyWiring implements WiringMethod {
     client: WirableClient,
     use: (shell: ForwardingShell) => Promise<Observation | undefined>,
   ): Promise<Observation> {
-    const commands = containerCommands(this.#engine, client);
+    const commands = containerCommands(this.#engine, client, this.#stopping);
     const seen = (await use(powershell(commands))) ?? (await use(cmd(commands, this.#clock)));
     if (seen !== undefined) return seen;
     throw failure(client, {

@@ -265,6 +265,17 @@ describe('the engine client', () => {
       assert.deepEqual(engine.upgrades, []);
     });
 
+    it('gives up a command when told to, and leaves no connection behind', async () => {
+      await using engine = await FakeEngine.start({ onExec: ({ stdout }) => stdout.write('some') });
+      const id = engine.run({ name: 'c' });
+      const stopping = new AbortController();
+      const running = clientOf(engine.host).runExec(id, ['powershell'], { signal: stopping.signal });
+      await until('the command runs', () => engine.requests.some(request => request.endsWith('/start')));
+      stopping.abort(new Error('stopping'));
+      await assert.rejects(running, /stopping/);
+      await until('connections are closed', () => engine.openConnections === 0);
+    });
+
     it('ends with a command whose output is never ended', async () => {
       await using engine = await FakeEngine.start({
         onExec: ({ stdout, abandon }) => {

@@ -422,6 +422,16 @@ describe('portproxy', () => {
     });
   });
 
+  it('does not ask the engine any more when it is told to stop', async () => {
+    const stopping = new AbortController();
+    const engine = new FakeWindowsEngine(() => {
+      stopping.abort(new Error('stopping'));
+      return engineRefusal(500);
+    });
+    const wiring = createPortproxyWiring({ engine, clock: new FakeClock(), stopping: stopping.signal });
+    await assert.rejects(wiring.apply(windowsClient, windowsTarget), /stopping/);
+  });
+
   it('says that a container has neither PowerShell nor a command interpreter', async () => {
     const engine = new FakeWindowsEngine(() => ({
       exitCode: 126,
