@@ -18,6 +18,12 @@ function Get-ServiceState {
     if ($service) { [string] $service.Status } else { 'absent' }
 }
 
+# The process that the service runs the monitor in, or nothing.
+function Get-ServiceProcess {
+    $program = Join-Path $ServiceFolder 'program\node.exe'
+    @(Get-Process -Name 'node' -ErrorAction SilentlyContinue | Where-Object { $_.Path -eq $program } | ForEach-Object { $_.Id })[0]
+}
+
 function Test-MonitorService {
     $script:ServiceFolder = Join-Path ([System.IO.Path]::GetTempPath()) "$RunLabel-$RunId"
     try {
@@ -33,6 +39,22 @@ function Test-MonitorService {
                 if ($answer -and $answer.engine.state -eq 'connected') { $answer.engine }
             }
             New-Observation -Holds $true -Seen "engine $($engine.state), Docker $($engine.version)"
+        }
+        Test-Assumption 'service-recovers' {
+            $killed = Get-ServiceProcess
+            Stop-Process -Id $killed -Force
+            $watch = [System.Diagnostics.Stopwatch]::StartNew()
+            $next = Wait-Until -What 'another process' -Condition {
+                $running = Get-ServiceProcess
+                if ($running -and $running -ne $killed) { $running }
+            }
+            $seconds = [Math]::Round($watch.Elapsed.TotalSeconds, 1)
+            New-Observation -Holds ($seconds -lt 15) -Seen "process $next instead of $killed after $seconds s"
+        }
+        Test-Assumption 'service-log-closed' {
+            $sids = @((Get-Acl -LiteralPath (Join-Path $ServiceFolder 'log')).GetAccessRules($true, $true, [System.Security.Principal.SecurityIdentifier]) |
+                    ForEach-Object { $_.IdentityReference.Value } | Sort-Object -Unique)
+            New-Observation -Holds (($sids -join ' ') -eq 'S-1-5-18 S-1-5-32-544') -Seen ($sids -join ' ')
         }
         Test-Assumption 'service-stops' {
             $watch = [System.Diagnostics.Stopwatch]::StartNew()
