@@ -20,8 +20,9 @@ function Get-ServiceState {
 
 # The process that the service runs the monitor in, or nothing.
 function Get-ServiceProcess {
-    $program = Join-Path $ServiceFolder 'program\node.exe'
-    @(Get-Process -Name 'node' -ErrorAction SilentlyContinue | Where-Object { $_.Path -eq $program } | ForEach-Object { $_.Id })[0]
+    # By the end of its path, whose beginning may be a short name.
+    $program = "*\$RunLabel-$RunId\program\node.exe"
+    @(Get-Process -Name 'node' -ErrorAction SilentlyContinue | Where-Object { $_.Path -like $program } | ForEach-Object { $_.Id })[0]
 }
 
 function Test-MonitorService {
