@@ -7,6 +7,7 @@ import { combineResults } from '../wiring/apply-result.ts';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
 import { DockerUserRule } from './docker-user-rule.ts';
 import { readInheritedRules, withInheritedRules, type InheritedRules } from './inherited-rules.ts';
+import { Turns } from './turns.ts';
 import type { LentSource, StoppedPackets, VmRules, VmRulesWanted } from './vm-rules.ts';
 import {
   LENT_MAP,
@@ -42,7 +43,8 @@ class NftVmRules implements VmRules {
   #inherited: InheritedRules | undefined;
   /** A reading that has not begun: whoever asks until then shares it, as all clients do after an event. */
   #nextDrift: Promise<readonly string[]> | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  /** One at a time: between reading and changing, nothing of ours changes. A dead proxy waits for no look. */
+  readonly #turns = new Turns();
 
   constructor({ runner, logger }: VmRulesDependencies) {
     this.#runner = runner;
@@ -56,7 +58,7 @@ class NftVmRules implements VmRules {
   }
 
   async ensure(known: VmRulesWanted): Promise<ApplyResult> {
-    return await this.#inTurn(async () => {
+    return await this.#turns.change(async () => {
       const wanted = withInheritedRules(known, await this.#readInherited());
       // The guard first: what goes wrong after it leaves nobody with a direct way.
       const table = await this.#ensureTable(wanted);
@@ -73,7 +75,7 @@ class NftVmRules implements VmRules {
     target: VmRulesWanted['target'],
     { flushFlows }: { readonly flushFlows: boolean },
   ): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.change(async () => {
       if (this.#ensured === undefined) {
         throw new MsiProxyError('MSI_INTERNAL', 'The target was switched before there were rules');
       }
@@ -89,7 +91,7 @@ class NftVmRules implements VmRules {
   }
 
   async lendSources(sources: readonly LentSource[], connect: () => Promise<void>): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.change(async () => {
       if (this.#ensured?.standIn === undefined) {
         throw new MsiProxyError('MSI_INTERNAL', 'There is no stand-in to lend addresses to');
       }
@@ -103,7 +105,7 @@ class NftVmRules implements VmRules {
   }
 
   async drift(): Promise<readonly string[]> {
-    this.#nextDrift ??= this.#inTurn(async () => {
+    this.#nextDrift ??= this.#turns.look(async () => {
       this.#nextDrift = undefined;
       const wanted = this.#ensured;
       if (wanted === undefined) return ['no rules were ensured yet'];
@@ -113,11 +115,11 @@ class NftVmRules implements VmRules {
   }
 
   async stopped(): Promise<StoppedPackets> {
-    return await this.#inTurn(async () => await this.#nft.readSetCounters(VM_TABLE, STOPPED_SET));
+    return await this.#turns.look(async () => await this.#nft.readSetCounters(VM_TABLE, STOPPED_SET));
   }
 
   async remove(): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.change(async () => {
       this.#ensured = undefined;
       this.#inherited = {};
       this.#nft.close();
@@ -175,13 +177,6 @@ class NftVmRules implements VmRules {
 
   async #forgetFlowsTo(address: string): Promise<void> {
     await forgetFlows({ runner: this.#runner, logger: this.#logger, sentTo: address });
-  }
-
-  /** One at a time: between reading and changing, nothing of ours changes. */
-  async #inTurn<Result>(operation: () => Promise<Result>): Promise<Result> {
-    const turn = this.#last.then(operation);
-    this.#last = turn.catch(() => undefined);
-    return await turn;
   }
 }
 
