@@ -79,12 +79,15 @@ describe('while proxies change, wired by host', () => {
     return async () => JSON.parse(await load.go()) as Load;
   }
 
-  /** The process is gone at once, without the engine's help. */
-  async function killProcessOf(container: string): Promise<void> {
-    process.kill(
-      Number(await scenario.docker('inspect', '--format', '{{.State.Pid}}', container)),
-      'SIGKILL',
-    );
+  /**
+   * The process is gone at once, without the engine's help.
+   * @returns when, by the clock of the wall
+   */
+  async function killProcessOf(container: string): Promise<number> {
+    const pid = Number(await scenario.docker('inspect', '--format', '{{.State.Pid}}', container));
+    const nowMillis = Date.now();
+    process.kill(pid, 'SIGKILL');
+    return nowMillis;
   }
 
   describe('and one stands by', () => {
@@ -97,6 +100,7 @@ describe('while proxies change, wired by host', () => {
       it(`clients with ${connections} connections are served again at once after a kill`, async () => {
         const outages: number[] = [];
         const probeOutages: number[] = [];
+        const noticedMillis: number[] = [];
         const failures: string[] = [];
         let requests = 0;
         let [serving, standby] = ['first', 'second'];
@@ -105,8 +109,10 @@ describe('while proxies change, wired by host', () => {
             startLoad(connections),
             startLoad(connections, 'probe'),
           ]);
-          await killProcessOf(serving);
-          await scenario.untilServing(standby);
+          const killedAtMillis = await killProcessOf(serving);
+          const { events } = await scenario.untilServing(standby);
+          const noticed = events.map(({ at }) => Date.parse(at) - killedAtMillis);
+          noticedMillis.push(Math.min(...noticed.filter(millis => millis >= 0)));
           await sleep(200);
           const [load, probes] = await Promise.all([endLoad(), endProbes()]);
           probeOutages.push(probes.longestGapMillis);
@@ -118,7 +124,7 @@ describe('while proxies change, wired by host', () => {
           [serving, standby] = [standby, serving];
         }
         console.log(
-          `      ${FAILOVERS} kills, ${connections} connections: without token ${outages.join(', ')} ms, ` +
+          `      ${FAILOVERS} kills, ${connections} connections: noticed after ${noticedMillis.join(', ')} ms, without token ${outages.join(', ')} ms, ` +
             `without answer to a probe ${probeOutages.join(', ')} ms; ` +
             `${failures.length} of ${requests} requests failed${countsOf(failures)}`,
         );
