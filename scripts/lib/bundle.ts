@@ -18,6 +18,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   '@grpc/grpc-js': 'BuildKit sessions are not supported',
   '@grpc/proto-loader': 'BuildKit sessions are not supported',
   'supports-color': 'nothing is coloured by debug',
+  '@colors/colors/safe': 'the log is JSON',
 };
 
 /** What a dependency takes only if it happens to be there. */
@@ -44,14 +45,19 @@ export async function bundle(entryFile: string, outfile: string): Promise<Bundle
     target: 'node22',
     conditions: ['@msi-proxy/source'],
     // CommonJS dependencies use what ES modules do not have.
-    define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' },
+    define: {
+      __dirname: 'import.meta.dirname',
+      __filename: 'import.meta.filename',
+      // Some load more for developers.
+      'process.env.NODE_ENV': '"production"',
+    },
     banner: {
       js: [
         "import { createRequire as __createRequire } from 'node:module';",
         'const require = __createRequire(import.meta.url);',
       ].join('\n'),
     },
-    plugins: [leaveOut(LEFT_OUT)],
+    plugins: [leaveOut(LEFT_OUT), requireHttp()],
     legalComments: 'none',
     logLevel: 'silent',
   });
@@ -78,6 +84,25 @@ function leaveOut(reasons: Readonly<Record<string, string>>): esbuild.Plugin {
       build.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
         contents: `const refuse = function () { throw new Error(${JSON.stringify(reasons[path] ?? 'it is not part of this program')}); };
           module.exports = new Proxy({}, { get: () => refuse });`,
+      }));
+    },
+  };
+}
+
+/**
+ * Takes `node:http` by `require`. An `import` of it reads every export, one of which is a WebSocket, for which Node loads
+ * its whole HTTP client: half of the time that a program takes to start.
+ */
+function requireHttp(): esbuild.Plugin {
+  const namespace = 'by-require';
+  return {
+    name: 'require-http',
+    setup(build) {
+      build.onResolve({ filter: /^node:http$/ }, ({ path, importer }) =>
+        importer === path ? { path, external: true } : { path, namespace },
+      );
+      build.onLoad({ filter: /.*/, namespace }, ({ path }) => ({
+        contents: `module.exports = require(${JSON.stringify(path)});`,
       }));
     },
   };
