@@ -25,10 +25,10 @@ async function machineWith(env: Readonly<Record<string, string>> = {}): Promise<
 
 /** Runs a script of the product while time goes by. */
 async function observe(machine: SimulatedMachine, script: string): Promise<Observation> {
-  let ended = false;
+  const state = { hasEnded: false };
   const [file = '', ...argv] = powershellArgv(script);
-  const running = machine.run([file, ...argv]).finally(() => (ended = true));
-  while (!ended) {
+  const running = machine.run([file, ...argv]).finally(() => (state.hasEnded = true));
+  while (!state.hasEnded) {
     await machine.clock.advance(50);
     await new Promise(resolve => setImmediate(resolve));
   }
