@@ -22,8 +22,8 @@ const GAPS_SECONDS = [0.3, 1, 3, 10];
 const MAX_FAILED_CLIENTS = 1;
 
 const FAILOVERS = 5;
-// Some tens of milliseconds on a machine that is not busy otherwise; the figures are printed.
-const MAX_OUTAGE_MILLIS = 500;
+// Less than any new proxy takes to start, however busy the machine; the figures are printed.
+const MAX_OUTAGE_MILLIS = 1_000;
 const REPLACEMENTS = 20;
 const REQUESTS_A_SECOND = 100;
 
@@ -90,6 +90,12 @@ describe('while proxies change, wired by host', () => {
     return nowMillis;
   }
 
+  async function servingAndStandby(): Promise<[string, string]> {
+    const { proxies } = await scenario.status();
+    const serving = proxies.find(({ state }) => state === 'serving')?.name ?? '';
+    return serving === 'first' ? ['first', 'second'] : ['second', 'first'];
+  }
+
   describe('and one stands by', () => {
     before(async () => {
       await scenario.startProxy({ name: 'second' });
@@ -103,7 +109,7 @@ describe('while proxies change, wired by host', () => {
         const noticedMillis: number[] = [];
         const failures: string[] = [];
         let requests = 0;
-        let [serving, standby] = ['first', 'second'];
+        let [serving, standby] = await servingAndStandby();
         for (let failover = 0; failover < FAILOVERS; failover += 1) {
           const [endLoad, endProbes] = await Promise.all([
             startLoad(connections),
@@ -136,7 +142,7 @@ describe('while proxies change, wired by host', () => {
   describe('and there is only one', () => {
     it('real clients that ask in the gap get their token', async () => {
       const table: string[] = [];
-      let [serving, next] = await servingAndNext();
+      let [serving, next] = await servingAndStandby();
       for (const seconds of GAPS_SECONDS) {
         const calls = await prepareCalls();
         await scenario.docker('pause', next);
@@ -162,12 +168,6 @@ describe('while proxies change, wired by host', () => {
         [serving, next] = [next, serving];
       }
     });
-
-    async function servingAndNext(): Promise<[string, string]> {
-      const { proxies } = await scenario.status();
-      const serving = proxies.find(({ state }) => state === 'serving')?.name ?? '';
-      return serving === 'first' ? ['first', 'second'] : ['second', 'first'];
-    }
 
     async function prepareCalls(): Promise<Call[]> {
       const sdk = async (library: SdkLibrary, credential: SdkRequest['credential'], name: string) => {
