@@ -57,6 +57,18 @@ describe('simulated Windows containers', () => {
     assert.deepEqual([status, body], [200, 'vm-emulated']);
   });
 
+  it('do not let ContainerUser change their network', async () => {
+    const { exitCode, stdout } = await scenario.vm.engine.run([
+      'exec',
+      '--user',
+      'ContainerUser',
+      'client-0',
+      ...'netsh interface portproxy delete v4tov4 listenport=80 listenaddress=169.254.169.254'.split(' '),
+    ]);
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /requires elevation/);
+  });
+
   it('get tokens after the proxy was replaced by one with another address', async () => {
     await scenario.removeContainers('proxy');
     // Takes the address that the old one had.

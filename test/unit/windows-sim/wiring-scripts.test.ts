@@ -23,16 +23,20 @@ async function machineWith(env: Readonly<Record<string, string>> = {}): Promise<
   return machine;
 }
 
-/** Runs a script of the product while time goes by. */
-async function observe(machine: SimulatedMachine, script: string): Promise<Observation> {
-  const state = { hasEnded: false };
-  const [file = '', ...argv] = powershellArgv(script);
-  const running = machine.run([file, ...argv]).finally(() => (state.hasEnded = true));
-  while (!state.hasEnded) {
+async function whileTimePasses<T>(machine: SimulatedMachine, running: Promise<T>): Promise<T> {
+  const waiting = new AbortController();
+  const result = running.finally(() => waiting.abort());
+  while (!waiting.signal.aborted) {
     await machine.clock.advance(50);
     await new Promise(resolve => setImmediate(resolve));
   }
-  const { exitCode, stdout, stderr } = await running;
+  return await result;
+}
+
+/** Runs a script of the product while time goes by. */
+async function observe(machine: SimulatedMachine, script: string): Promise<Observation> {
+  const [file = '', ...argv] = powershellArgv(script);
+  const { exitCode, stdout, stderr } = await whileTimePasses(machine, machine.run([file, ...argv]));
   const report = parseReport(stdout.replaceAll('\n', '\r\n'));
   assert.ok(report, `exit code ${exitCode}: ${stderr}${stdout}`);
   return report;

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { basename, dirname } from 'node:path';
-import { boot } from './boot.ts';
-import { programName } from './programs.ts';
+import { programName } from './program-name.ts';
 import { runInMachine } from './run-in-machine.ts';
 
 /** One file under the names of all programs; under its own it is the container's first process. */
@@ -9,6 +8,8 @@ const [, invokedAs = '', ...argv] = process.argv;
 const name = programName(basename(invokedAs));
 
 if (name === 'windows-sim') {
+  // Only here, so that the programs start fast.
+  const { boot } = await import('./boot.ts');
   process.exit(await boot(argv, dirname(invokedAs)));
 } else {
   const user = process.getuid?.() === 0 ? 'ContainerAdministrator' : 'ContainerUser';

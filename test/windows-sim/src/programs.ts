@@ -14,6 +14,7 @@ import {
 import { route } from './commands/route.ts';
 import { sc } from './commands/sc.ts';
 import type { Machine } from './machine/machine.ts';
+import { programName } from './program-name.ts';
 import { powershell } from './powershell/powershell.ts';
 
 const PROGRAMS: Readonly<Record<string, Program>> = {
@@ -28,15 +29,8 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   sc,
 };
 
-export const PROGRAM_NAMES = Object.keys(PROGRAMS);
-
 /** What programs end with when they are asked for something that is not simulated. */
 export const NOT_SIMULATED_EXIT_CODE = 250;
-
-/** @returns the name of a program without `.exe`, in lower case */
-export function programName(name: string): string {
-  return name.toLowerCase().replace(/\.exe$/, '');
-}
 
 /** Runs a program of the simulated container, which may run others. Undefined when it has none of that name. */
 export async function runProgram(

@@ -62,6 +62,8 @@ export function localLinuxNetwork(commands: CommandRunner, clock: Clock): LinuxN
       await ip('route', 'del', `${destination}/${prefixLength}`, 'via', gateway);
     },
     async isOwnedByOther(name, address) {
+      // The answer to an earlier question is not one to this.
+      await ip('neigh', 'flush', 'to', address, 'dev', name);
       // `use` has the kernel ask the link as if there were a packet to send.
       await ip('neigh', 'replace', address, 'dev', name, 'use');
       for (let polls = 0; polls < ARP_POLLS; polls += 1) {
