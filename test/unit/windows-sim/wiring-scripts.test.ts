@@ -52,6 +52,8 @@ describe("the product's PowerShell scripts in the simulated container", () => {
       { interfaceIndex: INTERFACE_INDEX, state: 'Preferred', prefixLength: 32, skipAsSource: true },
     ]);
     assert.deepEqual(seen.answer, { status: 204, instanceId: 'first' });
+    const persistent = machine.machine.ip.addresses().filter(({ store }) => store === 'PersistentStore');
+    assert.deepEqual(persistent, []);
     assert.deepEqual((await observe(machine, applyScript(CLIENT_ADDRESS, FIRST))).changes, []);
   });
 
