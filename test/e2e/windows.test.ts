@@ -70,14 +70,21 @@ describe('simulated Windows containers', () => {
   });
 
   it('get tokens after the proxy was replaced by one with another address', async () => {
+    const before = await rulesOf('client-0');
     await scenario.removeContainers('proxy');
-    // Takes the address that the old one had.
-    await scenario.startContainer({ name: 'in-its-place', network: 'msi-proxy-net' });
+    // Takes the address that the old one had on the network of the clients.
+    await scenario.startContainer({ name: 'in-its-place' });
     await scenario.startProxy({ name: 'proxy-2' });
     await scenario.untilServing('proxy-2');
-    await untilAllWired(scenario);
+    await scenario.untilWired(...CLIENTS);
     await assertTokens(scenario);
+    assert.notEqual(await rulesOf('client-0'), before);
   });
+
+  async function rulesOf(client: string): Promise<string> {
+    const command = ['netsh', 'interface', 'portproxy', 'show', 'v4tov4'];
+    return await scenario.docker('exec', '--user', 'ContainerAdministrator', client, ...command);
+  }
 
   it('leave nothing of the wiring when the monitor unwires them', async () => {
     await scenario.stopMonitor();
