@@ -1,17 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  INSTANCE_HEADER,
-  MsiProxyError,
-  type Caller,
-  type Clock,
-  type EndpointGroup,
-  type Grant,
-  type Logger,
-} from '@msi-proxy/shared';
+import { MsiProxyError, type Caller, type Clock, type EndpointGroup, type Logger } from '@msi-proxy/shared';
 import {
   badRequest,
   internalError,
-  jsonAnswer,
   sendLocalAnswer,
   serviceUnavailable,
   throttled,
@@ -21,7 +12,7 @@ import {
 import type { AuditLog, AuditRecord } from '../audit.ts';
 import type { Allowed, AuthorizeOptions } from '../authorize/authorize.ts';
 import { DecisionMemo } from '../authorize/decision-memo.ts';
-import type { CallerResolver, Resolution } from '../callers/caller-resolver.ts';
+import type { CallerResolver } from '../callers/caller-resolver.ts';
 import type { CallerStatistics } from '../callers/caller-statistics.ts';
 import type { CallerTable } from '../callers/caller-table.ts';
 import { BoundedMemo } from '../gate/bounded-memo.ts';
@@ -30,10 +21,14 @@ import type { GatedRequest } from '../gate/gated-request.ts';
 import { passGate, readTarget } from '../gate/request-gate.ts';
 import { passForm } from '../gate/vm-extension.ts';
 import type { Answered, AnswerSource } from './answer-source.ts';
+import { announcesBody, malformedReason } from './http-form.ts';
+import { NO_BODY, readBody } from './read-body.ts';
+import type { ReadyEndpoint } from './ready-endpoint.ts';
 import { sendUpstreamAnswer } from './send-answer.ts';
+import { sourceAddress } from './source-address.ts';
 
 export interface RequestHandlerOptions {
-  readonly instanceId: string;
+  readonly ready: ReadyEndpoint;
   readonly table: CallerTable;
   readonly resolver: CallerResolver;
   readonly statistics: CallerStatistics;
@@ -43,9 +38,6 @@ export interface RequestHandlerOptions {
   readonly policy: AuthorizeOptions;
   /** Where answers come from, by endpoint group. */
   readonly sources: (group: EndpointGroup | 'versions') => AnswerSource;
-  /** What the health check of the proxy's own container is told. */
-  readonly health: () => { readonly healthy: boolean; readonly details: Readonly<Record<string, unknown>> };
-  readonly isDraining: () => boolean;
   /** Whether connections end with their next answer, so that clients come to another proxy. */
   readonly endsConnections: () => boolean;
 }
@@ -53,13 +45,8 @@ export interface RequestHandlerOptions {
 // Answers are small; a client that reads so slowly holds memory for nothing.
 const SEND_TIMEOUT_MILLIS = 10_000;
 
-const NO_BODY = Buffer.alloc(0);
-
 // SDKs ask for the same few targets again and again.
 const MEMO_LIMITS = { maxEntries: 1_000, maxLength: 1_024 };
-
-// Well-known SDKs send a dozen headers. Node's own limit would cut the list silently, and hide what comes after.
-const MAX_HEADERS = 64;
 
 /** What is known of a request when it is answered, for its audit line. */
 type Known = Omit<AuditRecord, 'verdict' | 'durationMillis'>;
@@ -147,7 +134,7 @@ export class RequestHandler {
       return undefined;
     }
     const gated = verdict.request;
-    if (gated.endpoint.group === 'ready') return this.#answerReady(address, request, response);
+    if (gated.endpoint.group === 'ready') return this.#answerReady(exchange);
     const caller = gated.contentLength === 0 ? this.#options.resolver.fresh(address) : undefined;
     if (caller === undefined) return this.#resolve(gated, exchange);
     return this.#decide(gated, caller, NO_BODY, exchange);
@@ -291,29 +278,9 @@ export class RequestHandler {
     }
   }
 
-  /** The proxy's own path: for wiring checks, for containers that wait for their wiring, and for its health check. */
-  async #answerReady(address: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const answer = isFromInside(request) ? this.#healthAnswer() : await this.#readyAnswer(address);
-    const headers = {
-      ...answer.headers,
-      [INSTANCE_HEADER]: this.#options.instanceId,
-      'Cache-Control': 'no-store',
-    };
-    this.#sendLocal(response, { ...answer, headers }, { close: true });
-  }
-
-  #healthAnswer(): LocalAnswer {
-    const { healthy, details } = this.#options.health();
-    return jsonAnswer(healthy ? 200 : 503, { healthy, ...details });
-  }
-
-  async #readyAnswer(address: string): Promise<LocalAnswer> {
-    const reason = this.#options.isDraining()
-      ? 'this proxy is stopping'
-      : notReadyReason(await this.#options.resolver.resolveSoon(address));
-    return reason === undefined
-      ? jsonAnswer(200, { ready: true })
-      : jsonAnswer(503, { ready: false, reason });
+  async #answerReady({ address, request, response }: Exchange): Promise<void> {
+    const answer = await this.#options.ready.answer(address, request);
+    this.#sendLocal(response, answer, { close: true });
   }
 
   #sendLocal(response: ServerResponse, answer: LocalAnswer, options: SendOptions): void {
@@ -337,69 +304,3 @@ export class RequestHandler {
 }
 
 function ignore(): void {}
-
-function notReadyReason(resolution: Resolution): string | undefined {
-  if (resolution.kind === 'unavailable') return resolution.reason;
-  if (resolution.kind === 'nobody') return 'this container is not known yet';
-  return grantProblem(resolution.caller.grant);
-}
-
-function grantProblem(grant: Grant): string | undefined {
-  switch (grant.kind) {
-    case 'client':
-      return undefined;
-    case 'refused':
-      return `this container is refused: ${grant.reason}`;
-    case 'unlabelled':
-      return 'this container has no label MSIClientContainer';
-  }
-}
-
-/** The gate has bounded the length. @returns `undefined` when the client leaves in the middle */
-async function readBody(request: IncomingMessage, contentLength: number): Promise<Buffer | undefined> {
-  if (contentLength === 0) return NO_BODY;
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-  } catch {
-    return undefined;
-  }
-  return Buffer.concat(chunks);
-}
-
-/** What makes a request of HTTP's form no request of ours, whatever it asks. */
-function malformedReason({
-  rawHeaders,
-  httpVersion,
-}: IncomingMessage): { reason: string; text: string } | undefined {
-  if (rawHeaders.length > 2 * MAX_HEADERS) return { reason: 'too-many-headers', text: 'Too many headers' };
-  // Node's parser takes a request line without a version, and any of HTTP/0.9 and HTTP/2.0, for a request too.
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
-    return { reason: 'http-version', text: 'The version of HTTP is not supported' };
-  }
-  // Node's own check is off: its answer would have no body, and SDKs parse every body.
-  const isHost = (text: string, index: number) => index % 2 === 0 && text.toLowerCase() === 'host';
-  if (httpVersion === '1.1' && !rawHeaders.some(isHost)) {
-    return { reason: 'host-missing', text: 'The Host header is missing' };
-  }
-  return undefined;
-}
-
-function announcesBody({ headers }: IncomingMessage): boolean {
-  const length = headers['content-length'];
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0);
-}
-
-/** IPv4 in its own notation also where the socket listens on IPv6. */
-function plainAddress(address: string | undefined): string {
-  return address?.startsWith('::') === true ? address.replace(/^::ffff:/i, '') : (address ?? '');
-}
-
-function sourceAddress({ socket }: IncomingMessage): string {
-  return plainAddress(socket.remoteAddress);
-}
-
-/** From the proxy's own network namespace: nobody else can ask from the very address that is asked. */
-function isFromInside({ socket }: IncomingMessage): boolean {
-  return plainAddress(socket.remoteAddress) === plainAddress(socket.localAddress);
-}

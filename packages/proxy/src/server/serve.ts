@@ -19,6 +19,7 @@ import { dropPrivileges, type ProcessIdentity } from '../lifecycle/privileges.ts
 import { ensureRoute } from '../route/route.ts';
 import { prefetchForCallers } from '../tokens/prefetch.ts';
 import { createAnswers } from './answers.ts';
+import { ReadyEndpoint } from './ready-endpoint.ts';
 import { RequestHandler } from './request-handler.ts';
 
 export interface ServeOptions {
@@ -85,16 +86,9 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     ? prefetchForCallers({ broker, table, isServing: () => control.role === 'serving' })
     : undefined;
   const resolver = new CallerResolver({ table, monitor: control, clock, ...settings });
-  const handler = new RequestHandler({
+  const ready = new ReadyEndpoint({
     instanceId,
-    table,
     resolver,
-    statistics,
-    audit: new AuditLog(logger, clock),
-    logger,
-    clock,
-    policy: { mode: settings.policy, requireIdentity: settings.requireIdentity },
-    sources: answers.sourceOf,
     health: () => ({
       healthy: !isLeaving,
       details: {
@@ -107,6 +101,17 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
       },
     }),
     isDraining: () => isLeaving,
+  });
+  const handler = new RequestHandler({
+    ready,
+    table,
+    resolver,
+    statistics,
+    audit: new AuditLog(logger, clock),
+    logger,
+    clock,
+    policy: { mode: settings.policy, requireIdentity: settings.requireIdentity },
+    sources: answers.sourceOf,
     // A connection stays on this proxy whatever the wiring says, until this proxy ends it.
     endsConnections: () => isLeaving || control.role === 'standby',
   });

@@ -1,4 +1,4 @@
-import type { Clock } from '@msi-proxy/shared';
+import { MsiProxyError, type Clock } from '@msi-proxy/shared';
 import { backoffMillis, type Random } from './backoff.ts';
 import type { CallBudget, Priority, Ticket } from './budget/call-budget.ts';
 import { judgeAnswer, judgeFailure, type Judgement } from './judgement.ts';
@@ -77,7 +77,9 @@ export async function outcomeBy(
 /** What the last try came to, in case that there is no time for another. */
 type Try =
   | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
-  | { readonly kind: 'failed'; readonly error: unknown };
+  | { readonly kind: 'failed'; readonly error: unknown }
+  /** It had its turn at the last moment only: the budget, not IMDS, kept it from its answer. */
+  | { readonly kind: 'late' };
 
 class RepeatedCall implements UpstreamCall {
   readonly outcome: Promise<CallOutcome>;
@@ -116,10 +118,8 @@ class RepeatedCall implements UpstreamCall {
   soFar(): CallOutcome {
     if (this.#last !== undefined) return endedBy(this.#last);
     if (this.#sentAtMillis !== undefined) {
-      const waitedMillis = this.#sentAtMillis - this.#startedAtMillis;
       const sinceMillis = this.#clock.monotonicMillis() - this.#sentAtMillis;
-      // One that had its turn at the last moment only was kept from its answer by the budget.
-      if (sinceMillis >= waitedMillis) throw upstreamTimeout('no answer', Math.round(sinceMillis));
+      if (!this.#isLate(sinceMillis)) throw upstreamTimeout('no answer', Math.round(sinceMillis));
     }
     if (this.#budget.isUnavailable(this.#options.lane)) {
       throw upstreamFailure(new Error('it has been away, and has not been tried again yet'));
@@ -162,8 +162,16 @@ class RepeatedCall implements UpstreamCall {
       const isFinal = judgement.isFinal && isUsable(answer);
       return { answered: { kind: 'answered', answer }, ...judgement, isFinal };
     } catch (error) {
-      return { answered: { kind: 'failed', error }, ...judgeFailure(error, timeoutMillis) };
+      const hasTimedOut = error instanceof MsiProxyError && error.code === 'MSI_UPSTREAM_TIMEOUT';
+      const isLate = hasTimedOut && this.#isLate(timeoutMillis);
+      const answered: Try = isLate ? { kind: 'late' } : { kind: 'failed', error };
+      return { answered, ...judgeFailure(error, timeoutMillis) };
     }
+  }
+
+  /** It waited longer for its turn than for an answer then. */
+  #isLate(answerMillis: number): boolean {
+    return answerMillis < this.#sentAtMillis! - this.#startedAtMillis;
   }
 
   get #leftMillis(): number {
@@ -178,6 +186,12 @@ class RepeatedCall implements UpstreamCall {
 }
 
 function endedBy(last: Try): CallOutcome {
-  if (last.kind === 'failed') throw last.error;
-  return last;
+  switch (last.kind) {
+    case 'answered':
+      return last;
+    case 'failed':
+      throw last.error;
+    case 'late':
+      return { kind: 'throttled' };
+  }
 }

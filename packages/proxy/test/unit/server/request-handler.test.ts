@@ -8,6 +8,7 @@ import { CallerResolver } from '../../../src/callers/caller-resolver.ts';
 import { CallerStatistics } from '../../../src/callers/caller-statistics.ts';
 import { CallerTable } from '../../../src/callers/caller-table.ts';
 import type { Answered, AnswerSource } from '../../../src/server/answer-source.ts';
+import { ReadyEndpoint } from '../../../src/server/ready-endpoint.ts';
 import { RequestHandler } from '../../../src/server/request-handler.ts';
 import { callerAt } from '../support/callers.ts';
 import { ask, CLIENT_ADDRESS, open, requestText } from '../support/raw-client.ts';
@@ -46,30 +47,34 @@ describe('the handler of requests', () => {
     const table = new CallerTable(clock);
     table.confirm(callerAt(CLIENT_ADDRESS));
     statistics = new CallerStatistics();
-    const handler = new RequestHandler({
-      instanceId: 'instance',
+    const resolver = new CallerResolver({
       table,
-      resolver: new CallerResolver({
-        table,
-        monitor: {
-          monitorState: 'none',
-          confirm: () => Promise.reject(new Error('no monitor')),
-          onMonitorStateChange: () => () => undefined,
-        },
-        clock,
-        confirmAfterMillis: 60_000,
-        callerWaitMillis: 0,
-        holdMillis: 0,
-        silenceGraceMillis: 0,
+      monitor: {
+        monitorState: 'none',
+        confirm: () => Promise.reject(new Error('no monitor')),
+        onMonitorStateChange: () => () => undefined,
+      },
+      clock,
+      confirmAfterMillis: 60_000,
+      callerWaitMillis: 0,
+      holdMillis: 0,
+      silenceGraceMillis: 0,
+    });
+    const handler = new RequestHandler({
+      ready: new ReadyEndpoint({
+        instanceId: 'instance',
+        resolver,
+        health: () => ({ healthy: true, details: {} }),
+        isDraining: () => false,
       }),
+      table,
+      resolver,
       statistics,
       audit: new AuditLog(logger, clock),
       logger,
       clock,
       policy: { mode: 'enforce', requireIdentity: false },
       sources: () => source,
-      health: () => ({ healthy: true, details: {} }),
-      isDraining: () => false,
       endsConnections: () => false,
     });
     server = createServer((request, response) => handler.handle(request, response));

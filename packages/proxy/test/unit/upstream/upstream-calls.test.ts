@@ -213,6 +213,9 @@ describe('calls to IMDS', () => {
     assert.equal(imds.asked.length, 6);
     assert.equal(statusOf(await outcome), 'throttled');
     await end(call);
+    for (let count = 0; count < 5; count += 1) start();
+    const hurried = start({ source: 'b', deadlineMillis: clock.monotonicMillis() + 1_000 });
+    assert.equal(statusOf(await end(hurried)), 'throttled');
   });
 
   it('go on for those who joined, as long as the last one waits', async () => {

@@ -1,0 +1,15 @@
+import type { IncomingMessage } from 'node:http';
+
+export const NO_BODY = Buffer.alloc(0);
+
+/** The gate has bounded the length. @returns `undefined` when the client leaves in the middle */
+export async function readBody(request: IncomingMessage, contentLength: number): Promise<Buffer | undefined> {
+  if (contentLength === 0) return NO_BODY;
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(chunks);
+}
