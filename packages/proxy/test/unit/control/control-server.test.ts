@@ -406,11 +406,12 @@ describe('the control server', () => {
     });
 
     it('by identity, and says how many are gone', async () => {
-      const stdout = new PassThrough();
-      await flushTokens({ socketPath, clock, stdout }, identity);
-      await flushTokens({ socketPath, clock, stdout }, undefined);
+      const outputs = [new PassThrough(), new PassThrough()] as const;
+      await flushTokens({ socketPath, clock, stdout: outputs[0] }, identity);
+      await flushTokens({ socketPath, clock, stdout: outputs[1] }, undefined);
       assert.deepEqual(flushed, [identity, undefined]);
-      assert.equal(String(stdout.read()), '1 token was dropped\n2 tokens were dropped\n');
+      assert.equal(String(outputs[0].read()), '1 token was dropped\n');
+      assert.equal(String(outputs[1].read()), '2 tokens were dropped\n');
     });
 
     it('and says where there is no proxy to ask', async () => {
