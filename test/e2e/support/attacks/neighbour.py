@@ -97,11 +97,15 @@ def received(deadline):
 
 
 deadline = time.monotonic() + PATIENCE_SECONDS
-for _ in range(3):
-    poison()
-    time.sleep(0.02)
-send(2)
-answer = received(deadline)
+answer = None
+while answer is None and time.monotonic() < deadline:
+    # Linux believes nothing new of a neighbour for a second after it has heard of it.
+    port = random.randint(30000, 60000)
+    for _ in range(3):
+        poison()
+        time.sleep(0.02)
+    send(2)
+    answer = received(min(deadline, time.monotonic() + 0.6))
 if answer is None:
     # Blind: as if the answer had been seen.
     sequence += 1
