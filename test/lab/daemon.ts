@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { identify, isAlive, signal, type ProcessIdentity } from './processes.ts';
 import { type Argv } from './run-command.ts';
 import { waitUntil } from './wait-until.ts';
@@ -56,7 +56,8 @@ export class Daemon {
   }
 
   get log(): string {
-    return readFileSync(this.logFile, 'utf8');
+    // Not of a device, which has no end.
+    return statSync(this.logFile).isFile() ? readFileSync(this.logFile, 'utf8') : '';
   }
 
   signal(name: NodeJS.Signals): void {

@@ -61,13 +61,18 @@ export class Scenario implements AsyncDisposable {
 
   /** Starts a monitor as a plain process on the VM and waits until it answers. */
   async startMonitor(env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
-    const monitor = await this.vm.startDaemon('monitor', nodeArgv('packages/monitor/src/main.ts', 'run'), {
+    const monitor = await this.spawnMonitor(env);
+    await monitor.untilReady(async () => (await this.status()).engine.state === 'connected');
+    return monitor;
+  }
+
+  /** The same without waiting for anything. */
+  async spawnMonitor(env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
+    this.#monitor = await this.vm.startDaemon('monitor', nodeArgv('packages/monitor/src/main.ts', 'run'), {
       ...this.#monitorEnvironment(),
       ...env,
     });
-    this.#monitor = monitor;
-    await monitor.untilReady(async () => (await this.status()).engine.state === 'connected');
-    return monitor;
+    return this.#monitor;
   }
 
   /** Starts a monitor as a container and waits until it answers. */
@@ -95,11 +100,7 @@ export class Scenario implements AsyncDisposable {
 
   /** Starts a monitor and does not wait for it to find Docker. */
   async startUnconnectedMonitor(env: Readonly<Record<string, string>>): Promise<Daemon> {
-    const monitor = await this.vm.startDaemon('monitor', nodeArgv('packages/monitor/src/main.ts', 'run'), {
-      ...this.#monitorEnvironment(),
-      ...env,
-    });
-    this.#monitor = monitor;
+    const monitor = await this.spawnMonitor(env);
     await monitor.untilReady(async () => (await this.status()).version !== '');
     return monitor;
   }

@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { type Scenario } from './lab.ts';
+
+/** What the product holds of the machine when it is at rest. */
+export interface Holdings {
+  /** Of the VM, without those that wait for their last packets to die. */
+  readonly sockets: number;
+  /** Lines of packet rules of ours, without counters. */
+  readonly rules: number;
+  readonly monitorFiles: number;
+  readonly monitorChildren: number;
+  readonly proxyFiles: number;
+  readonly proxyProcesses: number;
+  readonly monitorMegabytes: number;
+  readonly proxyMegabytes: number;
+}
+
+/** What may come and go: kept connections to the engine and IMDS, and a heap that was not collected yet. */
+const TOLERANCE: Holdings = {
+  sockets: 12,
+  rules: 0,
+  monitorFiles: 8,
+  monitorChildren: 0,
+  proxyFiles: 8,
+  proxyProcesses: 0,
+  monitorMegabytes: 60,
+  proxyMegabytes: 60,
+};
+
+export async function holdingsOf(scenario: Scenario, monitorPid: number, proxy: string): Promise<Holdings> {
+  const proxyPid = Number(await scenario.docker('inspect', '--format', '{{.State.Pid}}', proxy));
+  const sockets = await scenario.vm.exec([
+    'ss',
+    '--no-header',
+    '--tcp',
+    '--all',
+    '--numeric',
+    'exclude',
+    'time-wait',
+  ]);
+  const table = await scenario.vm.exec(['nft', 'list', 'table', 'ip', 'msi_proxy']);
+  const dockerUser = await scenario.vm.run(['iptables', '--list-rules', 'DOCKER-USER']);
+  // The engine's own health check comes and goes.
+  const processes = (await scenario.docker('top', proxy, '-eo', 'pid,args'))
+    .split('\n')
+    .slice(1)
+    .filter(line => !line.includes('healthcheck')).length;
+  return {
+    sockets: linesOf(sockets),
+    // What is remembered of connections comes and goes with them.
+    rules: linesOf(table.replaceAll(/elements = \{[^}]*\}/gs, '')) + linesOf(dockerUser.stdout),
+    monitorFiles: openFilesOf(monitorPid),
+    monitorChildren: childrenOf(monitorPid),
+    proxyFiles: openFilesOf(proxyPid),
+    proxyProcesses: processes,
+    monitorMegabytes: megabytesOf(monitorPid),
+    proxyMegabytes: megabytesOf(proxyPid),
+  };
+}
+
+/** @returns what grew by more than it may, as text */
+export function leaksBetween(before: Holdings, after: Holdings): readonly string[] {
+  return (Object.keys(TOLERANCE) as (keyof Holdings)[])
+    .filter(key => after[key] - before[key] > TOLERANCE[key])
+    .map(key => `${key} ${before[key]} → ${after[key]}`);
+}
+
+function linesOf(text: string): number {
+  return text.split('\n').filter(line => line.trim() !== '').length;
+}
+
+export function openFilesOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+function childrenOf(pid: number): number {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).length;
+}
+
+function megabytesOf(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Math.round(Number(kilobytes) / 1_024);
+}
