@@ -22,7 +22,7 @@ export interface ControlCommandOptions {
   readonly stderr: Writable;
   readonly clock: Clock;
   /** Moves the route to IMDS; the server itself may not any more. */
-  readonly setRoute: (wanted: Pick<SetRoute, 'address' | 'gateway'>) => Promise<unknown>;
+  readonly setRoute: (wanted: Pick<SetRoute, 'address' | 'gateway' | 'holdsImdsAddress'>) => Promise<unknown>;
 }
 
 const CHECK_INTERVAL_MILLIS = HEARTBEAT_TIMEOUT_MILLIS / 10;
@@ -50,8 +50,9 @@ export async function runControl(options: ControlCommandOptions): Promise<number
   const fromProxy = new MessageDecoder<ProxyMessage>(PROXY_MESSAGE_TYPES);
   relayMessages(socket, fromProxy, message => stdout.write(encodeMessage(message)), fail);
 
-  const carryOut = async ({ requestId, address, gateway }: SetRoute): Promise<void> => {
-    const outcome = await setRoute({ address, gateway }).then(
+  const carryOut = async ({ type: _, requestId, ...wanted }: SetRoute): Promise<void> => {
+    const { gateway } = wanted;
+    const outcome = await setRoute(wanted).then(
       () => ({ ok: true, message: `the route to IMDS goes through ${gateway}` }),
       (error: unknown) => ({ ok: false, message: messageOf(error) }),
     );

@@ -1,10 +1,7 @@
-import { IMDS_ADDRESS, messageOf, MsiProxyError, printable } from '@msi-proxy/shared';
+import { IMDS_ADDRESS, MsiProxyError } from '@msi-proxy/shared';
+import { deviceWith, hopsOf, isSameHop, readJson, write, type Hop } from './ip-command.ts';
+import { ensurePolicyRoute } from './policy-route.ts';
 import type { RouteOptions, RouteOutcome, WantedRoute } from './route-options.ts';
-
-interface Hop {
-  readonly gateway: string;
-  readonly device: string;
-}
 
 const DESTINATION = `${IMDS_ADDRESS}/32`;
 
@@ -23,7 +20,9 @@ export async function ensureRoute(options: RouteOptions): Promise<RouteOutcome> 
       'The proxy has no default gateway: attach it to a bridge network that is not internal',
     );
   }
-  return await setRoute(hop, options);
+  // A proxy that is started again on the network `msi-proxy-link` has the address from its first moment.
+  const holdsAddress = (await deviceWith(IMDS_ADDRESS, options)) !== undefined;
+  return await setRoute(hop, holdsAddress, options);
 }
 
 /**
@@ -32,89 +31,35 @@ export async function ensureRoute(options: RouteOptions): Promise<RouteOutcome> 
  * @throws {MsiProxyError} as {@link ensureRoute}
  */
 export async function moveRoute(
-  { address, gateway }: WantedRoute,
+  { address, gateway, holdsImdsAddress = false }: WantedRoute,
   options: RouteOptions,
 ): Promise<RouteOutcome> {
-  const links = await readJson(options, ['-4', 'address', 'show']);
-  const link = links.find(candidate =>
-    arrayOf(candidate['addr_info']).some(info => isRecord(info) && info['local'] === address),
-  );
-  const device = link?.['ifname'];
-  if (typeof device !== 'string') {
+  const device = await deviceWith(address, options);
+  if (device === undefined) {
     throw new MsiProxyError('MSI_ROUTE_NO_GATEWAY', `No interface has the address ${address}`);
   }
-  return await setRoute({ gateway, device }, options);
+  return await setRoute({ gateway, device }, holdsImdsAddress, options);
 }
 
-async function setRoute(hop: Hop, options: RouteOptions): Promise<RouteOutcome> {
-  const current = hopsOf(await readJson(options, ['route', 'show', DESTINATION]));
-  const isInPlace = current.length === 1 && isSame(current[0], hop);
-  if (!isInPlace) await replaceRoute(hop, options);
+async function setRoute(hop: Hop, holdsAddress: boolean, options: RouteOptions): Promise<RouteOutcome> {
+  const outcome = holdsAddress ? await ensurePolicyRoute(hop, options) : await ensureMainRoute(hop, options);
 
   // Read back what the kernel would do, not what was written.
   const [effective] = hopsOf(await readJson(options, ['route', 'get', IMDS_ADDRESS]));
-  if (!isSame(effective, hop)) {
+  if (!isSameHop(effective, hop)) {
     throw new MsiProxyError(
       'MSI_ROUTE_NOT_EFFECTIVE',
       `The route to IMDS was set through ${hop.gateway} (${hop.device}), but goes ${effective === undefined ? 'nowhere' : `through ${effective.gateway} (${effective.device})`}`,
     );
   }
+  const isInPlace = outcome === 'in-place';
   options.logger.info(isInPlace ? 'The route to IMDS is in place' : 'Added the route to IMDS', { ...hop });
-  return isInPlace ? 'in-place' : 'added';
+  return outcome;
 }
 
-async function replaceRoute(hop: Hop, options: RouteOptions): Promise<void> {
-  const argv = ['route', 'replace', DESTINATION, 'via', hop.gateway, 'dev', hop.device];
-  const { exitCode, stderr } = await run(options, argv);
-  if (exitCode === 0) return;
-  if (/not permitted/i.test(stderr)) {
-    throw new MsiProxyError(
-      'MSI_ROUTE_NO_CAPABILITY',
-      'The route to IMDS could not be added for want of the capability NET_ADMIN: start the proxy with --cap-add NET_ADMIN, or with MSI_PROXY_ROUTE=off where the route is not needed',
-    );
-  }
-  throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', `ip ${argv.join(' ')}: ${stderr.trim()}`);
-}
-
-function isSame(a: Hop | undefined, b: Hop): boolean {
-  return a?.gateway === b.gateway && a.device === b.device;
-}
-
-/** Routes that have a gateway, best first as the kernel lists them. */
-function hopsOf(routes: readonly Record<string, unknown>[]): Hop[] {
-  return routes.flatMap(({ gateway, dev }) =>
-    typeof gateway === 'string' && typeof dev === 'string' ? [{ gateway, device: dev }] : [],
-  );
-}
-
-async function readJson(options: RouteOptions, argv: readonly string[]): Promise<Record<string, unknown>[]> {
-  const { exitCode, stdout, stderr } = await run(options, ['-json', ...argv]);
-  if (exitCode !== 0) {
-    throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', `ip ${argv.join(' ')}: ${stderr.trim()}`);
-  }
-  if (stdout.trim() === '') return [];
-  try {
-    return arrayOf(JSON.parse(stdout)).filter(isRecord);
-  } catch (cause) {
-    const text = `ip ${argv.join(' ')} printed no JSON: ${printable(stdout.trim())}`;
-    throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', text, { cause });
-  }
-}
-
-async function run({ runner }: RouteOptions, argv: readonly string[]) {
-  try {
-    return await runner.run('ip', argv);
-  } catch (cause) {
-    throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', `The route cannot be managed: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-}
-
-function arrayOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+async function ensureMainRoute(hop: Hop, options: RouteOptions): Promise<RouteOutcome> {
+  const current = hopsOf(await readJson(options, ['route', 'show', DESTINATION]));
+  if (current.length === 1 && isSameHop(current[0], hop)) return 'in-place';
+  await write(options, ['route', 'replace', DESTINATION, 'via', hop.gateway, 'dev', hop.device]);
+  return 'added';
 }

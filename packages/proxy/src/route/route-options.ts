@@ -12,4 +12,6 @@ export type RouteOutcome = 'added' | 'in-place';
 export interface WantedRoute {
   readonly address: string;
   readonly gateway: string;
+  /** Whether 169.254.169.254 is, or will be, an address of this namespace itself. Linux only. */
+  readonly holdsImdsAddress?: boolean;
 }

@@ -98,6 +98,11 @@ export interface SetRoute {
   readonly requestId: number;
   readonly address: string;
   readonly gateway: string;
+  /**
+   * 169.254.169.254 will be the proxy's own address on another network (`attach`): what the proxy sends there must leave
+   * it all the same. Set before it is connected.
+   */
+  readonly holdsImdsAddress?: boolean;
 }
 
 export interface Heartbeat {

@@ -151,3 +151,49 @@ describe('the route to IMDS', () => {
     });
   });
 });
+
+describe('the route to IMDS of a proxy that has its address', () => {
+  const WANTED = { address: '172.31.250.2', gateway: '172.31.250.1', holdsImdsAddress: true };
+  const ALL_WRITES = [
+    'ip route replace 169.254.169.254/32 via 172.31.250.1 dev eth1 table 42',
+    'ip rule add priority 10 to 169.254.169.254/32 iif lo lookup 42',
+    'ip rule add priority 100 lookup local',
+    'ip rule delete priority 0 lookup local',
+  ];
+
+  it('is set before it has the address', async () => {
+    const kernel = kernelWith(DEFAULT, IMDS);
+    assert.equal(await moveRoute(WANTED, options(kernel)), 'added');
+    assert.deepEqual(kernel.writes, ALL_WRITES);
+  });
+
+  it('is left alone when it is right', async () => {
+    const kernel = kernelWith(DEFAULT, IMDS);
+    await moveRoute(WANTED, options(kernel));
+    kernel.writes.length = 0;
+    assert.equal(await moveRoute(WANTED, options(kernel)), 'in-place');
+    assert.deepEqual(kernel.writes, []);
+  });
+
+  it('is set by the proxy itself when it starts with the address', async () => {
+    const kernel = new FakeKernel({
+      routes: [DEFAULT],
+      addresses: { ...ADDRESSES, eth2: '169.254.169.254' },
+    });
+    assert.equal(await ensureRoute(options(kernel)), 'added');
+    assert.equal(kernel.writes.at(-1), 'ip rule delete priority 0 lookup local');
+  });
+
+  for (let done = 0; done < ALL_WRITES.length; done += 1) {
+    it(`is completed where a process was stopped after ${done} of its steps`, async () => {
+      const kernel = kernelWith(DEFAULT);
+      for (const command of ALL_WRITES.slice(0, done)) {
+        const [file = '', ...argv] = command.split(' ');
+        await kernel.run(file, argv);
+      }
+      kernel.writes.length = 0;
+      assert.equal(await moveRoute(WANTED, options(kernel)), 'added');
+      assert.deepEqual(kernel.writes, ALL_WRITES.slice(done));
+    });
+  }
+});

@@ -12,9 +12,21 @@ export interface FakeKernelState {
   readonly addresses: Readonly<Record<string, string>>;
 }
 
+/** A rule of the routing policy. */
+export interface FakeRule {
+  readonly priority: number;
+  readonly table: string;
+}
+
 /** `ip` of iproute2 on a routing table in memory. Answers have the form of `ip -json`, iproute2 6.1. */
 export class FakeKernel implements CommandRunner {
   readonly state: FakeKernelState;
+  /** Routes to IMDS of a table of their own. */
+  policyRoutes: (FakeRoute & { readonly table: string })[] = [];
+  rules: FakeRule[] = [
+    { priority: 0, table: 'local' },
+    { priority: 32_766, table: 'main' },
+  ];
   /** Commands that change something. */
   readonly writes: string[] = [];
   /** What `ip route replace` answers instead of doing it. */
@@ -36,6 +48,10 @@ export class FakeKernel implements CommandRunner {
         return json(this.state.routes.filter(({ dst }) => dst === '169.254.169.254'));
       case 'ip -json route get 169.254.169.254':
         return this.#lookUp();
+      case 'ip -json route show table all':
+        return json([...this.state.routes, ...this.policyRoutes]);
+      case 'ip -json rule show':
+        return json(this.rules);
       case 'ip -json -4 address show':
         return json(
           Object.entries(this.state.addresses).map(([ifname, local]) => ({
@@ -49,24 +65,55 @@ export class FakeKernel implements CommandRunner {
   }
 
   #lookUp(): CommandResult {
-    const route =
-      this.state.routes.find(({ dst }) => dst === '169.254.169.254') ??
-      this.state.routes.find(({ dst }) => dst === 'default');
+    const route = this.#effectiveRoute();
     if (route === undefined) return failed('RTNETLINK answers: Network is unreachable\n');
     return json([{ ...route, dst: '169.254.169.254', prefsrc: this.state.addresses[route.dev], cache: [] }]);
   }
 
+  #effectiveRoute(): FakeRoute | undefined {
+    const holder = Object.entries(this.state.addresses).find(([, address]) => address === '169.254.169.254');
+    for (const { table } of this.rules.sort((a, b) => a.priority - b.priority)) {
+      if (table === 'local' && holder !== undefined) return { dst: 'local', dev: 'lo' };
+      const policy = this.policyRoutes.find(route => route.table === table);
+      if (policy !== undefined) return policy;
+    }
+    return (
+      this.state.routes.find(({ dst }) => dst === '169.254.169.254') ??
+      this.state.routes.find(({ dst }) => dst === 'default')
+    );
+  }
+
   #write(command: string, argv: readonly string[]): CommandResult {
-    const replace = /^ip route replace 169\.254\.169\.254\/32 via (\S+) dev (\S+)$/.exec(command);
-    if (replace === null) throw new Error(`an unexpected command: ${argv.join(' ')}`);
+    const apply = this.#changeOf(command);
+    if (apply === undefined) throw new Error(`an unexpected command: ${argv.join(' ')}`);
     this.writes.push(command);
     if (this.refusal !== undefined) return failed(this.refusal);
-    if (!this.ignoresWrites) {
-      const [, gateway = '', dev = ''] = replace;
-      const others = this.state.routes.filter(({ dst }) => dst !== '169.254.169.254');
-      this.state.routes = [...others, { dst: '169.254.169.254', gateway, dev }];
-    }
+    if (!this.ignoresWrites) apply();
     return { exitCode: 0, stdout: '', stderr: '' };
+  }
+
+  #changeOf(command: string): (() => void) | undefined {
+    const replace = /^ip route replace 169\.254\.169\.254\/32 via (\S+) dev (\S+)(?: table (\S+))?$/.exec(
+      command,
+    );
+    if (replace !== null) {
+      const [, gateway = '', dev = '', table] = replace;
+      const route = { dst: '169.254.169.254', gateway, dev };
+      return () => {
+        if (table !== undefined) this.policyRoutes = [{ ...route, table }];
+        else {
+          const others = this.state.routes.filter(({ dst }) => dst !== '169.254.169.254');
+          this.state.routes = [...others, route];
+        }
+      };
+    }
+    const rule = /^ip rule (add|delete) priority (\d+) (?:\S.* )?lookup (\S+)$/.exec(command);
+    if (rule === null) return undefined;
+    const [, verb, priority, table = ''] = rule;
+    return () => {
+      const others = this.rules.filter(each => each.priority !== Number(priority));
+      this.rules = verb === 'add' ? [...others, { priority: Number(priority), table }] : others;
+    };
   }
 }
 
