@@ -11,9 +11,6 @@ import { DEFAULT_DOCKER_HOST, DOCKER_HOST_GRAMMAR, parseDockerHost } from './doc
 
 export const SETTINGS_PREFIX = 'MSI_MONITOR_';
 
-/** Methods that this version can carry out; `attach` is the name of one to come. */
-const AVAILABLE_WIRING = ['auto', 'host', 'nat', 'portproxy'] as const;
-
 /** As Docker's own rule for names of networks (daemon/names/names.go). */
 const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$/;
 
@@ -26,13 +23,12 @@ export const MONITOR_SETTINGS = {
     expectation: DOCKER_HOST_GRAMMAR,
     parse: text => (parseDockerHost(text) === undefined ? undefined : text),
   }),
-  wiring: textSetting<(typeof AVAILABLE_WIRING)[number]>({
+  wiring: choiceSetting({
     env: 'MSI_MONITOR_WIRING',
     description:
-      'How requests of containers are brought to the proxy: `auto` takes, for each container, the first method that suits it.',
+      'How requests of containers are brought to the proxy: `auto` takes, for each container, the first method that suits it, and `attach` for all where the monitor cannot set the packet rules of the VM.',
     defaultValue: 'auto',
-    expectation: 'one of "auto", "host", "nat", "portproxy" ("attach" is not available in this version)',
-    parse: text => AVAILABLE_WIRING.find(name => name === text.toLowerCase()),
+    choices: ['auto', 'host', 'nat', 'attach', 'portproxy'],
   }),
   guard: choiceSetting({
     env: 'MSI_MONITOR_GUARD',

@@ -13,12 +13,17 @@ import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
 import { createNoVmRules } from './guard/no-vm-rules.ts';
 import { watchProxy } from './proxies/proxy-watch.ts';
+import { readTextFile } from './read-text-file.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
 import { StandIn } from './stand-in/stand-in.ts';
 import { EventJournal } from './status/event-journal.ts';
 import { createStatusServer, type Readiness } from './status/status-server.ts';
 import { monitorStatus } from './status/monitor-status.ts';
 import { createClientNamespaces } from './wiring/client-namespace.ts';
+import { missingVmAccess } from './vm-access.ts';
+import { createAttachWiring } from './wiring/attach/attach.ts';
+import { Attachment } from './wiring/attach/attachment.ts';
+import { LinkNetwork } from './wiring/attach/link-network.ts';
 import { createHostWiring } from './wiring/host.ts';
 import { createNatWiring } from './wiring/nat.ts';
 import { createPortproxyWiring } from './wiring/portproxy/portproxy.ts';
@@ -50,6 +55,11 @@ const DEFAULT_PROXY_NETWORK = { bridge: 'msi-proxy-net', nat: 'nat' } as const;
 const NO_GUARD_REASON =
   'Windows has no packet rules that tell its containers apart, so the label is no access control there: see docs/windows.md';
 
+/** @param missingAccess what the monitor lacks */
+function noGuardReason(missingAccess: string): string {
+  return `${missingAccess}, so nobody is kept from going to IMDS past the proxy, and the label is no access control: see docs/security.md`;
+}
+
 /** Starts the monitor. Does not wait for Docker, which may come later. */
 export async function run(options: RunOptions): Promise<RunningMonitor> {
   const { settings, environment, logger, version } = options;
@@ -63,10 +73,16 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger });
   const isWindows = options.platform === 'win32';
   const proxyNetwork = settings.proxyNetwork ?? DEFAULT_PROXY_NETWORK[isWindows ? 'nat' : 'bridge'];
-  const hasRules = !isWindows && settings.containerOs !== 'windows';
+  const isForWindows = isWindows || settings.containerOs === 'windows';
+  const missingAccess = isForWindows ? undefined : missingVmAccess(readTextFile);
+  const attaches =
+    !isForWindows &&
+    (settings.wiring === 'attach' || (settings.wiring === 'auto' && missingAccess !== undefined));
+  const hasRules = !isForWindows && !(attaches && missingAccess !== undefined);
   const rules = hasRules
     ? createVmRules({ runner: localCommandRunner, logger })
-    : createNoVmRules(NO_GUARD_REASON);
+    : createNoVmRules(isForWindows ? NO_GUARD_REASON : noGuardReason(missingAccess ?? ''));
+  const link = new LinkNetwork(engine);
   const journal = new EventJournal(clock);
   const host = createHostWiring({
     rules,
@@ -77,7 +93,8 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const nat = createNat(options, engine);
   const stopping = new AbortController();
   const portproxy = createPortproxyWiring({ engine, clock, stopping: stopping.signal });
-  const redirect = hasRules && ['auto', 'host'].includes(settings.wiring);
+  const methods = attaches ? [createAttachWiring(link), portproxy] : [host, nat, portproxy];
+  const redirect = hasRules && !attaches && ['auto', 'host'].includes(settings.wiring);
   const standIn =
     redirect && settings.standInPort !== 0
       ? new StandIn({
@@ -90,7 +107,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const reconciler: Reconciler = new Reconciler({
     engine,
     rules,
-    selector: createWiringSelector({ methods: [host, nat, portproxy], setting: settings.wiring }),
+    selector: createWiringSelector({ methods, setting: settings.wiring }),
     clock,
     logger,
     random: Math.random,
@@ -98,6 +115,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     guard: settings.guard,
     redirect,
     ...(standIn !== undefined && { standIn }),
+    ...(attaches && { attachment: new Attachment({ link, logger }) }),
     watchProxy,
     proxyNetworkName: proxyNetwork,
     proxyNetworkDriver: isWindows ? 'nat' : 'bridge',

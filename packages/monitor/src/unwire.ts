@@ -2,9 +2,13 @@ import { localCommandRunner, messageOf, silentLogger, systemClock } from '@msi-p
 import type { MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
+import { readTextFile } from './read-text-file.ts';
 import { desiredState } from './reconcile/desired-state.ts';
 import { Inventory } from './reconcile/inventory.ts';
+import { missingVmAccess } from './vm-access.ts';
 import { createClientNamespaces } from './wiring/client-namespace.ts';
+import { createAttachWiring } from './wiring/attach/attach.ts';
+import { LINK_NETWORK, LinkNetwork } from './wiring/attach/link-network.ts';
 import { createNatWiring } from './wiring/nat.ts';
 import { createPortproxyWiring } from './wiring/portproxy/portproxy.ts';
 
@@ -25,8 +29,20 @@ export interface UnwireOptions {
  */
 export async function unwire({ settings, container, platform, print }: UnwireOptions): Promise<boolean> {
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger: silentLogger });
-  let succeeded = await unwireClients(engine, settings, container, print);
+  const link = new LinkNetwork(engine);
+  let succeeded = await unwireClients({ engine, link, settings, wanted: container, print });
   if (container !== undefined || platform === 'win32' || settings.containerOs === 'windows') return succeeded;
+  try {
+    if (await link.remove()) print(`Removed the network ${LINK_NETWORK}, and the containers from it`);
+  } catch (error) {
+    print(`The network ${LINK_NETWORK} could not be removed: ${messageOf(error)}`);
+    succeeded = false;
+  }
+  const missingAccess = missingVmAccess(readTextFile);
+  if (missingAccess !== undefined && settings.wiring !== 'host') {
+    print(`Packet rules of the VM were not looked for: ${missingAccess}`);
+    return succeeded;
+  }
   try {
     await createVmRules({ runner: localCommandRunner, logger: silentLogger }).remove();
     print('Removed the packet rules of the VM: the way to IMDS is open to all containers');
@@ -37,12 +53,21 @@ export async function unwire({ settings, container, platform, print }: UnwireOpt
   return succeeded;
 }
 
-async function unwireClients(
-  engine: EngineClient,
-  settings: MonitorSettings,
-  wanted: string | undefined,
-  print: (line: string) => void,
-): Promise<boolean> {
+interface UnwireClientsOptions {
+  readonly engine: EngineClient;
+  readonly link: LinkNetwork;
+  readonly settings: MonitorSettings;
+  readonly wanted: string | undefined;
+  readonly print: (line: string) => void;
+}
+
+async function unwireClients({
+  engine,
+  link,
+  settings,
+  wanted,
+  print,
+}: UnwireClientsOptions): Promise<boolean> {
   const inventory = new Inventory(engine);
   try {
     await inventory.readAll();
@@ -51,6 +76,7 @@ async function unwireClients(
     return false;
   }
   const namespaces = createClientNamespaces({ runner: localCommandRunner });
+  const attach = createAttachWiring(link);
   const methods = [
     createNatWiring({ namespaces, probeArgv: ['false'], logger: silentLogger }),
     createPortproxyWiring({ engine, clock: systemClock }),
@@ -66,7 +92,8 @@ async function unwireClients(
   let succeeded = true;
   for (const { container, plan } of matching) {
     if (plan.kind !== 'wire') continue;
-    const method = methods.find(each => each.suits(plan.namespace).suitable);
+    const isAttached = plan.namespace.networks.some(({ name }) => name === LINK_NETWORK);
+    const method = isAttached ? attach : methods.find(each => each.suits(plan.namespace).suitable);
     if (method === undefined) continue;
     try {
       await method.remove(plan.namespace);

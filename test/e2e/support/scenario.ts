@@ -27,7 +27,7 @@ import {
 import { WINDOWS_CLIENT_IMAGE } from '../../../scripts/lib/image-builder.ts';
 import { productEngineData } from './product-data.ts';
 
-export type Wiring = 'host' | 'nat' | 'portproxy';
+export type Wiring = 'host' | 'nat' | 'attach' | 'portproxy';
 
 export interface ScenarioOptions extends Pick<SimulatedVmOptions, 'liveRestore' | 'iptables'> {
   /** Of every monitor that the scenario starts. */

@@ -14,6 +14,7 @@ import {
   type MonitorMessage,
   type ProxyMessage,
   type Report,
+  type SetRoute,
   type Timer,
   type Welcome,
 } from '@msi-proxy/shared';
@@ -124,7 +125,7 @@ export class ProxySession {
   }
 
   /** Moves the proxy's route to IMDS to the network on which it has this address. */
-  async setRoute(wanted: { readonly address: string; readonly gateway: string }): Promise<void> {
+  async setRoute(wanted: Pick<SetRoute, 'address' | 'gateway' | 'holdsImdsAddress'>): Promise<void> {
     if (this.#ended) throw unavailable('the session has ended');
     const requestId = this.#nextRequestId++;
     const waiter = Promise.withResolvers<undefined>();

@@ -8,6 +8,7 @@ import { DOCKER_HOST_GRAMMAR, parseDockerHost, type DockerHost } from './docker-
 import type {
   ContainerDetails,
   ContainerSummary,
+  EndpointOptions,
   EngineClient,
   EngineEvent,
   EngineVersion,
@@ -137,15 +138,26 @@ class DockerodeClient implements EngineClient {
     return arrayOf(answer).map(readNetwork);
   }
 
-  async createNetwork({ name, driver, labels, options, subnet }: NewNetwork): Promise<void> {
+  async createNetwork({
+    name,
+    driver,
+    labels,
+    options,
+    subnet,
+    addressRange,
+    internal = false,
+  }: NewNetwork): Promise<void> {
     const settings: Docker.NetworkCreateOptions = {
       Name: name,
       Driver: driver,
+      Internal: internal,
       // Without it, engines before API 1.44 make a second network of the same name.
       CheckDuplicate: true,
       Labels: labels,
       Options: options,
-      ...(subnet !== undefined && { IPAM: { Config: [{ Subnet: subnet }] } }),
+      ...(subnet !== undefined && {
+        IPAM: { Config: [{ Subnet: subnet, ...(addressRange !== undefined && { IPRange: addressRange }) }] },
+      }),
     };
     try {
       await this.#call('create network', docker => docker.createNetwork(settings));
@@ -154,14 +166,36 @@ class DockerodeClient implements EngineClient {
     }
   }
 
-  async connectNetwork(network: string, containerId: string): Promise<void> {
+  async connectNetwork(
+    network: string,
+    containerId: string,
+    { address }: EndpointOptions = {},
+  ): Promise<void> {
+    const settings: Docker.NetworkConnectOptions = {
+      Container: containerId,
+      ...(address !== undefined && { EndpointConfig: { IPAMConfig: { IPv4Address: address } } }),
+    };
     try {
       await this.#call('connect network', docker =>
-        docker.getNetwork(encodeURIComponent(network)).connect({ Container: containerId }),
+        docker.getNetwork(encodeURIComponent(network)).connect(settings),
       );
     } catch (error) {
       if (causeStatus(error) === undefined || !(await this.#isConnected(network, containerId))) throw error;
     }
+  }
+
+  async disconnectNetwork(network: string, containerId: string): Promise<void> {
+    try {
+      await this.#call('disconnect network', docker =>
+        docker.getNetwork(encodeURIComponent(network)).disconnect({ Container: containerId, Force: true }),
+      );
+    } catch (error) {
+      if (causeStatus(error) === undefined || (await this.#isConnected(network, containerId))) throw error;
+    }
+  }
+
+  async removeNetwork(network: string): Promise<void> {
+    await this.#lookUp('remove network', docker => docker.getNetwork(encodeURIComponent(network)).remove());
   }
 
   async openExec(

@@ -67,6 +67,15 @@ export interface NewNetwork {
   readonly options: Readonly<Record<string, string>>;
   /** IPv4, in CIDR notation; the engine chooses when it is left out. */
   readonly subnet?: string;
+  /** Part of {@link subnet} that the engine takes addresses from by itself; all of it when it is left out. */
+  readonly addressRange?: string;
+  /** Without a way out. */
+  readonly internal?: boolean;
+}
+
+export interface EndpointOptions {
+  /** IPv4; the engine chooses when it is left out. */
+  readonly address?: string;
 }
 
 export interface EngineEvent {
@@ -150,7 +159,11 @@ export interface EngineClient {
   /** Success also when a network of this name exists already. */
   createNetwork(options: NewNetwork): Promise<void>;
   /** Success also when the container is on it already. */
-  connectNetwork(network: string, containerId: string): Promise<void>;
+  connectNetwork(network: string, containerId: string, options?: EndpointOptions): Promise<void>;
+  /** Success also when the container is not on it, or either is not there. */
+  disconnectNetwork(network: string, containerId: string): Promise<void>;
+  /** Success also when it is not there. Containers on it must have been disconnected. */
+  removeNetwork(network: string): Promise<void>;
   /** Starts a command without a terminal. Settles once its streams are connected. */
   openExec(containerId: string, argv: readonly string[], options?: ExecOptions): Promise<ExecStream>;
   /** Runs a command to its end. Output beyond 1 MiB a stream is `MSI_ENGINE_REQUEST`. */

@@ -14,6 +14,11 @@ export interface VmRulesWanted {
   /** Absent until the proxy network is known: what an earlier monitor left of the redirect stays until then. */
   readonly proxyBridge?: Pick<ProxyBridge, 'interfaceName'>;
   /**
+   * Name of a bridge on which a proxy has the address of IMDS (`attach`): what stays on it may pass, since the kernel shows
+   * bridged frames to these rules too (`bridge-nf-call-iptables`).
+   */
+  readonly linkBridge?: string;
+  /**
    * The addresses on that network that belong to proxies, serving or not: they alone may reach IMDS from there. Absent:
    * whoever is on that network may.
    */

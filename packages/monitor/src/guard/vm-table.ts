@@ -46,14 +46,14 @@ const REFUSAL = 'reject with icmp port-unreachable';
  * @throws {MsiProxyError} `MSI_SETTINGS_INVALID` for a bridge name that no rule can hold
  */
 export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
-  const { guard, redirect, proxyBridge, proxyAddresses, bystanders } = wanted;
+  const { guard, redirect, proxyBridge, proxyAddresses, bystanders, linkBridge } = wanted;
   const bridge = proxyBridge === undefined ? undefined : quoteInterface(proxyBridge);
   const redirecting = redirect && bridge !== undefined;
   const standIn = wanted.standIn === undefined ? undefined : checkedEndpoint(wanted.standIn);
   const chains = [
     ...(redirecting ? redirectChains(bridge, { standIn, bystanders }) : []),
     ...(redirecting && standIn !== undefined ? standInChains(standIn) : []),
-    ...(guard === 'off' ? [] : [guardChain(guard, bridge, proxyAddresses)]),
+    ...(guard === 'off' ? [] : [guardChain(guard, { bridge, proxyAddresses, linkBridge })]),
   ];
   if (chains.length === 0) return undefined;
   return {
@@ -211,10 +211,15 @@ function standInChains({ address, port }: ProxyEndpoint): ChainDefinition[] {
   ];
 }
 
+interface GuardOptions {
+  readonly bridge: string | undefined;
+  readonly proxyAddresses: readonly string[] | undefined;
+  readonly linkBridge: string | undefined;
+}
+
 function guardChain(
   mode: 'enforce' | 'audit',
-  bridge: string | undefined,
-  proxyAddresses: readonly string[] | undefined,
+  { bridge, proxyAddresses, linkBridge }: GuardOptions,
 ): ChainDefinition {
   const toImds = `ip daddr ${IMDS_ADDRESS}`;
   // DNS and DHCP live at the same address and stay open.
@@ -235,6 +240,7 @@ function guardChain(
       refuse('ip option lsrr exists', 'drop', 'loose source route'),
       refuse('ip option ssrr exists', 'drop', 'strict source route'),
       ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, toImds, proxyAddresses)),
+      ...(linkBridge === undefined ? [] : [linkRule(linkBridge)]),
       // A refusal would go where the container wants one sent: to IMDS itself.
       refuse(`ip saddr ${AZURE_ADDRESSES} ip daddr ${AZURE_ADDRESSES}`, 'drop', 'forged source'),
       // Rules of their own: a set that is full ends its rule, and must not take a verdict with it.
@@ -252,6 +258,15 @@ function guardChain(
       refuse(toWireServer, TCP_REFUSAL, 'WireServer'),
       ...(bridge === undefined ? [] : proxyAddressRules(bridge, refuse)),
     ],
+  };
+}
+
+function linkRule(bridge: string): RuleDefinition {
+  const name = quoteInterface({ interfaceName: bridge });
+  return {
+    match: `iifname ${name} oifname ${name}`,
+    verdict: 'accept',
+    comment: 'clients and proxy on one bridge',
   };
 }
 

@@ -27,6 +27,8 @@ export interface ProxyMemberOptions {
   readonly publisher: CallerPublisher;
   readonly monitorVersion: string;
   readonly network: () => ProxyNetwork | undefined;
+  /** Whether proxies may be given 169.254.169.254 as an address of their own. */
+  readonly givesImdsAddress: boolean;
   /** Asks the engine now. Sessions run through it: if it answers, the silence of a proxy is the proxy's own. */
   readonly engineAnswers: () => Promise<boolean>;
   readonly watchProxy: WatchProxy;
@@ -236,7 +238,12 @@ export class ProxyMember implements Candidate {
     const network = this.#options.network();
     const { address } = this;
     if (network === undefined || address === undefined || this.#routeAddress === address) return;
-    await session.setRoute({ address, gateway: network.bridge.gateway });
+    const { givesImdsAddress } = this.#options;
+    await session.setRoute({
+      address,
+      gateway: network.bridge.gateway,
+      ...(givesImdsAddress && { holdsImdsAddress: true }),
+    });
     this.#routeAddress = address;
   }
 

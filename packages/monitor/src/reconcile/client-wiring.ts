@@ -108,14 +108,15 @@ export class ClientWiring {
       this.#record(key, { ...kept(before), state: 'pending', reason, method: method.name });
       return;
     }
-    // With `host` all are switched at once; else one after the other, which on Windows takes seconds each.
-    const follows = method.name !== 'host' && before?.instanceId !== serving.target.instanceId;
+    // Where not all are switched at once: one after the other, which on Windows takes seconds each.
+    const follows = method.movesWithProxy !== true && before?.instanceId !== serving.target.instanceId;
     if (before?.state !== 'wired' || follows) {
       const reason = before?.state === 'wired' ? { reason: 'the proxy has changed' } : {};
       this.#record(key, { ...kept(before), state: 'pending', method: method.name, ...reason });
     }
     await this.#options.policyKnown(serving);
-    const target = method.name === 'host' ? serving.target : await this.#shareNetwork(serving, client);
+    const target =
+      method.movesWithProxy === true ? serving.target : await this.#shareNetwork(serving, client);
     await this.#ensure(key, client, method, target);
   }
 

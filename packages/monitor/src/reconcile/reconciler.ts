@@ -17,6 +17,8 @@ import { ensureProxyNetwork, type ProxyNetwork, type ProxyNetworkDriver } from '
 import type { WatchProxy } from '../proxies/proxy-watch.ts';
 import type { StandIn } from '../stand-in/stand-in.ts';
 import type { EventJournal } from '../status/event-journal.ts';
+import type { Attachment } from '../wiring/attach/attachment.ts';
+import { LINK_BRIDGE } from '../wiring/attach/link-network.ts';
 import type { WiringSelector } from '../wiring/select.ts';
 import { AddressConfirmation } from './address-confirmation.ts';
 import { ClientWiring } from './client-wiring.ts';
@@ -38,6 +40,8 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   /** Whether the VM's rules redirect (`host`), or only guard. */
   readonly redirect: boolean;
   readonly watchProxy: WatchProxy;
+  /** Where clients are put on a network with the proxy (`attach`). */
+  readonly attachment?: Pick<Attachment, 'prepare' | 'setProxy' | 'containerCreated'>;
   /** Serves clients while no proxy does; absent where nothing redirects to it. */
   readonly standIn?: Pick<StandIn, 'listen' | 'setProxy' | 'stop'>;
   readonly proxyNetworkName: string;
@@ -100,6 +104,7 @@ export class Reconciler {
       random,
       guard,
       redirect,
+      ...(options.attachment !== undefined && { linkBridge: LINK_BRIDGE }),
       onStopped: source => this.#noteStopped(source),
       onRepair: differences =>
         this.#note('The packet rules of the VM had changed and were mended', undefined, {
@@ -128,6 +133,7 @@ export class Reconciler {
       publisher: this.#publisher,
       monitorVersion: version,
       network: () => this.#network,
+      givesImdsAddress: options.attachment !== undefined,
       engineAnswers: async () => await this.#follower.engineAnswers(),
       watchProxy: options.watchProxy,
       confirm: address => this.confirm(address),
@@ -222,7 +228,7 @@ export class Reconciler {
   }
 
   async #readAll(): Promise<void> {
-    const { engine, proxyNetworkName, proxyNetworkDriver, proxySubnet, clock } = this.#options;
+    const { engine, proxyNetworkName, proxyNetworkDriver, proxySubnet, clock, attachment } = this.#options;
     this.#network = await ensureProxyNetwork({
       engine,
       name: proxyNetworkName,
@@ -230,6 +236,7 @@ export class Reconciler {
       ...(proxySubnet !== undefined && { subnet: proxySubnet }),
     });
     await this.#listenAsStandIn(this.#network);
+    await attachment?.prepare();
     await this.#inventory.readAll();
     this.#lastSyncMillis = clock.wallMillis();
     this.#recompute({ confirmsAll: true });
@@ -237,7 +244,9 @@ export class Reconciler {
     this.#wiring.refreshAll();
   }
 
-  #handleEvent({ type, action, actorId, attributes }: EngineEvent): void {
+  #handleEvent(event: EngineEvent): void {
+    const { type, action, actorId, attributes } = event;
+    if (type === 'container' && action === 'create') void this.#options.attachment?.containerCreated(event);
     if (type === 'container' && CONTAINER_ACTIONS.has(action)) this.#inspections.add(actorId);
     if (type !== 'network') return;
     // Docker connects before it starts: this is the earliest sign of a new container.
@@ -279,10 +288,13 @@ export class Reconciler {
 
   /** Settles when new connections go to it. */
   async #servingChanged(serving: ProxyMember | undefined, leaving: boolean): Promise<void> {
-    const { standIn } = this.#options;
+    const { standIn, attachment } = this.#options;
     standIn?.setProxy(undefined);
     const target = serving?.target;
-    const switched = this.#rules.switchTarget(target, { flushFlows: !leaving });
+    const switched = Promise.all([
+      this.#rules.switchTarget(target, { flushFlows: !leaving }),
+      serving === undefined ? undefined : attachment?.setProxy(serving.containerId),
+    ]);
     this.#wiring.refreshAll();
     if (serving === undefined) this.#note('No proxy is ready to serve; clients wait');
     else

@@ -20,6 +20,7 @@ export interface RuleKeeperOptions {
   readonly random: () => number;
   readonly guard: VmRulesWanted['guard'];
   readonly redirect: boolean;
+  readonly linkBridge?: string;
   /** Tells of somebody who is stopped, or in audit mode would be, for the first time. */
   readonly onStopped: (source: StoppedSource) => void;
   /** Tells of a change by somebody else that was undone. */
@@ -151,7 +152,7 @@ export class RuleKeeper {
   }
 
   async #ensure(): Promise<void> {
-    const { rules, guard, redirect, logger } = this.#options;
+    const { rules, guard, redirect, linkBridge, logger } = this.#options;
     const isExpected = this.#problem !== undefined || this.#outdated;
     const differences = isExpected ? [] : await rules.drift();
     if (!isExpected && differences.length === 0) return;
@@ -159,6 +160,7 @@ export class RuleKeeper {
     const result = await rules.ensure({
       guard,
       redirect,
+      ...(linkBridge !== undefined && { linkBridge }),
       ...(this.#bridge && { proxyBridge: this.#bridge, proxyAddresses: this.#proxyAddresses }),
       ...(this.#standIn && { standIn: this.#standIn }),
       ...(this.#target && { target: this.#target }),

@@ -24,6 +24,7 @@ export function createHostWiring(dependencies: HostWiringDependencies): WiringMe
 
 class HostWiring implements WiringMethod {
   readonly name = 'host';
+  readonly movesWithProxy = true;
   readonly #rules: HostWiringDependencies['rules'];
   readonly #proxyNetwork: string;
   readonly #internalNetworksAreRouted: () => boolean;

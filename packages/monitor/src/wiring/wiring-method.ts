@@ -51,6 +51,12 @@ export interface WiringMethod {
    */
   readonly appliesSlowly?: true;
 
+  /**
+   * Set where clients are sent to another proxy without anything being done for the single one, and where they need no
+   * network in common with it.
+   */
+  readonly movesWithProxy?: true;
+
   /** Whether this method can serve the client at all; the reason is shown to the operator. Reads nothing. */
   suits(client: WirableClient): Suitability;
 

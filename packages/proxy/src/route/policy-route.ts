@@ -23,7 +23,8 @@ export async function ensurePolicyRoute(hop: Hop, options: RouteOptions): Promis
   };
   // All tables: one that is not there yet is an error when it is asked for by its number.
   const routes = await readJson(options, ['route', 'show', 'table', 'all']);
-  const current = hopsOf(routes.filter(({ dst, table }) => dst === IMDS_ADDRESS && table === TABLE));
+  const toImds = routes.filter(({ dst }) => dst === IMDS_ADDRESS);
+  const current = hopsOf(toImds.filter(({ table }) => table === TABLE));
   if (current.length !== 1 || !isSameHop(current[0], hop)) {
     await change('route', 'replace', DESTINATION, 'via', hop.gateway, 'dev', hop.device, 'table', TABLE);
   }
@@ -40,5 +41,10 @@ export async function ensurePolicyRoute(hop: Hop, options: RouteOptions): Promis
     await change('rule', 'add', 'priority', String(LOCAL_PRIORITY), 'lookup', 'local');
   }
   if (has(0, 'local')) await change('rule', 'delete', 'priority', '0', 'lookup', 'local');
+  // The engine gives a container no address that its main table has a route to: "conflicts with existing route" (seen with
+  // Docker 20.10).
+  if (hopsOf(toImds.filter(({ table }) => table === undefined)).length > 0) {
+    await change('route', 'delete', DESTINATION);
+  }
   return outcome;
 }

@@ -131,10 +131,10 @@ export class EngineState {
     this.#emitContainer('rename', container, { oldName });
   }
 
-  connect(networkName: string, nameOrId: string): void {
+  connect(networkName: string, nameOrId: string, address = ''): void {
     const container = this.container(nameOrId);
     const { id } = this.network(networkName);
-    container.endpoints.set(id, '');
+    container.endpoints.set(id, address);
     if (isUp(container)) this.#attach(container, id);
   }
 
@@ -143,6 +143,12 @@ export class EngineState {
     const { id } = this.network(networkName);
     this.#detach(container, id);
     container.endpoints.delete(id);
+  }
+
+  removeNetwork(id: string): void {
+    const { name } = this.network(id);
+    this.networks.delete(id);
+    this.#emit({ type: 'network', action: 'remove', actorId: id, attributes: { name } });
   }
 
   container(nameOrId: string): FakeContainer {

@@ -282,6 +282,16 @@ export class FakeEngine implements AsyncDisposable {
     },
     'POST /networks/create': async (_match, request) => await this.#createNetwork(request),
     'POST /networks/([^/]+)/connect': async ([id = ''], request) => await this.#connectNetwork(id, request),
+    'POST /networks/([^/]+)/disconnect': async ([id = ''], request) =>
+      await this.#disconnectNetwork(id, request),
+    'DELETE /networks/([^/]+)': ([id = '']) => {
+      const network = this.state.findNetwork(id);
+      if (network === undefined) return noSuch('network', id);
+      if (this.state.endpointsOf(network).size > 0)
+        return { status: 403, body: { message: `network ${network.name} has active endpoints` } };
+      this.state.removeNetwork(network.id);
+      return { status: 204 };
+    },
     'POST /containers/([^/]+)/exec': async ([id = ''], request) => await this.#createExec(id, request),
     'GET /exec/([^/]+)/json': ([id = '']) => {
       const exec = this.#execs.get(id);
@@ -295,11 +305,13 @@ export class FakeEngine implements AsyncDisposable {
       Name: name,
       Driver: driver,
       Options: options,
+      Internal: internal = false,
       IPAM: ipam,
     } = (await json(request)) as {
       Name: string;
       Driver: string;
       Options: Record<string, string>;
+      Internal?: boolean;
       IPAM?: { Config?: { Subnet: string }[] };
     };
     if (this.state.findNetwork(name) !== undefined) {
@@ -307,12 +319,21 @@ export class FakeEngine implements AsyncDisposable {
     }
     const subnet = ipam?.Config?.[0]?.Subnet;
     const prefix = subnet?.split('.').slice(0, 3).join('.');
-    const id = this.state.createNetwork({ name, driver, options, ...(prefix !== undefined && { prefix }) });
+    const id = this.state.createNetwork({
+      name,
+      driver,
+      internal,
+      options,
+      ...(prefix !== undefined && { prefix }),
+    });
     return { status: 201, body: { Id: id, Warning: '' } };
   }
 
   async #connectNetwork(id: string, request: IncomingMessage): Promise<Answer> {
-    const { Container: containerId } = (await json(request)) as { Container: string };
+    const { Container: containerId, EndpointConfig: endpoint } = (await json(request)) as {
+      Container: string;
+      EndpointConfig?: { IPAMConfig?: { IPv4Address?: string } };
+    };
     const network = this.state.findNetwork(id);
     const container = this.state.findContainer(containerId);
     if (network === undefined) return noSuch('network', id);
@@ -321,7 +342,21 @@ export class FakeEngine implements AsyncDisposable {
       const message = `endpoint with name ${container.name} already exists in network ${network.name}`;
       return { status: 403, body: { message } };
     }
-    this.state.connect(network.id, container.id);
+    this.state.connect(network.id, container.id, endpoint?.IPAMConfig?.IPv4Address);
+    return { status: 200 };
+  }
+
+  async #disconnectNetwork(id: string, request: IncomingMessage): Promise<Answer> {
+    const { Container: containerId } = (await json(request)) as { Container: string };
+    const network = this.state.findNetwork(id);
+    const container = this.state.findContainer(containerId);
+    if (network === undefined) return noSuch('network', id);
+    if (container === undefined) return noSuch('container', containerId);
+    if (!container.endpoints.has(network.id)) {
+      const message = `container ${container.id} is not connected to network ${network.name}`;
+      return { status: 403, body: { message } };
+    }
+    this.state.disconnect(network.id, container.id);
     return { status: 200 };
   }
 

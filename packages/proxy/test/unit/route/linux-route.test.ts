@@ -159,6 +159,7 @@ describe('the route to IMDS of a proxy that has its address', () => {
     'ip rule add priority 10 to 169.254.169.254/32 iif lo lookup 42',
     'ip rule add priority 100 lookup local',
     'ip rule delete priority 0 lookup local',
+    'ip route delete 169.254.169.254/32',
   ];
 
   it('is set before it has the address', async () => {
@@ -186,7 +187,7 @@ describe('the route to IMDS of a proxy that has its address', () => {
 
   for (let done = 0; done < ALL_WRITES.length; done += 1) {
     it(`is completed where a process was stopped after ${done} of its steps`, async () => {
-      const kernel = kernelWith(DEFAULT);
+      const kernel = kernelWith(DEFAULT, IMDS);
       for (const command of ALL_WRITES.slice(0, done)) {
         const [file = '', ...argv] = command.split(' ');
         await kernel.run(file, argv);

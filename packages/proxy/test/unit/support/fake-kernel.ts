@@ -107,6 +107,11 @@ export class FakeKernel implements CommandRunner {
         }
       };
     }
+    if (command === 'ip route delete 169.254.169.254/32') {
+      return () => {
+        this.state.routes = this.state.routes.filter(({ dst }) => dst !== '169.254.169.254');
+      };
+    }
     const rule = /^ip rule (add|delete) priority (\d+) (?:\S.* )?lookup (\S+)$/.exec(command);
     if (rule === null) return undefined;
     const [, verb, priority, table = ''] = rule;
