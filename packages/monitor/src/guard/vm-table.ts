@@ -246,12 +246,18 @@ function guardChain(
       // Rules of their own: a set that is full ends its rule, and must not take a verdict with it.
       countSource(toImds, 'who at IMDS'),
       countSource(toWireServer, 'who at WireServer'),
-      refuse(
-        // Dropped, not refused: a SYN is sent again after a second, and a proxy may serve it by then.
-        `${toImds} tcp dport ${IMDS_PORT} tcp flags & (fin | syn | rst | ack) == syn`,
-        'drop',
-        'no proxy: wait',
-      ),
+      ...(linkBridge === undefined
+        ? [
+            refuse(
+              // Dropped, not refused: a SYN is sent again after a second, and a proxy may serve it by then.
+              `${toImds} tcp dport ${IMDS_PORT} tcp flags & (fin | syn | rst | ack) == syn`,
+              'drop',
+              'no proxy: wait',
+            ),
+          ]
+        : // With attach it would be sent again from the address of another network, and dropped for good. A new
+          // connection goes the right way.
+          []),
       // Not by ICMP, of which Linux sends a container about one a second. Also ends connections from before these rules.
       refuse(`${toImds} meta l4proto tcp`, TCP_REFUSAL, 'other TCP at IMDS'),
       refuse(toImds, REFUSAL, 'anything else at IMDS'),

@@ -117,7 +117,7 @@ export const ERROR_CODES = {
     blame: 'operator',
     meaning: 'The monitor lacks a right or a tool that the wiring method needs.',
     remedy:
-      'For `host`: `--network host --cap-add NET_ADMIN`. For `nat` also `--pid host --cap-add SYS_ADMIN --cap-add SYS_PTRACE`.',
+      'For `host`: `--network host --cap-add NET_ADMIN`. For `nat` also `--pid host --cap-add SYS_ADMIN --cap-add SYS_PTRACE`. Without any of them there is `attach`.',
   },
   MSI_WIRING_COMMAND: {
     blame: 'environment',

@@ -51,6 +51,22 @@ describe('The table of a VM', () => {
     for (const line of counting) assert.doesNotMatch(line, /\b(accept|drop|reject)\b/);
   });
 
+  describe('of a VM with a bridge on which a proxy has the address of IMDS', () => {
+    const attaching = { redirect: false, linkBridge: 'msi-link0' };
+
+    it('lets pass what stays on that bridge', () => {
+      assert.match(batch(attaching), /iifname "msi-link0" oifname "msi-link0" accept/);
+    });
+
+    it('refuses at once what goes elsewhere, since waiting would not bring it to the proxy', () => {
+      assert.doesNotMatch(batch(attaching), /no proxy: wait/);
+      assert.match(
+        batch(attaching),
+        /ip daddr 169\.254\.169\.254 meta l4proto tcp counter reject with tcp reset/,
+      );
+    });
+  });
+
   it('has no guard when it is off', () => {
     assert.doesNotMatch(batch({ guard: 'off' }), /chain guard \{/);
   });
