@@ -50,8 +50,8 @@ export async function runControl(options: ControlCommandOptions): Promise<number
   const fromProxy = new MessageDecoder<ProxyMessage>(PROXY_MESSAGE_TYPES);
   relayMessages(socket, fromProxy, message => stdout.write(encodeMessage(message)), fail);
 
-  const carryOut = async ({ type: _, requestId, ...wanted }: SetRoute): Promise<void> => {
-    const { gateway } = wanted;
+  const carryOut = async ({ requestId, address, gateway, holdsImdsAddress }: SetRoute): Promise<void> => {
+    const wanted = { address, gateway, ...(holdsImdsAddress !== undefined && { holdsImdsAddress }) };
     const outcome = await setRoute(wanted).then(
       () => ({ ok: true, message: `the route to IMDS goes through ${gateway}` }),
       (error: unknown) => ({ ok: false, message: messageOf(error) }),
