@@ -3,6 +3,9 @@ import { EXIT_FAILURE } from '@msi-proxy/shared';
 import { runCli } from './cli.ts';
 import { VERSION } from './version.ts';
 
+// A log that cannot be written, on a full disk or to a reader that has gone, must not end what containers depend on.
+process.stdout.on('error', () => undefined);
+
 process.exitCode = await runCli({
   argv: process.argv.slice(2),
   environment: process.env,

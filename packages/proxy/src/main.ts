@@ -7,6 +7,9 @@ import { VERSION } from './version.ts';
 // http-proxy 1.18.1 calls util._extend; nobody who runs the proxy can do anything about it.
 muteWarning(process, 'DEP0060');
 
+// A log that cannot be written, on a full disk or to a reader that has gone, must not end what containers depend on.
+process.stdout.on('error', () => undefined);
+
 const exitCode = await runCli({
   argv: process.argv.slice(2),
   environment: process.env,

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { Disposables } from '@msi-proxy/shared/testing';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createEmulator, TOKEN_MARKERS } from '@msi-proxy/imds-emulator';
-import { encodeMessage } from '@msi-proxy/shared';
+import { encodeMessage, READY_PATH } from '@msi-proxy/shared';
 import { callerAt } from '../support/callers.ts';
 import { FakeMonitor } from '../support/fake-monitor.ts';
-import { harmlessSettings, withFolder, withProgram } from '../support/program.ts';
+import { harmlessSettings, MAIN, withFolder, withProgram } from '../support/program.ts';
 import { ask, CLIENT_ADDRESS } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
@@ -42,6 +44,32 @@ describe('the program', function () {
         assert.ok(program.stdout.includes('"msg":"request"'));
         for (const marker of TOKEN_MARKERS) assert.ok(!program.stdout.includes(marker));
       });
+    });
+  });
+
+  it('serves on when its log cannot be written', async () => {
+    await withFolder(async folder => {
+      const settings = harmlessSettings(folder);
+      const socketPath = settings.MSI_PROXY_CONTROL_SOCKET;
+      const fullDisk = openSync('/dev/full', 'w');
+      const child = spawn(process.execPath, ['--conditions=@msi-proxy/source', MAIN], {
+        env: { PATH: process.env['PATH'], ...settings },
+        stdio: ['ignore', fullDisk, 'pipe'],
+      });
+      const ended = once(child, 'close');
+      try {
+        await until(() => child.exitCode !== null || existsSync(socketPath));
+        assert.equal(child.exitCode, null, String(child.stderr?.read()));
+        const monitor = new FakeMonitor(socketPath);
+        await monitor.join([callerAt(CLIENT_ADDRESS)]);
+        const port = monitor.messages('welcome')[0]!.port;
+        assert.equal((await ask(READY_PATH, { port, headers: [] })).status, 200);
+        monitor.leave();
+      } finally {
+        child.kill('SIGKILL');
+        await ended;
+        closeSync(fullDisk);
+      }
     });
   });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { until } from './until.ts';
 
-const MAIN = join(import.meta.dirname, '../../../src/main.ts');
+export const MAIN = join(import.meta.dirname, '../../../src/main.ts');
 
 /** Settings with which the program runs anywhere, without rights. */
 export function harmlessSettings(folder: string) {
