@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
-import { identify, isAlive, signal, type ProcessIdentity } from './processes.ts';
+import { freeze, identify, isAlive, type ProcessIdentity, signal } from './processes.ts';
 import { type Argv } from './run-command.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -62,6 +62,11 @@ export class Daemon {
 
   signal(name: NodeJS.Signals): void {
     signal(this.#identity, name);
+  }
+
+  /** Stops all of its threads. */
+  freeze(): void {
+    freeze(this.#identity);
   }
 
   /** Waits until the condition holds; fails at once, with the end of the log, when the program ends before. */

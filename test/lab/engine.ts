@@ -80,7 +80,7 @@ export class Engine {
 
   /** The engine hangs: connections are accepted, nothing is answered. */
   freeze(): void {
-    this.#dockerd?.signal('SIGSTOP');
+    this.#dockerd?.freeze();
   }
 
   unfreeze(): void {

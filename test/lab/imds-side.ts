@@ -84,7 +84,7 @@ export class ImdsSide {
 
   /** IMDS hangs: connections are accepted, nothing is answered. */
   freeze(): void {
-    this.#emulator.signal('SIGSTOP');
+    this.#emulator.freeze();
   }
 
   unfreeze(): void {

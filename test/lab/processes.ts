@@ -7,6 +7,8 @@ export interface ProcessIdentity {
   readonly startTicks: number;
 }
 
+const FREEZE_MILLIS = 2_000;
+
 export function identify(pid: number): ProcessIdentity | undefined {
   const stat = readProc(pid, 'stat');
   if (stat === undefined) return undefined;
@@ -27,6 +29,24 @@ export function signal(process_: ProcessIdentity, name: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+/** Stops the process, and comes back when none of its threads runs any more: the signal alone takes a moment. */
+export function freeze(process_: ProcessIdentity): void {
+  signal(process_, 'SIGSTOP');
+  const deadline = performance.now() + FREEZE_MILLIS;
+  while (isAlive(process_) && !threadStates(process_.pid).every(state => state === 'T')) {
+    if (performance.now() > deadline) throw new Error(`process ${process_.pid} does not stop`);
+  }
+}
+
+function threadStates(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).map(thread => {
+    const stat = readProc(pid, `task/${thread}/stat`);
+    // A thread that has just ended.
+    if (stat === undefined) return 'T';
+    return stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
+  });
 }
 
 /** The processes for which the question is answered with yes; never this one. */
