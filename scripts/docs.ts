@@ -1,19 +1,24 @@
 /**
- * Prints the reference pages that come from tables in the code: `docs/errors.md` and `docs/settings.md`.
+ * Prints the reference pages that come from tables in the code, such as `docs/errors.md` and `docs/settings.md`.
  * With `--check`, writes nothing and fails when a page is not what its table says.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { ERROR_CODES, settingsMarkdown } from '@msi-proxy/shared';
+import { commandsMarkdown } from '@msi-proxy/shared/command-line';
+import { EMULATOR_PROGRAM } from '../packages/imds-emulator/src/command-line.ts';
 import { EMULATOR_SETTINGS } from '../packages/imds-emulator/src/config/settings.ts';
+import { MONITOR_PROGRAM } from '../packages/monitor/src/command-line.ts';
 import { MONITOR_SETTINGS } from '../packages/monitor/src/config.ts';
+import { PROXY_PROGRAM } from '../packages/proxy/src/command-line.ts';
 import { PROXY_SETTINGS } from '../packages/proxy/src/config.ts';
 
 const NOTE = noteOf('tables in the code');
 
 const root = new URL('../', import.meta.url);
 const pages: Record<string, string> = {
+  'docs/commands.md': commandsPage(),
   'docs/errors.md': errorsPage(),
   'docs/settings.md': settingsPage(),
   'docs/windows-assumptions.md': windowsAssumptionsPage(),
@@ -34,6 +39,17 @@ process.exitCode = stale === 0 ? 0 : 1;
 
 function noteOf(source: string): string {
   return `<!-- Printed by \`npm run docs\` from ${source}. Change that, not this page. -->`;
+}
+
+function commandsPage(): string {
+  return [
+    '# Commands',
+    NOTE,
+    'The same is told by `<program> --help` and `<program> <command> --help`. `<program> completion bash`, `zsh` or `fish` prints a script that completes command lines, also with the names of containers. Settings are described in [settings.md](settings.md).',
+    commandsMarkdown(MONITOR_PROGRAM),
+    commandsMarkdown(PROXY_PROGRAM),
+    commandsMarkdown(EMULATOR_PROGRAM),
+  ].join('\n\n');
 }
 
 function errorsPage(): string {

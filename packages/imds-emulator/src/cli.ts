@@ -6,13 +6,13 @@ import {
   EXIT_CONFIG,
   EXIT_FAILURE,
   EXIT_OK,
-  EXIT_USAGE,
   messageOf,
   readSettings,
-  settingsHelp,
   unknownSettings,
   type Environment,
 } from '@msi-proxy/shared';
+import { openCommandLine } from '@msi-proxy/shared/command-line';
+import { EMULATOR_PROGRAM } from './command-line.ts';
 import { loadVirtualMachine } from './config/load-vm.ts';
 import { EMULATOR_PREFIX, EMULATOR_SETTINGS, type EmulatorSettings } from './config/settings.ts';
 import { createEmulator } from './emulator.ts';
@@ -22,37 +22,27 @@ export interface CliOptions {
   /** Without the program's own name. */
   readonly argv: readonly string[];
   readonly environment: Environment;
+  readonly version: string;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
   /** Ends serving. */
   readonly signal: AbortSignal;
 }
 
-const HELP = `Usage: imds-emulator [serve]       serve an emulated Azure Instance Metadata Service
-       imds-emulator healthcheck   exit 0 if an emulator answers at IMDS_EMULATOR_CONTROL_LISTEN
-       imds-emulator --help
-
-Settings (environment):
-${settingsHelp(EMULATOR_SETTINGS)}
-`;
-
 /** Runs the program. @returns its exit code */
 export async function runCli(options: CliOptions): Promise<number> {
-  const { argv, environment, stdout, stderr } = options;
-  const [command = 'serve', ...rest] = argv;
-  if (command === '--help' || command === '-h' || command === 'help') {
-    stdout.write(HELP);
-    return EXIT_OK;
-  }
-  if ((command !== 'serve' && command !== 'healthcheck') || rest.length > 0) {
-    stderr.write(`imds-emulator: unknown arguments: ${argv.join(' ')}\n\n${HELP}`);
-    return EXIT_USAGE;
-  }
+  const { environment, stderr } = options;
+  const opened = await openCommandLine(EMULATOR_PROGRAM, options);
+  if (typeof opened === 'number') return opened;
   try {
     const settings = readSettings(EMULATOR_SETTINGS, environment);
-    if (command === 'healthcheck') return (await isHealthy(settings.controlListen)) ? EXIT_OK : EXIT_FAILURE;
-    await serve(settings, options);
-    return EXIT_OK;
+    switch (opened.command) {
+      case 'serve':
+        await serve(settings, options);
+        return EXIT_OK;
+      case 'healthcheck':
+        return (await isHealthy(settings.controlListen)) ? EXIT_OK : EXIT_FAILURE;
+    }
   } catch (error) {
     stderr.write(`imds-emulator: ${messageOf(error)}\n`);
     return codeOf(error) === 'MSI_SETTINGS_INVALID' ? EXIT_CONFIG : EXIT_FAILURE;

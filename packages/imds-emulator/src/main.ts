@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { EXIT_FAILURE } from '@msi-proxy/shared';
 import { runCli } from './cli.ts';
+import { VERSION } from './version.ts';
 
 const stopping = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -15,5 +16,6 @@ process.exitCode = await runCli({
   environment: process.env,
   stdout: process.stdout,
   stderr: process.stderr,
+  version: VERSION,
   signal: stopping.signal,
 });

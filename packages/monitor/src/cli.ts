@@ -1,18 +1,17 @@
 import type { Writable } from 'node:stream';
-import { parseArgs } from 'node:util';
 import {
   createLogger,
   EXIT_CONFIG,
   EXIT_FAILURE,
   EXIT_OK,
-  EXIT_USAGE,
   messageOf,
   MsiProxyError,
   readSettings,
-  settingsHelp,
   SettingsError,
   type Environment,
 } from '@msi-proxy/shared';
+import { openCommandLine } from '@msi-proxy/shared/command-line';
+import { MONITOR_PROGRAM } from './command-line.ts';
 import { MONITOR_SETTINGS } from './config.ts';
 
 /** What the command line needs of the process. */
@@ -29,76 +28,27 @@ export interface CliOptions {
   readonly onStop: (stop: () => void) => void;
 }
 
-const HELP = `Usage: msi-monitor <command> [options]
-
-Follows Docker on this VM and brings the metadata requests of labelled containers to the proxy.
-
-Commands:
-  run                          follow Docker until stopped; wiring stays in place afterwards
-  status [--json]              show what the running monitor knows
-  unwire <container> | --all   take the wiring of a container away, or everything with the rules of the VM
-  probe                        ask whoever answers at 169.254.169.254 here whether it is a proxy
-
-Options:
-  --help                       show this text
-  --version                    show the version
-
-Settings, from the environment:
-`;
-
 /** @returns the exit code */
 export async function runCli(options: CliOptions): Promise<number> {
-  const { argv, stdout, stderr, version } = options;
-  let parsed;
+  const { stderr } = options;
+  const opened = await openCommandLine(MONITOR_PROGRAM, options);
+  if (typeof opened === 'number') return opened;
   try {
-    parsed = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean' },
-        json: { type: 'boolean' },
-        all: { type: 'boolean' },
-      },
-    });
-  } catch (error) {
-    return usage(stderr, messageOf(error));
-  }
-  const { values: flags, positionals } = parsed;
-  const [command, ...rest] = positionals;
-  if (flags.help === true || (command === undefined && flags.version !== true)) {
-    stdout.write(`${HELP}${settingsHelp(MONITOR_SETTINGS)}\n`);
-    return flags.help === true ? EXIT_OK : EXIT_USAGE;
-  }
-  if (flags.version === true) {
-    stdout.write(`${version}\n`);
-    return EXIT_OK;
-  }
-  try {
-    switch (command ?? '') {
+    switch (opened.command) {
       case 'run':
         return await runUntilStopped(options);
       case 'status':
-        return await status(options, flags.json === true);
+        return await status(options, opened.options.json);
       case 'unwire':
-        if ((rest.length === 1) === (flags.all === true))
-          return usage(stderr, 'unwire takes a container, or --all');
-        return await unwire(options, rest[0]);
+        return await unwire(options, opened.arguments.container);
       case 'probe':
         return await probe(options);
-      default:
-        return usage(stderr, `unknown command "${command ?? ''}"`);
     }
   } catch (error) {
     const code = error instanceof MsiProxyError ? `${error.code}: ` : '';
-    if (command !== 'run') stderr.write(`${code}${messageOf(error)}\n`);
+    if (opened.command !== 'run') stderr.write(`${code}${messageOf(error)}\n`);
     return error instanceof SettingsError ? EXIT_CONFIG : EXIT_FAILURE;
   }
-}
-
-function usage(stderr: Writable, text: string): number {
-  stderr.write(`MSI_USAGE: ${text}; see msi-monitor --help\n`);
-  return EXIT_USAGE;
 }
 
 // Each command loads what it needs, so that `probe`, which is run for each wiring check, starts fast.

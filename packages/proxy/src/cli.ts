@@ -4,13 +4,10 @@ import {
   EXIT_CONFIG,
   EXIT_FAILURE,
   EXIT_OK,
-  EXIT_USAGE,
   localCommandRunner,
   messageOf,
   MsiProxyError,
-  parseIdentity,
   readSettings,
-  settingsHelp,
   SettingsError,
   silentLogger,
   systemClock,
@@ -18,6 +15,8 @@ import {
   type IdentityRef,
   type Logger,
 } from '@msi-proxy/shared';
+import { openCommandLine } from '@msi-proxy/shared/command-line';
+import { PROXY_PROGRAM } from './command-line.ts';
 import { PROXY_SETTINGS } from './config.ts';
 import type { ProcessIdentity } from './lifecycle/privileges.ts';
 
@@ -35,52 +34,25 @@ export interface CliOptions {
   readonly onStop: (stop: () => void) => void;
 }
 
-const HELP = `Usage: msi-proxy [command]
-
-Relays instance metadata and managed-identity requests of containers to Azure's IMDS, by policy.
-
-Commands:
-  serve         serve containers (default)
-  control       join a monitor, on standard input and output, to the server in this container
-  healthcheck   exit with 0 when the server in this container is well
-  tokens        list the tokens that the server in this container keeps (never the tokens themselves);
-                with --json as JSON
-  tokens flush  drop them, so that IMDS is asked again; with --identity X only those of that identity, written as in
-                the labels
-
-Options:
-  --help        show this text
-  --version     show the version
-
-Settings, from the environment:
-`;
-
 /** @returns the exit code */
 export async function runCli(options: CliOptions): Promise<number> {
-  const { argv, stdout, stderr, version } = options;
-  const [command = 'serve', ...rest] = argv;
-  if (command === '--help' || command === '-h' || command === 'help') {
-    stdout.write(`${HELP}${settingsHelp(PROXY_SETTINGS)}\n`);
-    return EXIT_OK;
-  }
-  if (command === '--version') {
-    stdout.write(`${version}\n`);
-    return EXIT_OK;
-  }
-  const tokens = command === 'tokens' ? parseTokensArguments(rest) : undefined;
-  if (tokens === undefined && (rest.length > 0 || !['serve', 'control', 'healthcheck'].includes(command))) {
-    stderr.write(
-      `MSI_USAGE: unknown command or option "${[command, ...rest].join(' ')}"; see msi-proxy --help\n`,
-    );
-    return EXIT_USAGE;
-  }
+  const opened = await openCommandLine(PROXY_PROGRAM, options);
+  if (typeof opened === 'number') return opened;
   try {
-    if (tokens !== undefined) return await administerTokens(tokens, options);
-    if (command === 'control') return await control(options);
-    if (command === 'healthcheck') return await health(options);
-    return await serveUntilStopped(options);
+    switch (opened.command) {
+      case 'serve':
+        return await serveUntilStopped(options);
+      case 'control':
+        return await control(options);
+      case 'healthcheck':
+        return await health(options);
+      case 'tokens':
+        return await listTokens(options, opened.options.json);
+      case 'tokens flush':
+        return await flushTokens(options, opened.options.identity);
+    }
   } catch (error) {
-    if (command !== 'serve') stderr.write(`${messageOf(error)}\n`);
+    if (opened.command !== 'serve') options.stderr.write(`${messageOf(error)}\n`);
     return error instanceof SettingsError ? EXIT_CONFIG : EXIT_FAILURE;
   }
 }
@@ -154,28 +126,22 @@ async function health({ environment }: CliOptions): Promise<number> {
   return await healthcheck(listen);
 }
 
-type TokensArguments =
-  | { readonly kind: 'list'; readonly format: 'json' | 'table' }
-  | { readonly kind: 'flush'; readonly identity: IdentityRef | undefined };
-
-function parseTokensArguments(argv: readonly string[]): TokensArguments | undefined {
-  const [first, option, value, ...rest] = argv;
-  if (argv.length === 0) return { kind: 'list', format: 'table' };
-  if (first === '--json' && argv.length === 1) return { kind: 'list', format: 'json' };
-  if (first !== 'flush') return undefined;
-  if (argv.length === 1) return { kind: 'flush', identity: undefined };
-  const identity = option === '--identity' && rest.length === 0 ? parseIdentity(value ?? '') : undefined;
-  return identity && { kind: 'flush', identity };
+async function listTokens({ environment, stdout }: CliOptions, asJson: boolean): Promise<number> {
+  const tokens = await import('./control/tokens-command.ts');
+  await tokens.listTokens(tokensCommand(environment, stdout), asJson ? 'json' : 'table');
+  return EXIT_OK;
 }
 
-async function administerTokens(
-  wanted: TokensArguments,
+async function flushTokens(
   { environment, stdout }: CliOptions,
+  identity: IdentityRef | undefined,
 ): Promise<number> {
-  const { flushTokens, listTokens } = await import('./control/tokens-command.ts');
-  const { controlSocket } = readSettings({ controlSocket: PROXY_SETTINGS.controlSocket }, environment);
-  const command = { socketPath: controlSocket, clock: systemClock, stdout };
-  if (wanted.kind === 'list') await listTokens(command, wanted.format);
-  else await flushTokens(command, wanted.identity);
+  const tokens = await import('./control/tokens-command.ts');
+  await tokens.flushTokens(tokensCommand(environment, stdout), identity);
   return EXIT_OK;
+}
+
+function tokensCommand(environment: Environment, stdout: Writable) {
+  const { controlSocket } = readSettings({ controlSocket: PROXY_SETTINGS.controlSocket }, environment);
+  return { socketPath: controlSocket, clock: systemClock, stdout };
 }

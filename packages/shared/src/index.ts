@@ -112,7 +112,6 @@ export {
   effectiveSettings,
   readSettings,
   SettingsError,
-  settingsHelp,
   settingsMarkdown,
   unknownSettings,
   type Environment,

@@ -22,6 +22,7 @@ function start(argv: readonly string[], environment: Record<string, string> = {}
   const exitCode = runCli({
     argv,
     environment,
+    version: '1.2.3',
     stdout: capture('stdout'),
     stderr: capture('stderr'),
     signal: stopping.signal,
@@ -137,15 +138,15 @@ describe('imds-emulator', () => {
   it('prints its settings as help', async () => {
     const run = start(['--help']);
     assert.equal(await run.exitCode, 0);
-    assert.match(run.written.stdout, /Usage: imds-emulator/);
-    assert.match(run.written.stdout, /IMDS_EMULATOR_CONTROL_LISTEN\n.*\n.*default: 127\.0\.0\.1:8170/);
+    assert.match(run.written.stdout, /^NAME\n {4}imds-emulator - /);
+    assert.match(run.written.stdout, /IMDS_EMULATOR_CONTROL_LISTEN\n.*\n.*\n *Default: 127\.0\.0\.1:8170/);
   });
 
-  for (const argv of [['server'], ['serve', 'now'], ['--version']]) {
+  for (const argv of [['server'], ['serve', 'now'], ['--port']]) {
     it(`ends with 64 for "${argv.join(' ')}"`, async () => {
       const run = start(argv);
       assert.equal(await run.exitCode, 64);
-      assert.match(run.written.stderr, /unknown arguments/);
+      assert.match(run.written.stderr, /^MSI_USAGE: .*see imds-emulator/);
     });
   }
 

@@ -46,7 +46,7 @@ describe('msi-monitor', () => {
   });
 
   it('shows help when nothing is asked for', async () => {
-    assert.match((await msiMonitor([])).stdout, /Usage: msi-monitor/);
+    assert.match((await msiMonitor([])).stdout, /^NAME\n {4}msi-monitor - /);
   });
 
   for (const argv of [['walk'], ['--colour'], ['unwire'], ['unwire', 'a', '--all'], ['unwire', 'a', 'b']]) {

@@ -76,20 +76,15 @@ export function effectiveSettings<Table extends SettingsTable>(
   return shown;
 }
 
-/** The settings as the part of `--help` that lists them. */
-export function settingsHelp(table: SettingsTable): string {
-  return Object.values(table)
-    .map(setting => {
-      const shown = formatValue(setting, setting.defaultValue);
-      return `  ${setting.env}\n      ${setting.description}\n      ${setting.expectation}; default: ${shown || '(none)'}`;
-    })
-    .join('\n');
+/** What holds when it is not set, as text; empty for nothing. */
+export function formatDefault<T>(setting: Setting<T>): string {
+  return formatValue(setting, setting.defaultValue);
 }
 
 /** The settings as a Markdown table, for the docs. */
 export function settingsMarkdown(table: SettingsTable): string {
   const rows = Object.values(table).map(setting => {
-    const shown = formatValue(setting, setting.defaultValue);
+    const shown = formatDefault(setting);
     return `| \`${setting.env}\` | ${setting.description} | ${setting.expectation} | ${shown === '' ? '–' : `\`${shown}\``} |`;
   });
   return ['| Variable | Meaning | Value | Default |', '| --- | --- | --- | --- |', ...rows].join('\n');

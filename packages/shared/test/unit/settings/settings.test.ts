@@ -6,7 +6,6 @@ import {
   hostPortSetting,
   integerSetting,
   readSettings,
-  settingsHelp,
   SettingsError,
   settingsMarkdown,
   textSetting,
@@ -169,16 +168,6 @@ describe('settings', () => {
       APP_MODE: 'auto',
       APP_NAME: '',
     });
-  });
-
-  it('are explained for --help', () => {
-    const help = settingsHelp(TABLE);
-    assert.ok(
-      help.startsWith(
-        '  APP_LISTEN\n      Where it listens.\n      host:port, such as "127.0.0.1:9180" or "[::1]:9180"; default: 127.0.0.1:80\n',
-      ),
-    );
-    assert.ok(help.endsWith('  APP_NAME\n      Its name.\n      lower-case letters; default: (none)'));
   });
 
   it('are a Markdown table for the docs', () => {

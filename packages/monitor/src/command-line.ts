@@ -1,0 +1,69 @@
+import { EXIT_FAILURE, EXIT_OK } from '@msi-proxy/shared';
+import { COMMON_EXIT_CODES, defineProgram, textValue } from '@msi-proxy/shared/command-line';
+import { MONITOR_SETTINGS } from './config.ts';
+
+const CONTAINER = textValue({ expectation: 'the name or id of a container', completedFrom: 'container' });
+
+/** The command line of the monitor; parsing, help, completion and docs/commands.md come from here. */
+export const MONITOR_PROGRAM = defineProgram({
+  name: 'msi-monitor',
+  summary: 'brings the metadata requests of labelled containers to the proxy',
+  description: [
+    'Follows Docker on this VM. A container with the label MSIClientContainer reaches the MSI proxy, which is itself a container with the label MSIProxyContainer, at the address that every Azure SDK asks: 169.254.169.254. All other containers are kept from Azure’s Instance Metadata Service (IMDS).',
+  ],
+  commands: {
+    run: {
+      summary: 'follow Docker until stopped',
+      description: [
+        'Wiring and packet rules stay in place when it ends: clients go on being served, and nobody else gets in.',
+        'SIGTERM and SIGINT end it in order; a second one ends it at once.',
+      ],
+      settings: MONITOR_SETTINGS,
+    },
+    status: {
+      summary: 'show what the running monitor knows',
+      options: { json: { summary: 'as JSON, for programs' } },
+      exitCodes: { [EXIT_FAILURE]: 'no monitor answers' },
+      settings: { listen: MONITOR_SETTINGS.listen },
+      examples: [
+        {
+          command: 'docker exec msi-monitor msi-monitor status',
+          meaning: 'the status of a monitor in a container',
+        },
+      ],
+    },
+    unwire: {
+      summary: 'take the wiring of a container away, or everything with the rules of the VM',
+      description: [
+        'Works without a running monitor. One that runs would wire again: stop it first, or take the label away.',
+      ],
+      arguments: { container: { summary: 'a client', value: CONTAINER } },
+      options: {
+        all: {
+          summary: 'of all containers, with the packet rules of the VM: the way to IMDS is then open to all',
+        },
+      },
+      exactlyOneOf: ['container', 'all'],
+      exitCodes: { [EXIT_FAILURE]: 'something could not be removed; it is named' },
+      settings: MONITOR_SETTINGS,
+    },
+    probe: {
+      summary: 'ask whoever answers at 169.254.169.254 here whether it is a proxy',
+      description: ['Prints the answer, or why there is none, as JSON. The monitor runs it inside clients.'],
+      exitCodes: { [EXIT_OK]: 'asked, also when there was no answer' },
+    },
+  },
+  exitCodes: COMMON_EXIT_CODES,
+  examples: [
+    {
+      command:
+        'docker run -d --name msi-monitor --network host --cap-add NET_ADMIN -v /var/run:/host/run -e DOCKER_HOST=unix:///host/run/docker.sock msi-proxy/monitor',
+      meaning: 'run the monitor as a container',
+    },
+    {
+      command: 'docker exec msi-monitor msi-monitor status',
+      meaning: 'see who is served, and who is not and why',
+    },
+    { command: 'source <(msi-monitor completion bash)', meaning: 'complete command lines in bash' },
+  ],
+});

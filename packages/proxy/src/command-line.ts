@@ -1,0 +1,64 @@
+import { EXIT_FAILURE, EXIT_OK, parseIdentity } from '@msi-proxy/shared';
+import { COMMON_EXIT_CODES, defineProgram } from '@msi-proxy/shared/command-line';
+import { PROXY_SETTINGS } from './config.ts';
+
+const IDENTITY = {
+  expectation: 'an identity as in the labels: "system", a client id, "object:<id>" or a resource id',
+  parse: parseIdentity,
+};
+
+/** The command line of the proxy; parsing, help, completion and docs/commands.md come from here. */
+export const PROXY_PROGRAM = defineProgram({
+  name: 'msi-proxy',
+  summary: 'relays instance metadata and managed-identity requests of containers, by policy',
+  description: [
+    'Runs in a container with the label MSIProxyContainer, which alone talks to Azure’s Instance Metadata Service (IMDS). Who may have what is told by the monitor, from the labels of the containers.',
+  ],
+  defaultCommand: 'serve',
+  commands: {
+    serve: {
+      summary: 'serve containers',
+      description: [
+        'SIGTERM and SIGINT end it once the requests under way are answered; a second one ends it at once.',
+      ],
+      settings: PROXY_SETTINGS,
+    },
+    control: {
+      summary: 'join a monitor, on standard input and output, to the server in this container',
+      description: ['The monitor runs it by `docker exec`.'],
+      settings: { controlSocket: PROXY_SETTINGS.controlSocket },
+    },
+    healthcheck: {
+      summary: 'tell by the exit code whether the server in this container is well',
+      exitCodes: { [EXIT_OK]: 'it is ready', [EXIT_FAILURE]: 'it is not, or does not answer' },
+      settings: { listen: PROXY_SETTINGS.listen },
+    },
+    tokens: {
+      summary: 'list the tokens that the server in this container keeps, never the tokens themselves',
+      options: { json: { summary: 'as JSON, for programs' } },
+      settings: { controlSocket: PROXY_SETTINGS.controlSocket },
+      examples: [
+        { command: 'docker exec msi-proxy msi-proxy tokens', meaning: 'what is kept, for whom, until when' },
+      ],
+    },
+    'tokens flush': {
+      summary: 'drop kept tokens, so that IMDS is asked again',
+      options: { identity: { summary: 'only those of one identity', value: IDENTITY } },
+      settings: { controlSocket: PROXY_SETTINGS.controlSocket },
+      examples: [
+        {
+          command: 'docker exec msi-proxy msi-proxy tokens flush --identity system',
+          meaning: 'after an identity was taken away from the VM',
+        },
+      ],
+    },
+  },
+  exitCodes: COMMON_EXIT_CODES,
+  examples: [
+    {
+      command:
+        'docker run -d --name msi-proxy --label MSIProxyContainer --cap-add NET_ADMIN --network msi-proxy-net msi-proxy/proxy',
+      meaning: 'run the proxy',
+    },
+  ],
+});
