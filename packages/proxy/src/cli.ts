@@ -46,6 +46,8 @@ export async function runCli(options: CliOptions): Promise<number> {
         return await control(options);
       case 'healthcheck':
         return await health(options);
+      case 'check':
+        return await check(options, opened.options.json);
       case 'tokens':
         return await listTokens(options, opened.options.json);
       case 'tokens flush':
@@ -124,6 +126,14 @@ async function health({ environment }: CliOptions): Promise<number> {
   const { healthcheck } = await import('./healthcheck.ts');
   const { listen } = readSettings({ listen: PROXY_SETTINGS.listen }, environment);
   return await healthcheck(listen);
+}
+
+async function check({ environment, platform, stdout }: CliOptions, asJson: boolean): Promise<number> {
+  const { runCheck } = await import('./check/check-command.ts');
+  const { listen, imdsAddress, controlSocket } = PROXY_SETTINGS;
+  const settings = readSettings({ listen, imdsAddress, controlSocket }, environment);
+  const surroundings = { runner: localCommandRunner, platform, clock: systemClock, stdout };
+  return await runCheck({ ...settings, ...surroundings }, asJson ? 'json' : 'text');
 }
 
 async function listTokens({ environment, stdout }: CliOptions, asJson: boolean): Promise<number> {

@@ -33,6 +33,17 @@ export const PROXY_PROGRAM = defineProgram({
       exitCodes: { [EXIT_OK]: 'it is ready', [EXIT_FAILURE]: 'it is not, or does not answer' },
       settings: { listen: PROXY_SETTINGS.listen },
     },
+    check: {
+      summary: 'look whether the proxy has what it needs: its route, IMDS, its own server',
+      description: ['`msi-monitor doctor` runs it by `docker exec`.'],
+      options: { json: { summary: 'as JSON, for programs, with the callers that the server knows' } },
+      exitCodes: { [EXIT_FAILURE]: 'something is missing; it is named' },
+      settings: {
+        listen: PROXY_SETTINGS.listen,
+        imdsAddress: PROXY_SETTINGS.imdsAddress,
+        controlSocket: PROXY_SETTINGS.controlSocket,
+      },
+    },
     tokens: {
       summary: 'list the tokens that the server in this container keeps, never the tokens themselves',
       options: { json: { summary: 'as JSON, for programs' } },

@@ -21,6 +21,7 @@ export {
   type Ack,
   type Caller,
   type CallerReport,
+  type Callers,
   type Confirm,
   type Confirmed,
   type Delta,
@@ -28,6 +29,7 @@ export {
   type Grant,
   type Heartbeat,
   type Hello,
+  type ListCallers,
   type ListTokens,
   type MonitorMessage,
   type ProxyMessage,
@@ -143,3 +145,4 @@ export type {
   StatusEvent,
   WiringMethodName,
 } from './status/status.ts';
+export type { ProxyCheck, Sight } from './status/proxy-check.ts';

@@ -27,6 +27,10 @@ export class CallerTable {
     return [...this.#entries.keys()];
   }
 
+  get callers(): Caller[] {
+    return [...this.#entries.values()].map(({ caller }) => caller);
+  }
+
   /** As long as owner and grant stay the same, so does the `caller` object. */
   get(address: string): CallerEntry | undefined {
     return this.#entries.get(address);

@@ -186,6 +186,10 @@ export class MonitorSession {
       this.send({ type: 'tokens-flushed', count: tokens.flush(message.identity) });
       return;
     }
+    if (message.type === 'list-callers') {
+      this.send({ type: 'callers', callers: table.callers });
+      return;
+    }
     if (this.#sessionId === undefined) {
       if (message.type !== 'hello')
         throw protocolError(`the first message is "${message.type}" instead of "hello"`);

@@ -1,27 +1,12 @@
-import { connect } from 'node:net';
 import type { Writable } from 'node:stream';
-import {
-  encodeMessage,
-  MessageDecoder,
-  messageOf,
-  MsiProxyError,
-  PROXY_MESSAGE_TYPES,
-  type Clock,
-  type FlushTokens,
-  type ListTokens,
-  type ProxyMessage,
-  type Tokens,
-  type TokensFlushed,
-  type TokenSummary,
-} from '@msi-proxy/shared';
+import type { Clock, FlushTokens, Tokens, TokensFlushed, TokenSummary } from '@msi-proxy/shared';
+import { ask } from './ask.ts';
 
 export interface TokensCommandOptions {
   readonly socketPath: string;
   readonly clock: Clock;
   readonly stdout: Writable;
 }
-
-const ANSWER_TIMEOUT_MILLIS = 5_000;
 
 /**
  * `msi-proxy tokens`: prints what the server's token cache holds.
@@ -48,39 +33,6 @@ export async function flushTokens(
   const request: FlushTokens = { type: 'flush-tokens', ...(identity && { identity }) };
   const { count } = await ask<TokensFlushed>(socketPath, clock, request, 'tokens-flushed');
   stdout.write(`${count} ${count === 1 ? 'token was' : 'tokens were'} dropped\n`);
-}
-
-async function ask<Answer extends ProxyMessage>(
-  socketPath: string,
-  clock: Clock,
-  request: ListTokens | FlushTokens,
-  type: Answer['type'],
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const fail = (cause: unknown) => {
-    const text = `No answer of the proxy at ${socketPath}: ${messageOf(cause)}`;
-    reject(new MsiProxyError('MSI_CONTROL_UNAVAILABLE', text, { cause }));
-  };
-  const decoder = new MessageDecoder<ProxyMessage>(PROXY_MESSAGE_TYPES);
-  const socket = connect(socketPath);
-  const timer = clock.setTimer(() => fail(new Error('it takes too long')), ANSWER_TIMEOUT_MILLIS);
-  socket.on('error', fail);
-  socket.on('close', () => fail(new Error('it closed the connection')));
-  socket.on('data', (chunk: Buffer) => {
-    try {
-      const answer = decoder.push(chunk).find((message): message is Answer => message.type === type);
-      if (answer !== undefined) resolve(answer);
-    } catch (error) {
-      fail(error);
-    }
-  });
-  socket.write(encodeMessage(request));
-  try {
-    return await promise;
-  } finally {
-    timer.cancel();
-    socket.destroy();
-  }
 }
 
 function tableOf(tokens: readonly TokenSummary[]): string {

@@ -63,3 +63,14 @@ async function ensureMainRoute(hop: Hop, options: RouteOptions): Promise<RouteOu
   await write(options, ['route', 'replace', DESTINATION, 'via', hop.gateway, 'dev', hop.device]);
   return 'added';
 }
+
+/**
+ * In words, where packets for IMDS go.
+ *
+ * @throws {MsiProxyError} `MSI_ROUTE_NOT_EFFECTIVE` when they go nowhere
+ */
+export async function describeRoute(options: RouteOptions): Promise<string> {
+  const [hop] = hopsOf(await readJson(options, ['route', 'get', IMDS_ADDRESS]));
+  if (hop !== undefined) return `${IMDS_ADDRESS} goes through ${hop.gateway} (${hop.device})`;
+  throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', `${IMDS_ADDRESS} goes through no gateway`);
+}

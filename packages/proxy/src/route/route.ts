@@ -33,6 +33,17 @@ export async function moveRoute(
   throw unsupported(platform);
 }
 
+/**
+ * In words, where packets for IMDS go.
+ *
+ * @throws {MsiProxyError} `MSI_ROUTE_NOT_EFFECTIVE` when they go nowhere
+ */
+export async function describeRoute({ platform, ...options }: PlatformRouteOptions): Promise<string> {
+  if (platform === 'linux') return await linux.describeRoute(options);
+  if (platform === 'win32') return await windows.describeRoute(options);
+  throw unsupported(platform);
+}
+
 function unsupported(platform: NodeJS.Platform): MsiProxyError {
   return new MsiProxyError(
     'MSI_ROUTE_NOT_EFFECTIVE',

@@ -56,6 +56,17 @@ export async function moveRoute(
   return await setRoute({ gateway, interfaceAddress: address }, table, options);
 }
 
+/**
+ * In words, where packets for IMDS go.
+ *
+ * @throws {MsiProxyError} `MSI_ROUTE_NOT_EFFECTIVE` when there is no route of their own
+ */
+export async function describeRoute(options: RouteOptions): Promise<string> {
+  const [hop] = routesTo(await readTable(options), IMDS_ADDRESS, HOST_MASK).flatMap(hopOf);
+  if (hop !== undefined) return `${IMDS_ADDRESS} goes through ${hop.gateway} (${hop.interfaceAddress})`;
+  throw new MsiProxyError('MSI_ROUTE_NOT_EFFECTIVE', `There is no route to ${IMDS_ADDRESS}`);
+}
+
 async function setRoute(
   hop: Hop,
   table: readonly WindowsRoute[],

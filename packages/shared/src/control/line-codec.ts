@@ -76,6 +76,7 @@ export const MONITOR_MESSAGE_TYPES = [
   'list-tokens',
   'flush-tokens',
   'heartbeat',
+  'list-callers',
 ] as const satisfies readonly MonitorMessage['type'][];
 
 export const PROXY_MESSAGE_TYPES = [
@@ -87,6 +88,7 @@ export const PROXY_MESSAGE_TYPES = [
   'tokens',
   'tokens-flushed',
   'heartbeat',
+  'callers',
 ] as const satisfies readonly ProxyMessage['type'][];
 
 function isRecord(value: unknown): value is Record<string, unknown> {

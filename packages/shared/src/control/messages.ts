@@ -190,6 +190,18 @@ export interface TokenSummary {
   readonly hits: number;
 }
 
+/** Asks whom the proxy knows. Also without a `hello`: `msi-proxy check` uses it. */
+export interface ListCallers {
+  readonly type: 'list-callers';
+}
+
+/** Answer to {@link ListCallers}. */
+export interface Callers {
+  readonly type: 'callers';
+  readonly callers: readonly Caller[];
+}
+
 export type MonitorMessage =
-  Hello | Snapshot | Delta | Confirmed | Role | SetRoute | ListTokens | FlushTokens | Heartbeat;
-export type ProxyMessage = Welcome | Ack | Confirm | RouteSet | Report | Tokens | TokensFlushed | Heartbeat;
+  Hello | Snapshot | Delta | Confirmed | Role | SetRoute | ListTokens | FlushTokens | Heartbeat | ListCallers;
+export type ProxyMessage =
+  Welcome | Ack | Confirm | RouteSet | Report | Tokens | TokensFlushed | Heartbeat | Callers;
