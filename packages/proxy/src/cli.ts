@@ -111,14 +111,19 @@ function logStartFailure(logger: Logger, error: unknown): void {
 async function control({ environment, platform, stdin, stdout, stderr }: CliOptions): Promise<number> {
   const { runControl } = await import('./control/control-command.ts');
   const { moveRoute } = await import('./route/route.ts');
-  const { controlSocket } = readSettings({ controlSocket: PROXY_SETTINGS.controlSocket }, environment);
+  const { controlSocket, route } = readSettings(
+    { controlSocket: PROXY_SETTINGS.controlSocket, route: PROXY_SETTINGS.route },
+    environment,
+  );
   return await runControl({
     socketPath: controlSocket,
     stdin,
     stdout,
     stderr,
     clock: systemClock,
-    setRoute: wanted => moveRoute(wanted, { runner: localCommandRunner, logger: silentLogger, platform }),
+    ...(route === 'auto' && {
+      setRoute: wanted => moveRoute(wanted, { runner: localCommandRunner, logger: silentLogger, platform }),
+    }),
   });
 }
 

@@ -21,8 +21,8 @@ export interface ControlCommandOptions {
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly clock: Clock;
-  /** Moves the route to IMDS; the server itself may not any more. */
-  readonly setRoute: (wanted: Pick<SetRoute, 'address' | 'gateway' | 'holdsImdsAddress'>) => Promise<unknown>;
+  /** Moves the route to IMDS; the server itself may not any more. Absent where the operator wants none. */
+  readonly setRoute?: (wanted: Pick<SetRoute, 'address' | 'gateway' | 'holdsImdsAddress'>) => Promise<unknown>;
 }
 
 const CHECK_INTERVAL_MILLIS = HEARTBEAT_TIMEOUT_MILLIS / 10;
@@ -52,10 +52,13 @@ export async function runControl(options: ControlCommandOptions): Promise<number
 
   const carryOut = async ({ requestId, address, gateway, holdsImdsAddress }: SetRoute): Promise<void> => {
     const wanted = { address, gateway, ...(holdsImdsAddress !== undefined && { holdsImdsAddress }) };
-    const outcome = await setRoute(wanted).then(
-      () => ({ ok: true, message: `the route to IMDS goes through ${gateway}` }),
-      (error: unknown) => ({ ok: false, message: messageOf(error) }),
-    );
+    const outcome =
+      setRoute === undefined
+        ? { ok: true, message: 'the route to IMDS is left to the operator' }
+        : await setRoute(wanted).then(
+            () => ({ ok: true, message: `the route to IMDS goes through ${gateway}` }),
+            (error: unknown) => ({ ok: false, message: messageOf(error) }),
+          );
     stdout.write(encodeMessage({ type: 'route-set', requestId, ...outcome }));
   };
   let routing = Promise.resolve();

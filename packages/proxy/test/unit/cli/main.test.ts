@@ -196,6 +196,25 @@ describe('the program', function () {
     });
   });
 
+  it('leaves the route alone when the monitor wants one and the operator none', async () => {
+    await withFolder(async folder => {
+      const settings = harmlessSettings(folder);
+      assert.equal(settings.MSI_PROXY_ROUTE, 'off');
+      await withProgram([], settings, async server => {
+        await server.ready();
+        // Without programs to find, to try would fail, and change nothing here.
+        await withProgram(['control'], { ...settings, PATH: folder }, async control => {
+          const wanted = { requestId: 1, address: '198.51.100.2', gateway: '198.51.100.1' };
+          control.stdin.write(encodeMessage({ type: 'set-route', ...wanted }));
+          await until(() => control.stdout.includes('"route-set"'));
+          assert.match(control.stdout, /"ok":true/);
+          control.stdin.end();
+          assert.equal(await control.ended, 0);
+        });
+      });
+    });
+  });
+
   it('says so when there is no server to join', async () => {
     await withFolder(async folder => {
       await withProgram(['control'], harmlessSettings(folder), async program => {
