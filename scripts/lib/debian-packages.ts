@@ -18,6 +18,14 @@ const PACKAGE_OF_COMMAND: Readonly<Record<string, string>> = {
   tar: 'tar',
 };
 
+/** What `npm run bench` compares the product with, and measures with. */
+const PACKAGE_OF_BENCH_COMMAND: Readonly<Record<string, string>> = {
+  wrk: 'wrk',
+  nginx: 'nginx-light',
+  haproxy: 'haproxy',
+  taskset: 'util-linux',
+};
+
 const CA_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 
 /** Why the lab cannot run on this machine; `undefined` when it can. */
@@ -26,14 +34,39 @@ export function labObstacle(): string | undefined {
   if (process.getuid?.() !== 0)
     return 'it needs root, to make network namespaces and run a private Docker engine';
   if (missingPackages().length > 0 && !isDebian()) {
-    return `it needs ${missingCommands().join(', ')}, which it can install by itself only on Debian`;
+    return `it needs ${missingCommands(PACKAGE_OF_COMMAND).join(', ')}, which it can install by itself only on Debian`;
+  }
+  return undefined;
+}
+
+/** Why the benchmarks cannot run on this machine; `undefined` when they can. */
+export function benchObstacle(): string | undefined {
+  if (process.platform !== 'linux') return `they need Linux, and this is ${process.platform}`;
+  const missing = missingCommands(PACKAGE_OF_BENCH_COMMAND);
+  if (missing.length > 0 && (!isDebian() || process.getuid?.() !== 0)) {
+    return `they need ${missing.join(', ')}, which they can install by themselves only as root on Debian`;
   }
   return undefined;
 }
 
 /** Installs what the lab needs and this machine lacks. Check {@link labObstacle} first. */
 export async function installLabPackages(progress: (text: string) => void): Promise<void> {
-  const packages = missingPackages();
+  await installPackages(PACKAGE_OF_COMMAND, missingPackages(), progress);
+}
+
+/** Installs what the benchmarks need and this machine lacks. Check {@link benchObstacle} first. */
+export async function installBenchPackages(progress: (text: string) => void): Promise<void> {
+  const packages = missingCommands(PACKAGE_OF_BENCH_COMMAND).map(
+    command => PACKAGE_OF_BENCH_COMMAND[command]!,
+  );
+  await installPackages(PACKAGE_OF_BENCH_COMMAND, packages, progress);
+}
+
+async function installPackages(
+  packageOfCommand: Readonly<Record<string, string>>,
+  packages: readonly string[],
+  progress: (text: string) => void,
+): Promise<void> {
   if (packages.length === 0) return;
   progress(`Installing Debian packages: ${packages.join(' ')}`);
   const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, timeoutMillis: 10 * 60_000 };
@@ -42,20 +75,20 @@ export async function installLabPackages(progress: (text: string) => void): Prom
   await withoutStartingServices(() =>
     mustRun(['apt-get', 'install', '--yes', '--no-install-recommends', ...packages], options),
   );
-  const stillMissing = missingCommands();
+  const stillMissing = missingCommands(packageOfCommand);
   if (stillMissing.length > 0)
     throw new Error(`installed ${packages.join(' ')}, but ${stillMissing.join(', ')} is still missing`);
 }
 
 function missingPackages(): string[] {
-  const packages = missingCommands().map(command => PACKAGE_OF_COMMAND[command]!);
+  const packages = missingCommands(PACKAGE_OF_COMMAND).map(command => PACKAGE_OF_COMMAND[command]!);
   if (!existsSync(CA_CERTIFICATES)) packages.push('ca-certificates');
   return [...new Set(packages)];
 }
 
-function missingCommands(): string[] {
+function missingCommands(packageOfCommand: Readonly<Record<string, string>>): string[] {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return Object.keys(PACKAGE_OF_COMMAND).filter(
+  return Object.keys(packageOfCommand).filter(
     command => !folders.some(folder => existsSync(join(folder, command))),
   );
 }

@@ -3,7 +3,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { preparedEngineData, removeAbandonedLabs, type Argv } from '../../test/lab/index.ts';
-import { installLabPackages, labObstacle } from './debian-packages.ts';
+import { benchObstacle, installLabPackages, labObstacle } from './debian-packages.ts';
 import { nodeOfVersion, OTHER_NODE_VERSIONS } from './node-versions.ts';
 import { repositoryRoot } from './repository.ts';
 
@@ -67,6 +67,7 @@ export const STEPS: readonly Step[] = [
     title: 'Integration tests',
     run: context => mocha(context, { files: INTEGRATION_TESTS, timeoutMillis: 20_000 }),
   },
+  { name: 'bench', title: 'Short benchmarks, for their ratios', run: benchmarks },
   { name: 'e2e', title: 'End-to-end tests on a simulated VM', run: endToEnd },
 ];
 
@@ -83,6 +84,21 @@ async function endToEnd(context: StepContext): Promise<Counts> {
   } finally {
     await removeAbandonedLabs();
   }
+}
+
+/** Fails when a side answers wrongly, never because of its times. */
+async function benchmarks(context: StepContext): Promise<Counts> {
+  const obstacle = benchObstacle();
+  if (obstacle !== undefined) {
+    context.progress(`skipped: ${obstacle}`);
+    return { passed: 0, failed: 0, skipped: 1 };
+  }
+  return await checks(context, [
+    process.execPath,
+    '--conditions=@msi-proxy/source',
+    'bench/main.ts',
+    '--quick',
+  ]);
 }
 
 /** Programs whose exit code is their result; each counts as one test. */

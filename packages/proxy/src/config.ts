@@ -120,7 +120,7 @@ export const PROXY_SETTINGS = {
     description: 'Calls to the identity endpoints of IMDS each second. Azure allows a VM 20.',
     defaultValue: 20,
     min: 1,
-    max: 1_000,
+    max: 1_000_000,
   }),
   identityConcurrent: integerSetting({
     env: 'MSI_PROXY_IDENTITY_CONCURRENCY',
@@ -134,7 +134,7 @@ export const PROXY_SETTINGS = {
     description: 'All other calls to IMDS each second. Azure allows a VM 5.',
     defaultValue: 5,
     min: 1,
-    max: 1_000,
+    max: 1_000_000,
   }),
   tokenCacheEntries: integerSetting({
     env: 'MSI_PROXY_TOKEN_CACHE_ENTRIES',

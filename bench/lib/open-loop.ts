@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import { mustRun } from '../../test/lab/index.ts';
+import type { CpuList } from './processes.ts';
+
+export interface OpenLoopOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly ratePerSecond: number;
+  readonly seconds: number;
+  /** Kept open; requests wait for a free one. */
+  readonly connections: number;
+  readonly expectedStatus: number;
+  /** As SDKs send their probes. */
+  readonly isNewConnectionEach?: boolean;
+  /** Of the sender; loopback has many. */
+  readonly localAddress?: string;
+}
+
+/** Latencies from the moment at which each request was due. */
+export interface OpenLoopResult {
+  readonly requests: number;
+  /** Not answered, or with another status. */
+  readonly failures: number;
+  readonly p50Micros: number;
+  readonly p90Micros: number;
+  readonly p99Micros: number;
+  readonly p999Micros: number;
+  readonly maxMicros: number;
+  /** How late the generator itself was; what it says is no finer than this. */
+  readonly sentLateP99Micros: number;
+}
+
+const WORKER = join(import.meta.dirname, '../load/open-loop-worker.ts');
+
+/** Sends requests at a fixed rate, whatever becomes of them. */
+export async function openLoop(options: OpenLoopOptions, cpus: CpuList | undefined): Promise<OpenLoopResult> {
+  const output = await mustRun(
+    [
+      ...(cpus === undefined ? (['env'] as const) : (['taskset', '--cpu-list', cpus] as const)),
+      process.execPath,
+      '--conditions=@msi-proxy/source',
+      WORKER,
+      JSON.stringify(options),
+    ],
+    { timeoutMillis: (options.seconds + 30) * 1_000 },
+  );
+  return JSON.parse(output) as OpenLoopResult;
+}
