@@ -10,15 +10,16 @@ import {
   SettingsError,
   type Environment,
 } from '@msi-proxy/shared';
-import { openCommandLine } from '@msi-proxy/shared/command-line';
+import { openCommandLine, type Invocation } from '@msi-proxy/shared/command-line';
 import { MONITOR_PROGRAM } from './command-line.ts';
 import { MONITOR_SETTINGS } from './config.ts';
+import type { TerminalOutput } from './terminal/terminal.ts';
 
 /** What the command line needs of the process. */
 export interface CliOptions {
   readonly argv: readonly string[];
   readonly environment: Environment;
-  readonly stdout: Writable;
+  readonly stdout: Writable & TerminalOutput;
   readonly stderr: Writable;
   readonly version: string;
   /** As Node names it. */
@@ -31,7 +32,8 @@ export interface CliOptions {
 /** @returns the exit code */
 export async function runCli(options: CliOptions): Promise<number> {
   const { stderr } = options;
-  const opened = await openCommandLine(MONITOR_PROGRAM, options);
+  const completions = { container: () => containerNames(options) };
+  const opened = await openCommandLine(MONITOR_PROGRAM, { ...options, completions });
   if (typeof opened === 'number') return opened;
   try {
     switch (opened.command) {
@@ -39,6 +41,8 @@ export async function runCli(options: CliOptions): Promise<number> {
         return await runUntilStopped(options);
       case 'status':
         return await status(options, opened.options.json);
+      case 'doctor':
+        return await doctor(options, opened.arguments.container, opened.options);
       case 'unwire':
         return await unwire(options, opened.arguments.container);
       case 'probe':
@@ -89,6 +93,40 @@ async function status({ environment, stdout }: CliOptions, asJson: boolean): Pro
   const current = await fetchStatus(listen);
   stdout.write(asJson ? `${JSON.stringify(current, undefined, 2)}\n` : formatStatus(current));
   return EXIT_OK;
+}
+
+type DoctorOptions = Extract<Invocation<typeof MONITOR_PROGRAM>, { readonly command: 'doctor' }>['options'];
+
+async function doctor(
+  { environment, stdout, platform, version, selfArgv }: CliOptions,
+  container: string | undefined,
+  { resource, identity, json }: DoctorOptions,
+): Promise<number> {
+  const [{ runDoctor }, { createTerminal }] = await Promise.all([
+    import('./doctor/doctor.ts'),
+    import('./terminal/terminal.ts'),
+  ]);
+  return await runDoctor({
+    settings: readSettings(MONITOR_SETTINGS, environment),
+    subject: {
+      ...(container !== undefined && { container }),
+      ...(resource !== undefined && { resource }),
+      ...(identity !== undefined && { identity }),
+    },
+    version,
+    platform,
+    probeArgv: [...selfArgv, 'probe'],
+    format: json ? 'json' : 'text',
+    terminal: createTerminal(stdout, environment),
+  });
+}
+
+/** For completion. */
+async function containerNames({ environment }: CliOptions): Promise<string[]> {
+  const { runningContainerNames } = await import('./docker/index.ts');
+  return await runningContainerNames(
+    readSettings({ dockerHost: MONITOR_SETTINGS.dockerHost }, environment).dockerHost,
+  );
 }
 
 async function unwire(

@@ -1,4 +1,4 @@
-import { EXIT_FAILURE, EXIT_OK } from '@msi-proxy/shared';
+import { EXIT_FAILURE, EXIT_OK, EXIT_WARNING, parseIdentity } from '@msi-proxy/shared';
 import { COMMON_EXIT_CODES, defineProgram, textValue } from '@msi-proxy/shared/command-line';
 import { MONITOR_SETTINGS } from './config.ts';
 
@@ -29,6 +29,44 @@ export const MONITOR_PROGRAM = defineProgram({
         {
           command: 'docker exec msi-monitor msi-monitor status',
           meaning: 'the status of a monitor in a container',
+        },
+      ],
+    },
+    doctor: {
+      summary: 'look for what keeps containers from their tokens, and say what to do about it',
+      description: [
+        'Asks one thing after another: the Docker engine, rights and tools, the monitor, the proxy and its way to IMDS, the guard, Docker’s firewall; and, where a container is named, its labels, its network, its wiring, what the proxy knows of it, a real request from inside it, and what its policy says. Each answer is ok, warning, failed or skipped, with what was seen and the remedy. What rests on something that failed is skipped.',
+        'Run it where the monitor runs: it has the rights to look there. It changes nothing. IMDS is asked by the proxy only.',
+      ],
+      arguments: {
+        container: { summary: 'one that gets no token; all of the VM when it is left out', value: CONTAINER },
+      },
+      options: {
+        resource: {
+          summary: 'also say whether its policy lets it have a token for this resource',
+          value: textValue({ expectation: 'a token audience such as "https://vault.azure.net"' }),
+        },
+        identity: {
+          summary: 'the identity that it names when it asks',
+          value: {
+            expectation:
+              'an identity as in the labels: "system", a client id, "object:<id>" or a resource id',
+            parse: parseIdentity,
+          },
+        },
+        json: { summary: 'as JSON, for programs' },
+      },
+      exitCodes: {
+        [EXIT_OK]: 'nothing is wrong',
+        [EXIT_FAILURE]: 'something failed',
+        [EXIT_WARNING]: 'nothing failed, but there are warnings',
+      },
+      settings: MONITOR_SETTINGS,
+      examples: [
+        { command: 'docker exec msi-monitor msi-monitor doctor', meaning: 'is all well on this VM' },
+        {
+          command: 'docker exec msi-monitor msi-monitor doctor web --resource https://vault.azure.net',
+          meaning: 'why does the container web get no token for Key Vault',
         },
       ],
     },

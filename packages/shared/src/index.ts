@@ -44,7 +44,7 @@ export {
   type Welcome,
 } from './control/messages.ts';
 export { ERROR_CODES, type ErrorCode } from './errors/codes.ts';
-export { EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './errors/exit-codes.ts';
+export { EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_USAGE, EXIT_WARNING } from './errors/exit-codes.ts';
 export { codeOf, messageOf, MsiProxyError, type ErrorContext } from './errors/msi-proxy-error.ts';
 export {
   IMDS_ADDRESS,
@@ -110,6 +110,13 @@ export {
   type ResourcePattern,
 } from './policy/resources.ts';
 export { summarizePolicy } from './policy/summary.ts';
+export {
+  permitsIdentity,
+  permitsResource,
+  tokenVerdict,
+  type TokenVerdict,
+  type TokenWish,
+} from './policy/token-verdict.ts';
 export {
   effectiveSettings,
   readSettings,

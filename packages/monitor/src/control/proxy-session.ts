@@ -225,6 +225,7 @@ export class ProxySession {
         return;
       case 'heartbeat':
       // What the proxy's own command asks for, over a session of its own.
+      case 'callers':
       case 'tokens':
       case 'tokens-flushed':
         return;

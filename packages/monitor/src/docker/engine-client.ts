@@ -11,6 +11,8 @@ export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | '
 
 export interface ContainerSummary {
   readonly id: string;
+  /** Without Docker's leading slash. */
+  readonly name: string;
   readonly state: ContainerState;
 }
 
@@ -39,6 +41,8 @@ export interface ContainerDetails {
   /** File of the network namespace, as the engine sees it; empty when there is none. */
   readonly sandboxKey: string;
   readonly networks: readonly ContainerNetwork[];
+  /** Whether programs in it may send packets of any form, with any source address (NET_RAW): Docker's default. */
+  readonly mayForgePackets: boolean;
   /** On Windows `process`, `hyperv` or, for what the engine is set to, `default`; else empty. */
   readonly isolation: string;
 }

@@ -16,3 +16,5 @@ export type {
   NewNetwork,
   RunExecOptions,
 } from './engine-client.ts';
+export { engineRemedy } from './engine-remedy.ts';
+export { runningContainerNames } from './running-container-names.ts';

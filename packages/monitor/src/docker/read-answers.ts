@@ -21,7 +21,16 @@ const CONTAINER_STATES: readonly string[] = [
 export function readContainerList(answer: unknown): ContainerSummary[] {
   return arrayOf(answer)
     .map(recordOf)
-    .map(container => ({ id: stringOf(container['Id']), state: readState(container['State']) }))
+    .map(container => ({
+      id: stringOf(container['Id']),
+      // Links give a container further names, which have two slashes.
+      name:
+        arrayOf(container['Names'])
+          .map(stringOf)
+          .find(name => /^\/[^/]+$/.test(name))
+          ?.slice(1) ?? '',
+      state: readState(container['State']),
+    }))
     .filter(({ id }) => id !== '');
 }
 
@@ -45,8 +54,20 @@ export function readContainer(answer: unknown): ContainerDetails {
     networks: Object.entries(recordOf(settings['Networks'])).map(([name, network]) =>
       readContainerNetwork(name, network),
     ),
+    mayForgePackets: hasRawSockets(hostConfig),
     isolation: stringOf(hostConfig['Isolation']),
   };
+}
+
+/** As the engine combines them: what is added counts more than what is dropped, unless all are added (daemon/caps). */
+function hasRawSockets(hostConfig: Readonly<Record<string, unknown>>): boolean {
+  if (hostConfig['Privileged'] === true) return true;
+  const namesIt = (list: unknown, name: string) =>
+    arrayOf(list).some(each => stringOf(each).toUpperCase().replace(/^CAP_/, '') === name);
+  const { CapAdd: added, CapDrop: dropped } = hostConfig;
+  if (namesIt(added, 'ALL')) return !namesIt(dropped, 'NET_RAW');
+  if (namesIt(added, 'NET_RAW')) return true;
+  return !namesIt(dropped, 'ALL') && !namesIt(dropped, 'NET_RAW');
 }
 
 export function readNetwork(answer: unknown): NetworkDetails {

@@ -62,6 +62,11 @@ export class DockerUserRule {
     return chain === undefined ? [] : CHAINS.flatMap(name => describeDifferences(chain, name));
   }
 
+  /** The family of programs through which Docker filters here; undefined where it has no such chain. */
+  async programs(): Promise<string | undefined> {
+    return (await this.#read())?.programs;
+  }
+
   /** @returns whether there was one */
   async remove(): Promise<boolean> {
     const chain = await this.#read();

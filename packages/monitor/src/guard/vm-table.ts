@@ -19,10 +19,18 @@ export const VM_TABLE = 'msi_proxy';
 export const TARGET_MAP = 'target';
 export const LENT_MAP = 'lent';
 export const STOPPED_SET = 'stopped';
+export const GUARD_CHAIN = 'guard';
 const BYSTANDERS_SET = 'bystanders';
 
 /** Comment of the rule that lets proxies reach IMDS. */
 export const PROXIES_RULE = 'proxies at IMDS';
+
+const REST_AT_IMDS_RULE = 'anything else at IMDS';
+const TCP_AT_IMDS_RULE = 'other TCP at IMDS';
+const WIRESERVER_RULE = 'WireServer';
+
+/** Comments of the rules of {@link GUARD_CHAIN} that shut the direct way, whatever else is in it. */
+export const GUARD_RULES = [TCP_AT_IMDS_RULE, REST_AT_IMDS_RULE, WIRESERVER_RULE] as const;
 
 /** Comment of the rule that lets redirected requests reach the stand-in. */
 export const STAND_IN_RULE = 'redirected requests at the stand-in';
@@ -230,7 +238,7 @@ function guardChain(
     comment,
   });
   return {
-    name: 'guard',
+    name: GUARD_CHAIN,
     hook: 'type filter hook forward priority filter - 1',
     comment:
       "Closes the direct way to IMDS and WireServer for containers. The VM's own traffic is not forwarded",
@@ -259,9 +267,9 @@ function guardChain(
           // connection goes the right way.
           []),
       // Not by ICMP, of which Linux sends a container about one a second. Also ends connections from before these rules.
-      refuse(`${toImds} meta l4proto tcp`, TCP_REFUSAL, 'other TCP at IMDS'),
-      refuse(toImds, REFUSAL, 'anything else at IMDS'),
-      refuse(toWireServer, TCP_REFUSAL, 'WireServer'),
+      refuse(`${toImds} meta l4proto tcp`, TCP_REFUSAL, TCP_AT_IMDS_RULE),
+      refuse(toImds, REFUSAL, REST_AT_IMDS_RULE),
+      refuse(toWireServer, TCP_REFUSAL, WIRESERVER_RULE),
       ...(bridge === undefined ? [] : proxyAddressRules(bridge, refuse)),
     ],
   };

@@ -88,6 +88,16 @@ export function joinedContainer(networkMode: string): string | undefined {
   return networkMode.startsWith('container:') ? networkMode.slice('container:'.length) : undefined;
 }
 
+/** The other containers that share the network namespace, and so the addresses, of this one. */
+export function sharersOf(
+  containerId: string,
+  containers: readonly ContainerDetails[],
+): readonly ContainerDetails[] {
+  const { groups } = groupByNamespace(new Map(containers.map(container => [container.id, container])));
+  const group = groups.find(({ members }) => members.some(({ id }) => id === containerId));
+  return group?.members.filter(({ id }) => id !== containerId) ?? [];
+}
+
 function isClient({ labels }: ContainerDetails): boolean {
   return hasClientLabel(labels);
 }

@@ -161,6 +161,7 @@ export class FakeProxy {
       case 'heartbeat':
         if (message.sessionId !== this.#session.id) this.complaints.push('a heartbeat of another session');
         return;
+      case 'list-callers':
       case 'list-tokens':
       case 'flush-tokens':
         this.complaints.push(`"${message.type}" from a monitor`);

@@ -87,4 +87,25 @@ describe('msi-monitor', () => {
     assert.equal(exitCode, 78);
     assert.match(stderr, /MSI_MONITOR_WIRING is "bridge": expected .*"attach"/);
   });
+
+  it('examines, and tells the worst by its exit code', async () => {
+    const environment = { DOCKER_HOST: 'unix:///nowhere/docker.sock', MSI_MONITOR_LISTEN: '127.0.0.1:1' };
+    const json = await msiMonitor(['doctor', 'web', '--json'], environment);
+    assert.equal(json.exitCode, 1);
+    const { result, checks } = JSON.parse(json.stdout) as { result: string; checks: { id: string }[] };
+    assert.equal(result, 'failed');
+    assert.ok(checks.some(({ id }) => id === 'client-label'));
+    const text = await msiMonitor(['doctor'], environment);
+    assert.match(text.stdout, /^failed {3}Docker engine .*\/nowhere\/docker\.sock does not exist/m);
+    assert.match(text.stdout, /^ +→ Start /m);
+  });
+
+  it('completes nothing, and says nothing, where there is no engine', async () => {
+    const environment = { DOCKER_HOST: 'unix:///nowhere/docker.sock' };
+    assert.deepEqual(await msiMonitor(['__complete', 'doctor', ''], environment), {
+      exitCode: 0,
+      stdout: '',
+      stderr: '',
+    });
+  });
 });

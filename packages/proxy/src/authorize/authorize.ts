@@ -3,9 +3,9 @@ import {
   formatIdentity,
   IDENTITIES_LABEL,
   IDENTITY_LABEL,
-  matchesResource,
+  permitsIdentity,
+  permitsResource,
   RESOURCES_LABEL,
-  sameIdentity,
   type ClientPolicy,
   type EndpointGroup,
   type Grant,
@@ -234,8 +234,9 @@ function isHarmless({ name, value }: QueryParameter): boolean {
   return HARMLESS_PARAMETERS.has(name) || (name === 'authority' && MICROSOFT_AUTHORITY.test(value));
 }
 
-function namedIdentityDenial(identity: IdentityRef, { identities }: ClientPolicy): Denied | undefined {
-  if (identities === 'any' || identities.some(allowed => sameIdentity(allowed, identity))) return undefined;
+function namedIdentityDenial(identity: IdentityRef, policy: ClientPolicy): Denied | undefined {
+  const { identities } = policy;
+  if (identities === 'any' || permitsIdentity(policy, identity)) return undefined;
   // A client id and a resource id may belong to one identity. Nothing here can tell, so it is refused, and said.
   const spelling = identities.some(allowed => allowed.kind !== identity.kind && allowed.kind !== 'system')
     ? '; identities are compared as they are spelt, a client id is not matched with a resource id'
@@ -251,20 +252,20 @@ function unnamedIdentityDenial({ defaultIdentity, identities }: ClientPolicy): D
   return deny('identity-required', forbidden('identity', text));
 }
 
-function resourceDenial(resource: string | undefined, { resources }: ClientPolicy): Denied | undefined {
+function resourceDenial(resource: string | undefined, policy: ClientPolicy): Denied | undefined {
   if (resource === undefined || resource === '') {
     return deny(
       'resource-malformed',
       badRequest('identity', "Required query variable 'resource' is missing"),
     );
   }
-  if (resources === 'any') return undefined;
+  if (policy.resources === 'any') return undefined;
   // Another reader may decode a plus sign to a space and a percent sign once more, or fold what is not ASCII; then what
   // is compared here is not what it reads. No audience needs any of them.
   if (/[^\x21-\x7e]|[+%]/.test(resource)) {
     return deny('resource-malformed', badRequest('identity', 'The resource is not valid'));
   }
-  if (resources.some(pattern => matchesResource(pattern, resource))) return undefined;
+  if (permitsResource(policy, resource)) return undefined;
   const text = `Tokens for this resource are not granted to this container (label ${RESOURCES_LABEL})`;
   return deny('resource-not-granted', forbidden('identity', text));
 }

@@ -22,7 +22,9 @@ export interface ControlCommandOptions {
   readonly stderr: Writable;
   readonly clock: Clock;
   /** Moves the route to IMDS; the server itself may not any more. Absent where the operator wants none. */
-  readonly setRoute?: (wanted: Pick<SetRoute, 'address' | 'gateway' | 'holdsImdsAddress'>) => Promise<unknown>;
+  readonly setRoute?: (
+    wanted: Pick<SetRoute, 'address' | 'gateway' | 'holdsImdsAddress'>,
+  ) => Promise<unknown>;
 }
 
 const CHECK_INTERVAL_MILLIS = HEARTBEAT_TIMEOUT_MILLIS / 10;

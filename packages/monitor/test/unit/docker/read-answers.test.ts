@@ -41,6 +41,7 @@ describe('readContainer', () => {
         { name: 'shop', networkId: 'n1', address: '172.18.0.5' },
         { name: 'joining', networkId: 'n2', address: '' },
       ],
+      mayForgePackets: true,
       isolation: '',
     });
     assert.deepEqual(Object.entries(labels), [['MSIClientContainer', '']]);
@@ -51,6 +52,21 @@ describe('readContainer', () => {
     const { platform, isolation } = readContainer({ ...CONTAINER, Platform: 'windows', HostConfig });
     assert.deepEqual([platform, isolation], ['windows', 'hyperv']);
   });
+
+  for (const [HostConfig, mayForgePackets] of [
+    [{}, true],
+    [{ CapDrop: ['NET_RAW'] }, false],
+    [{ CapDrop: ['CAP_NET_RAW'] }, false],
+    [{ CapDrop: ['all'] }, false],
+    [{ CapDrop: ['ALL'], CapAdd: ['CAP_NET_RAW'] }, true],
+    [{ CapAdd: ['ALL'], CapDrop: ['NET_RAW'] }, false],
+    [{ CapDrop: ['ALL'], Privileged: true }, true],
+    [{ CapAdd: null, CapDrop: null }, true],
+  ] as const) {
+    it(`tells from ${JSON.stringify(HostConfig)} whether it may forge packets`, () => {
+      assert.equal(readContainer({ ...CONTAINER, HostConfig }).mayForgePackets, mayForgePackets);
+    });
+  }
 
   it('takes no address from the fields that are gone since API 1.52', () => {
     const settings = { ...CONTAINER.NetworkSettings, IPAddress: '10.9.9.9', Networks: {} };
@@ -84,8 +100,13 @@ describe('readContainer', () => {
 describe('readContainerList', () => {
   it('leaves out what has no id', () => {
     assert.deepEqual(readContainerList([{ Id: ID, State: 'paused' }, { State: 'running' }, null]), [
-      { id: ID, state: 'paused' },
+      { id: ID, name: '', state: 'paused' },
     ]);
+  });
+
+  it('reads the name of each, which is not one of those that links give it', () => {
+    const [container] = readContainerList([{ Id: ID, State: 'running', Names: ['/shop/db', '/web'] }]);
+    assert.equal(container?.name, 'web');
   });
 
   it('reads an answer that is no list as empty', () => {

@@ -17,6 +17,7 @@ function container(id: string, { addresses = [], ...changes }: Changes = {}): Co
     image: 'image',
     labels: {},
     platform: 'linux',
+    mayForgePackets: true,
     isolation: '',
     state: 'running',
     startedAt: '2026-01-01T00:00:00.000000001Z',

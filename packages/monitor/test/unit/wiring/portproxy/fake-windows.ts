@@ -86,6 +86,7 @@ export class FakeWindowsEngine implements Pick<
       networkMode: 'nat',
       sandboxKey: '',
       networks: [],
+      mayForgePackets: false,
       isolation: 'process',
     };
   }

@@ -1,0 +1,32 @@
+import type { Environment } from '@msi-proxy/shared';
+import type { TextOutput } from '@msi-proxy/shared/command-line';
+import { createPaint, type Paint } from './paint.ts';
+
+/** Where a command writes for people. */
+export interface Terminal {
+  readonly paint: Paint;
+  /** Characters in a line; endless where the output goes to a file or another program. */
+  readonly width: number;
+  readonly isTerminal: boolean;
+  write(text: string): void;
+}
+
+/** As Node's `tty.WriteStream` has it. */
+export interface TerminalOutput extends TextOutput {
+  readonly isTTY?: boolean;
+}
+
+const DEFAULT_WIDTH = 80;
+
+export function createTerminal(output: TerminalOutput, environment: Environment): Terminal {
+  const isTerminal = output.isTTY === true;
+  return {
+    isTerminal,
+    paint: createPaint(isTerminal, environment),
+    // Read each time: windows are resized.
+    get width() {
+      return isTerminal ? (output.columns ?? DEFAULT_WIDTH) : Infinity;
+    },
+    write: text => void output.write(text),
+  };
+}
