@@ -45,6 +45,7 @@ function commandsPage(): string {
   return [
     '# Commands',
     NOTE,
+    '<!-- commands of this page are not run: they are examples, each by itself; other pages have them in their place -->',
     'The same is told by `<program> --help` and `<program> <command> --help`. `<program> completion bash`, `zsh` or `fish` prints a script that completes command lines, also with the names of containers. Settings are described in [settings.md](settings.md).',
     commandsMarkdown(MONITOR_PROGRAM),
     commandsMarkdown(PROXY_PROGRAM),

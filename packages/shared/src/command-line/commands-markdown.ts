@@ -34,7 +34,7 @@ function commandSection(
   const variables = Object.values(settings).map(({ env }) => `\`${env}\``);
   return [
     `### ${program.name} ${command}`,
-    `    ${program.name} ${command} ${synopsisOf(definition)}`.trimEnd(),
+    fenced('text', `${program.name} ${command} ${synopsisOf(definition)}`.trimEnd()),
     `${sentence(summary)}${command === program.defaultCommand ? ' This is what happens without any command.' : ''}`,
     ...description,
     list(
@@ -64,7 +64,9 @@ function exitCodeTable(exitCodes: Readonly<Record<number, string>>): string[] {
 }
 
 function exampleBlock(examples: NonNullable<CommandDefinition['examples']>): string[] {
-  return examples.map(({ command, meaning }) => `${sentence(meaning).slice(0, -1)}:\n\n    ${command}`);
+  return examples.map(
+    ({ command, meaning }) => `${sentence(meaning).slice(0, -1)}:\n\n${fenced('sh', command)}`,
+  );
 }
 
 function list(items: readonly string[]): string {
@@ -73,4 +75,8 @@ function list(items: readonly string[]): string {
 
 function sentence(phrase: string): string {
   return `${phrase.charAt(0).toUpperCase()}${phrase.slice(1)}.`;
+}
+
+function fenced(language: string, text: string): string {
+  return `\`\`\`${language}\n${text}\n\`\`\``;
 }

@@ -82,7 +82,10 @@ EXAMPLES
   it('is also a page of the docs', () => {
     const page = commandsMarkdown(PROGRAM);
     assert.match(page, /^## brew$/m);
-    assert.match(page, /^### brew pot wash\n\n {4}brew pot wash \(<pot> \| --all\)\n\nWash the pot\.$/m);
+    assert.match(
+      page,
+      /^### brew pot wash\n\n```text\nbrew pot wash \(<pot> \| --all\)\n```\n\nWash the pot\.$/m,
+    );
     assert.match(page, /^\| 1 \| the pot is empty \|$/m);
     assert.match(page, /^Settings that it reads: `BREW_MODE`\.$/m);
     assert.doesNotMatch(page, /internal/);
