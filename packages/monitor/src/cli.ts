@@ -8,6 +8,7 @@ import {
   MsiProxyError,
   readSettings,
   SettingsError,
+  systemClock,
   type Environment,
 } from '@msi-proxy/shared';
 import { openCommandLine, type Invocation } from '@msi-proxy/shared/command-line';
@@ -40,7 +41,7 @@ export async function runCli(options: CliOptions): Promise<number> {
       case 'run':
         return await runUntilStopped(options);
       case 'status':
-        return await status(options, opened.options.json);
+        return await status(options, opened.options);
       case 'doctor':
         return await doctor(options, opened.arguments.container, opened.options);
       case 'unwire':
@@ -50,12 +51,24 @@ export async function runCli(options: CliOptions): Promise<number> {
     }
   } catch (error) {
     const code = error instanceof MsiProxyError ? `${error.code}: ` : '';
-    if (opened.command !== 'run') stderr.write(`${code}${messageOf(error)}\n`);
+    if (opened.command !== 'run') stderr.write(`${code}${messageOf(error)}\n${await remedyLine(error)}`);
     return error instanceof SettingsError ? EXIT_CONFIG : EXIT_FAILURE;
   }
 }
 
 // Each command loads what it needs, so that `probe`, which is run for each wiring check, starts fast.
+
+/** What to do about an error that says what it is. */
+async function remedyLine(error: unknown): Promise<string> {
+  if (!(error instanceof MsiProxyError) || error instanceof SettingsError) return '';
+  const { remedyOf } = await import('./doctor/remedies.ts');
+  return `→ ${remedyOf(error)}\n`;
+}
+
+type OptionsOf<Command> = Extract<
+  Invocation<typeof MONITOR_PROGRAM>,
+  { readonly command: Command }
+>['options'];
 
 async function runUntilStopped({
   environment,
@@ -87,20 +100,41 @@ async function runUntilStopped({
   }
 }
 
-async function status({ environment, stdout }: CliOptions, asJson: boolean): Promise<number> {
-  const { fetchStatus, formatStatus } = await import('./status/index.ts');
+async function status(
+  { environment, stdout, onStop }: CliOptions,
+  { json, watch }: OptionsOf<'status'>,
+): Promise<number> {
+  const [{ fetchStatus, formatStatus, watchStatus }, { createTerminal }] = await Promise.all([
+    import('./status/index.ts'),
+    import('./terminal/terminal.ts'),
+  ]);
   const { listen } = readSettings({ listen: MONITOR_SETTINGS.listen }, environment);
-  const current = await fetchStatus(listen);
-  stdout.write(asJson ? `${JSON.stringify(current, undefined, 2)}\n` : formatStatus(current));
+  const terminal = createTerminal(stdout, environment);
+  const fetch = () => fetchStatus(listen);
+  if (watch) {
+    const stopping = new AbortController();
+    const stop = () => stopping.abort();
+    onStop(stop);
+    // Whoever read it has gone.
+    stdout.once('error', stop);
+    const format = json ? 'json' : 'text';
+    await watchStatus({ fetch, terminal, format, clock: systemClock, signal: stopping.signal });
+    return EXIT_OK;
+  }
+  const current = await fetch();
+  const { paint, width } = terminal;
+  terminal.write(
+    json
+      ? `${JSON.stringify(current, undefined, 2)}\n`
+      : formatStatus(current, { paint, width, nowMillis: systemClock.wallMillis() }),
+  );
   return EXIT_OK;
 }
-
-type DoctorOptions = Extract<Invocation<typeof MONITOR_PROGRAM>, { readonly command: 'doctor' }>['options'];
 
 async function doctor(
   { environment, stdout, platform, version, selfArgv }: CliOptions,
   container: string | undefined,
-  { resource, identity, json }: DoctorOptions,
+  { resource, identity, json }: OptionsOf<'doctor'>,
 ): Promise<number> {
   const [{ runDoctor }, { createTerminal }] = await Promise.all([
     import('./doctor/doctor.ts'),

@@ -22,7 +22,17 @@ export const MONITOR_PROGRAM = defineProgram({
     },
     status: {
       summary: 'show what the running monitor knows',
-      options: { json: { summary: 'as JSON, for programs' } },
+      description: [
+        'On a terminal what does not fit is cut, and states are coloured unless NO_COLOR is set; FORCE_COLOR gives colours elsewhere too.',
+      ],
+      options: {
+        json: { summary: 'as JSON, for programs' },
+        watch: {
+          summary:
+            'go on until Ctrl-C: on a terminal always the current status, elsewhere a line for each change; with --json a line of JSON for each',
+          short: 'w',
+        },
+      },
       exitCodes: { [EXIT_FAILURE]: 'no monitor answers' },
       settings: { listen: MONITOR_SETTINGS.listen },
       examples: [

@@ -1,76 +1,154 @@
-import {
-  printable,
-  type ClientStatus,
-  type EngineStatus,
-  type GuardStatus,
-  type MonitorStatus,
-  type PolicySummary,
-  type ProxyStatus,
+import type {
+  ClientStatus,
+  EngineStatus,
+  GuardStatus,
+  MonitorStatus,
+  PolicySummary,
+  ProxyStatus,
+  StoppedSource,
 } from '@msi-proxy/shared';
+import { ageOf } from '../terminal/duration.ts';
+import { printableLine } from '../terminal/printable-line.ts';
+import type { Colour } from '../terminal/paint.ts';
+import { formatTable, type Column, type TableOptions } from '../terminal/table.ts';
+
+export interface FormatStatusOptions extends TableOptions {
+  /** The time that ages are told against. */
+  readonly nowMillis: number;
+}
 
 const SHORT_ID_LENGTH = 12;
+const INDENT = '  ';
+
+/** By the words of engine, guard, proxies and clients, which are what is told also without colours. */
+const COLOURS: Readonly<Record<string, Colour>> = {
+  connected: 'green',
+  'in-place': 'green',
+  serving: 'green',
+  standby: 'green',
+  wired: 'green',
+  connecting: 'yellow',
+  starting: 'yellow',
+  pending: 'yellow',
+  off: 'yellow',
+  unavailable: 'yellow',
+  unresponsive: 'red',
+  'not-in-place': 'red',
+  unhealthy: 'red',
+  refused: 'red',
+  failed: 'red',
+};
 
 /** The status as text for people: the engine, the guard, a table of proxies, and one of clients. */
-export function formatStatus(status: MonitorStatus): string {
+export function formatStatus(status: MonitorStatus, options: FormatStatusOptions): string {
+  const { nowMillis, width } = options;
+  const tables = { ...options, width: width - INDENT.length };
+  const section = <Row>(
+    title: string,
+    columns: readonly Column<Row>[],
+    rows: readonly Row[],
+    none: string,
+  ) =>
+    rows.length === 0
+      ? [`${title}: ${none}`]
+      : [`${title}:`, ...formatTable(columns, rows, tables).map(line => INDENT + line)];
+  const { stopped, mode } = status.guard;
   return [
     `msi-monitor ${status.version}, since ${status.startedAt}`,
-    formatEngine(status.engine),
-    formatGuard(status.guard),
-    ...formatStopped(status.guard),
+    formatEngine(status.engine, options),
+    formatGuard(status.guard, options),
+    ...(stopped.length === 0
+      ? []
+      : [
+          '',
+          ...section(
+            mode === 'audit' ? 'The guard would have stopped' : 'The guard stopped',
+            STOPPED_COLUMNS,
+            stopped,
+            '',
+          ),
+        ]),
     '',
-    ...section('Proxies', ['NAME', 'ID', 'STATE', 'ADDRESS', 'REASON'], status.proxies.map(proxyRow), {
-      none: 'none; start one with the label MSIProxyContainer',
-    }),
+    ...section(
+      'Proxies',
+      proxyColumns(nowMillis),
+      status.proxies,
+      'none; start one with the label MSIProxyContainer',
+    ),
     '',
     ...section(
       'Clients',
-      ['NAME', 'ID', 'STATE', 'METHOD', 'IDENTITY', 'ADDRESSES', 'REASON'],
-      status.clients.map(clientRow),
-      { none: 'none; containers with the label MSIClientContainer appear here' },
+      clientColumns(nowMillis),
+      status.clients,
+      'none; containers with the label MSIClientContainer appear here',
     ),
     '',
   ].join('\n');
 }
 
-function formatEngine({ state, version, apiVersion, lastError }: EngineStatus): string {
+function formatEngine(
+  { state, version, apiVersion, lastError }: EngineStatus,
+  { paint }: FormatStatusOptions,
+): string {
   const which = version === undefined ? '' : `, Docker ${version} (API ${apiVersion ?? 'unknown'})`;
-  return `Engine: ${state}${which}${lastError === undefined || state === 'connected' ? '' : ` – ${lastError}`}`;
+  const problem = lastError === undefined || state === 'connected' ? '' : ` – ${lastError}`;
+  return `Engine: ${paint(state, COLOURS[state]!)}${printableLine(which + problem)}`;
 }
 
-function formatGuard({ mode, state, reason, repairs, lastRepair }: GuardStatus): string {
+function formatGuard(
+  { mode, state, reason, repairs, lastRepair }: GuardStatus,
+  { paint }: FormatStatusOptions,
+): string {
   const repaired = repairs === 0 ? '' : `, mended ${repairs} times, last at ${lastRepair?.at ?? 'unknown'}`;
-  if (mode === 'off') return `Guard: off${repaired}`;
-  return `Guard: ${mode}, ${state}${repaired}${reason === undefined ? '' : ` – ${reason}`}`;
+  if (mode === 'off') return `Guard: ${paint('off', COLOURS['off']!)}${repaired}`;
+  const why = reason === undefined ? '' : ` – ${printableLine(reason)}`;
+  return `Guard: ${mode}, ${paint(state, COLOURS[state]!)}${repaired}${why}`;
 }
 
-function formatStopped({ mode, stopped }: GuardStatus): string[] {
-  if (stopped.length === 0) return [];
-  const title = mode === 'audit' ? 'The guard would have stopped' : 'The guard stopped';
-  const rows = stopped.map(({ name = '(no container)', containerId = '', address, attempts, lastAt }) => [
-    printable(name),
-    shortId(containerId),
-    address,
-    String(attempts),
-    lastAt,
-  ]);
-  return ['', ...section(title, ['NAME', 'ID', 'ADDRESS', 'ATTEMPTS', 'LAST'], rows, { none: '' })];
-}
+const STOPPED_COLUMNS: readonly Column<StoppedSource>[] = [
+  { head: 'NAME', text: ({ name = '(no container)' }) => name },
+  { head: 'ID', text: ({ containerId = '' }) => shortId(containerId) },
+  { head: 'ADDRESS', text: ({ address }) => address },
+  { head: 'ATTEMPTS', text: ({ attempts }) => String(attempts) },
+  { head: 'LAST', text: ({ lastAt }) => lastAt },
+];
 
-function proxyRow({ name, containerId, state, address = '', reason = '' }: ProxyStatus): string[] {
-  return [printable(name), shortId(containerId), state, address, reason];
-}
-
-function clientRow(client: ClientStatus): string[] {
-  const { name, containerId, state, method = '', addresses, policy, reason = '' } = client;
+function proxyColumns(nowMillis: number): readonly Column<ProxyStatus>[] {
   return [
-    printable(name),
-    shortId(containerId),
-    state,
-    method,
-    formatIdentities(policy),
-    addresses.join(','),
-    reason,
+    { head: 'NAME', text: ({ name }) => name },
+    { head: 'ID', text: ({ containerId }) => shortId(containerId) },
+    { head: 'STATE', text: ({ state }) => state, colour: ({ state }) => COLOURS[state] },
+    { head: 'FOR', text: ({ since }) => ageOf(since, nowMillis) },
+    { head: 'ADDRESS', text: ({ address = '' }) => address },
+    { head: 'REASON', text: ({ reason = '' }) => reason },
   ];
+}
+
+function clientColumns(nowMillis: number): readonly Column<ClientStatus>[] {
+  return [
+    { head: 'NAME', text: ({ name }) => name },
+    { head: 'ID', text: ({ containerId }) => shortId(containerId) },
+    { head: 'STATE', text: ({ state }) => state, colour: ({ state }) => COLOURS[state] },
+    { head: 'FOR', text: ({ since }) => ageOf(since, nowMillis) },
+    { head: 'METHOD', text: ({ method = '' }) => method },
+    { head: 'IDENTITY', text: ({ policy }) => formatIdentities(policy) },
+    { head: 'ADDRESSES', text: ({ addresses }) => addresses.join(',') },
+    { head: 'REQUESTS', text: ({ requests }) => countText(requests) },
+    {
+      head: 'REFUSED',
+      text: ({ refusals }) => countText(refusals),
+      colour: ({ refusals = 0 }) => (refusals > 0 ? 'yellow' : undefined),
+    },
+    { head: 'REASON', text: reasonText },
+  ];
+}
+
+function reasonText({ reason, lastRefusal }: ClientStatus): string {
+  return reason ?? (lastRefusal === undefined ? '' : `last refusal: ${lastRefusal}`);
+}
+
+function countText(count: number | undefined): string {
+  return count === undefined ? '' : String(count);
 }
 
 function formatIdentities(policy: PolicySummary | undefined): string {
@@ -84,27 +162,4 @@ function formatIdentities(policy: PolicySummary | undefined): string {
 
 function shortId(containerId: string): string {
   return containerId.slice(0, SHORT_ID_LENGTH);
-}
-
-function section(
-  title: string,
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  { none }: { readonly none: string },
-): string[] {
-  if (rows.length === 0) return [`${title}: ${none}`];
-  const cells = [head, ...rows.map(row => row.map(withoutControlCharacters))];
-  const widths = head.map((_, column) => Math.max(...cells.map(row => row[column]!.length)));
-  const lines = cells.map(row =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
-  return [`${title}:`, ...lines.map(line => `  ${line}`)];
-}
-
-/** What came from elsewhere must not move the cursor of whoever reads the table. */
-function withoutControlCharacters(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
 }

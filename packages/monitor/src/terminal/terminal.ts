@@ -7,6 +7,8 @@ export interface Terminal {
   readonly paint: Paint;
   /** Characters in a line; endless where the output goes to a file or another program. */
   readonly width: number;
+  /** Lines; endless where there is no terminal. */
+  readonly height: number;
   readonly isTerminal: boolean;
   write(text: string): void;
 }
@@ -14,9 +16,11 @@ export interface Terminal {
 /** As Node's `tty.WriteStream` has it. */
 export interface TerminalOutput extends TextOutput {
   readonly isTTY?: boolean;
+  readonly rows?: number | undefined;
 }
 
 const DEFAULT_WIDTH = 80;
+const DEFAULT_HEIGHT = 24;
 
 export function createTerminal(output: TerminalOutput, environment: Environment): Terminal {
   const isTerminal = output.isTTY === true;
@@ -26,6 +30,9 @@ export function createTerminal(output: TerminalOutput, environment: Environment)
     // Read each time: windows are resized.
     get width() {
       return isTerminal ? (output.columns ?? DEFAULT_WIDTH) : Infinity;
+    },
+    get height() {
+      return isTerminal ? (output.rows ?? DEFAULT_HEIGHT) : Infinity;
     },
     write: text => void output.write(text),
   };

@@ -15,6 +15,7 @@ interface Outcome {
 async function msiMonitor(
   argv: readonly string[],
   environment: Record<string, string> = {},
+  onStop: (stop: () => void) => void = () => undefined,
 ): Promise<Outcome> {
   const written = { stdout: '', stderr: '' };
   const capture = (name: keyof typeof written) =>
@@ -27,7 +28,7 @@ async function msiMonitor(
     version: '1.2.3',
     platform: 'linux',
     selfArgv: ['node', 'main.js'],
-    onStop: () => undefined,
+    onStop,
   });
   return { exitCode, ...written };
 }
@@ -76,10 +77,36 @@ describe('msi-monitor', () => {
     assert.deepEqual(JSON.parse(json.stdout), someStatus());
   });
 
+  it('watches until it is told to end', async () => {
+    const stopRequested = Promise.withResolvers<() => void>();
+    const server = disposables.add(
+      createStatusServer({
+        listen: { host: '127.0.0.1', port: 0 },
+        logger: silentLogger,
+        status: () => {
+          // Whoever asks has registered for the end before.
+          void stopRequested.promise.then(stop => setImmediate(stop));
+          return someStatus();
+        },
+        ready: () => ({ ready: true }),
+      }),
+    );
+    const { port } = await server.start();
+    const { exitCode } = await msiMonitor(
+      ['status', '--watch'],
+      { MSI_MONITOR_LISTEN: `127.0.0.1:${port}` },
+      stopRequested.resolve,
+    );
+    assert.equal(exitCode, 0);
+  });
+
   it('says where it asked when no monitor answers', async () => {
     const { exitCode, stderr } = await msiMonitor(['status'], { MSI_MONITOR_LISTEN: '127.0.0.1:1' });
     assert.equal(exitCode, 1);
-    assert.match(stderr, /^MSI_STATUS_UNAVAILABLE: .*127\.0\.0\.1:1 \(MSI_MONITOR_LISTEN\)/);
+    assert.match(
+      stderr,
+      /^MSI_STATUS_UNAVAILABLE: .*127\.0\.0\.1:1 \(MSI_MONITOR_LISTEN\).*\n→ Start the monitor/,
+    );
   });
 
   it('ends with 78 and names the setting that cannot be used', async () => {

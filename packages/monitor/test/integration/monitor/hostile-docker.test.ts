@@ -48,7 +48,8 @@ describe('the monitor, with hostile words from Docker', () => {
         assert.doesNotMatch(reason, /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/, name);
         assert.ok(reason.length < 4_096, `${reason.length} characters`);
       }
-      assert.doesNotMatch(formatStatus(vm.status).replaceAll('\n', ''), /[\u0000-\u001f\u202e]/);
+      const plain = { paint: (text: string) => text, width: Infinity, nowMillis: 0 };
+      assert.doesNotMatch(formatStatus(vm.status, plain).replaceAll('\n', ''), /[\u0000-\u001f\u202e]/);
       for (const { grant, address } of proxy.callers.values()) {
         assert.equal(grant.kind, address === vm.addressOf('fine') ? 'client' : 'refused');
       }

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
-import type { ClientStatus } from '@msi-proxy/shared';
-import { formatStatus } from '../../../src/status/index.ts';
+import type { ClientStatus, MonitorStatus } from '@msi-proxy/shared';
+import { formatStatus as format } from '../../../src/status/index.ts';
+import type { Paint } from '../../../src/terminal/paint.ts';
 import { CLIENT_ID, someStatus } from './support.ts';
 
 const [client] = someStatus().clients as [ClientStatus];
+
+const NOW_MILLIS = Date.parse('2026-01-01T02:00:02Z');
+
+function formatStatus(
+  status: MonitorStatus,
+  { width = Infinity, paint = (text: string) => text }: { width?: number; paint?: Paint } = {},
+): string {
+  return format(status, { width, paint, nowMillis: NOW_MILLIS });
+}
 
 function lineOf(text: string, name: string): string {
   return text.split('\n').find(line => line.trim().startsWith(name)) ?? '';
@@ -14,8 +24,8 @@ describe('formatStatus', () => {
     const text = formatStatus(someStatus());
     assert.match(text, /Engine: connected, Docker 20\.10\.24 \(API 1\.41\)/);
     assert.match(text, /Guard: enforce, in-place/);
-    assert.match(lineOf(text, 'proxy'), /a0a0a0a0a0a0\s+serving\s+172\.31\.250\.2/);
-    assert.match(lineOf(text, 'web'), /c1c1c1c1c1c1\s+wired\s+host\s+system\s+172\.17\.0\.2/);
+    assert.match(lineOf(text, 'proxy'), /a0a0a0a0a0a0\s+serving\s+2 h\s+172\.31\.250\.2/);
+    assert.match(lineOf(text, 'web'), /c1c1c1c1c1c1\s+wired\s+2 h\s+host\s+system\s+172\.17\.0\.2/);
     assert.ok(!text.includes(CLIENT_ID), 'ids are shortened');
   });
 
@@ -82,5 +92,30 @@ describe('formatStatus', () => {
     assert.ok(!text.includes('\u001b'));
     assert.equal(lineOf(text, 'admin'), '');
     assert.match(text, /a \[2Jb c$/m);
+  });
+
+  it('counts requests and refusals, and gives the last refusal where nothing else is wrong', () => {
+    const text = formatStatus(
+      someStatus({
+        clients: [{ ...client, requests: 12, refusals: 3, lastRefusal: 'resource-not-granted' }],
+      }),
+    );
+    assert.match(lineOf(text, 'web'), /12\s+3\s+last refusal: resource-not-granted$/);
+  });
+
+  it('cuts what does not fit on a terminal, the longest first, and keeps names', () => {
+    const long = { ...client, name: 'the-name', state: 'refused', reason: 'because '.repeat(40) } as const;
+    const text = formatStatus(someStatus({ clients: [long] }), { width: 120 });
+    for (const line of text.split('\n')) assert.ok(line.length <= 120, line);
+    assert.match(lineOf(text, 'the-name'), /refused .* because because .*…$/);
+  });
+
+  it('colours states, and nothing else moves', () => {
+    const paint: Paint = (text, colour) => `<${colour}>${text}</>`;
+    const coloured = formatStatus(someStatus(), { paint });
+    assert.match(coloured, /Engine: <green>connected<\/>/);
+    assert.match(coloured, /<green>serving<\/>/);
+    assert.match(coloured, /<green>wired<\/> /);
+    assert.equal(coloured.replaceAll(/<\/?\w*>/g, ''), formatStatus(someStatus()));
   });
 });
