@@ -8,10 +8,16 @@ import { someStatus } from './support.ts';
 const [client] = someStatus().clients as [ClientStatus];
 const PENDING = someStatus({ clients: [{ ...client, state: 'pending', reason: 'no proxy' }] });
 
+interface How {
+  readonly isTTY?: boolean;
+  readonly rows?: number;
+  readonly format?: 'text' | 'json';
+}
+
 /** Watches while the monitor answers these, one after the other. */
 async function watched(
   answers: readonly (MonitorStatus | Error)[],
-  { isTTY = false, rows = 40, format = 'text' } = {},
+  { isTTY = false, rows = 40, format = 'text' }: How = {},
 ): Promise<string> {
   let written = '';
   const clock = new FakeClock();
