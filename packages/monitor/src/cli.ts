@@ -44,6 +44,8 @@ export async function runCli(options: CliOptions): Promise<number> {
         return await status(options, opened.options);
       case 'doctor':
         return await doctor(options, opened.arguments.container, opened.options);
+      case 'explain':
+        return await explain(options, opened.arguments.container);
       case 'unwire':
         return await unwire(options, opened.arguments.container);
       case 'probe':
@@ -51,7 +53,8 @@ export async function runCli(options: CliOptions): Promise<number> {
     }
   } catch (error) {
     const code = error instanceof MsiProxyError ? `${error.code}: ` : '';
-    if (opened.command !== 'run') stderr.write(`${code}${messageOf(error)}\n${await remedyLine(error)}`);
+    if (opened.command !== 'run')
+      stderr.write(`${code}${messageOf(error)}\n${await remedyLine(error, options)}`);
     return error instanceof SettingsError ? EXIT_CONFIG : EXIT_FAILURE;
   }
 }
@@ -59,10 +62,11 @@ export async function runCli(options: CliOptions): Promise<number> {
 // Each command loads what it needs, so that `probe`, which is run for each wiring check, starts fast.
 
 /** What to do about an error that says what it is. */
-async function remedyLine(error: unknown): Promise<string> {
+async function remedyLine(error: unknown, { environment, platform }: CliOptions): Promise<string> {
   if (!(error instanceof MsiProxyError) || error instanceof SettingsError) return '';
   const { remedyOf } = await import('./doctor/remedies.ts');
-  return `→ ${remedyOf(error)}\n`;
+  const { dockerHost } = readSettings({ dockerHost: MONITOR_SETTINGS.dockerHost }, environment);
+  return `→ ${remedyOf(error, { host: dockerHost, platform })}\n`;
 }
 
 type OptionsOf<Command> = Extract<
@@ -153,6 +157,16 @@ async function doctor(
     format: json ? 'json' : 'text',
     terminal: createTerminal(stdout, environment),
   });
+}
+
+async function explain({ environment, stdout }: CliOptions, container: string): Promise<number> {
+  const [{ runExplain }, { createTerminal }] = await Promise.all([
+    import('./explain/explain.ts'),
+    import('./terminal/terminal.ts'),
+  ]);
+  const settings = readSettings(MONITOR_SETTINGS, environment);
+  await runExplain({ settings, container, terminal: createTerminal(stdout, environment) });
+  return EXIT_OK;
 }
 
 /** For completion. */

@@ -80,6 +80,21 @@ export const MONITOR_PROGRAM = defineProgram({
         },
       ],
     },
+    explain: {
+      summary: 'say in plain words what the labels of a container give it',
+      description: [
+        'Which identity it has by default and which others it may name, for which resources, on which endpoints, what is refused and how that is answered, who shares its network, and which label would change it. Also for a container without the label. Needs only the Docker engine.',
+      ],
+      arguments: { container: { summary: 'one that runs', value: CONTAINER, required: true } },
+      exitCodes: { [EXIT_FAILURE]: 'no such container runs, or the engine cannot be asked' },
+      settings: MONITOR_SETTINGS,
+      examples: [
+        {
+          command: 'docker exec msi-monitor msi-monitor explain orders',
+          meaning: 'what may the container orders have',
+        },
+      ],
+    },
     unwire: {
       summary: 'take the wiring of a container away, or everything with the rules of the VM',
       description: [

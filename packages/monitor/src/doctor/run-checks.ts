@@ -50,7 +50,8 @@ async function runOne(check: Check, facts: Facts, clock: Clock): Promise<Finding
   try {
     return await Promise.race([check.run(facts), late.promise]);
   } catch (error) {
-    return failed(messageOf(error), remedyOf(error));
+    const { engine, platform } = facts;
+    return failed(messageOf(error), remedyOf(error, { host: engine.host, platform }));
   } finally {
     timer.cancel();
   }

@@ -127,6 +127,13 @@ describe('msi-monitor', () => {
     assert.match(text.stdout, /^ +→ Start /m);
   });
 
+  it('says what to do about an engine that is not there', async () => {
+    const environment = { DOCKER_HOST: 'unix:///nowhere/docker.sock' };
+    const { exitCode, stderr } = await msiMonitor(['explain', 'web'], environment);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^MSI_ENGINE_UNREACHABLE: .*does not exist.*\n→ Start the engine/);
+  });
+
   it('completes nothing, and says nothing, where there is no engine', async () => {
     const environment = { DOCKER_HOST: 'unix:///nowhere/docker.sock' };
     assert.deepEqual(await msiMonitor(['__complete', 'doctor', ''], environment), {

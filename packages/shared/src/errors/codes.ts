@@ -166,6 +166,11 @@ export const ERROR_CODES = {
     meaning: 'No monitor answers at the status address.',
     remedy: 'Start the monitor, or set MSI_MONITOR_LISTEN as it is set there.',
   },
+  MSI_CONTAINER_UNKNOWN: {
+    blame: 'operator',
+    meaning: 'A command was asked about a container that does not run.',
+    remedy: 'See `docker ps` for the names of those that run.',
+  },
   MSI_INTERNAL: {
     blame: 'bug',
     meaning: 'Something that should be impossible happened.',
