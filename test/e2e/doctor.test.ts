@@ -12,6 +12,24 @@ interface Outcome {
 
 const VAULT = 'https://vault.azure.net';
 
+/** The exit code, and the outcomes by id. */
+function read({ exitCode, stdout, stderr }: CommandOutput) {
+  assert.match(stdout, /^\{/, stderr);
+  const { checks } = JSON.parse(stdout) as { checks: Outcome[] };
+  const of = (id: string): Outcome => {
+    const outcome = checks.find(check => check.id === id);
+    assert.ok(outcome !== undefined, `${id} is not among ${checks.map(check => check.id).join(', ')}`);
+    return outcome;
+  };
+  return { exitCode, of, checks };
+}
+
+function assertFailed({ result, seen, remedy }: Outcome, expected: RegExp): void {
+  assert.equal(result, 'failed', seen);
+  assert.match(seen, expected);
+  assert.notEqual(remedy, undefined);
+}
+
 describe('msi-monitor doctor', () => {
   let scenario: Scenario;
 
@@ -31,26 +49,8 @@ describe('msi-monitor doctor', () => {
   });
   after(() => scenario[Symbol.asyncDispose]());
 
-  /** The exit code, and the outcomes by id. */
-  async function doctor(...argv: string[]): Promise<{ exitCode: number; of: (id: string) => Outcome }> {
+  async function doctor(...argv: string[]) {
     return read(await scenario.runMonitorCommand('doctor', ...argv, '--json'));
-  }
-
-  function read({ exitCode, stdout, stderr }: CommandOutput) {
-    assert.match(stdout, /^\{/, stderr);
-    const { checks } = JSON.parse(stdout) as { checks: Outcome[] };
-    const of = (id: string): Outcome => {
-      const outcome = checks.find(check => check.id === id);
-      assert.ok(outcome !== undefined, `${id} is not among ${checks.map(check => check.id).join(', ')}`);
-      return outcome;
-    };
-    return { exitCode, of, checks };
-  }
-
-  function assertFailed({ result, seen, remedy }: Outcome, expected: RegExp): void {
-    assert.equal(result, 'failed', seen);
-    assert.match(seen, expected);
-    assert.notEqual(remedy, undefined);
   }
 
   it('finds nothing wrong with a healthy VM and a healthy client', async () => {
@@ -181,3 +181,29 @@ describe('msi-monitor doctor', () => {
     assertFailed(denied.of('engine'), /may not open/);
   });
 });
+
+for (const wiring of ['nat', 'attach'] as const) {
+  describe(`msi-monitor doctor, with wiring by ${wiring}`, () => {
+    it('finds nothing wrong with a healthy client, and says when the monitor has gone', async function () {
+      this.timeout(120_000);
+      await using scenario = await Scenario.start({ wiring });
+      await scenario.startMonitor();
+      await scenario.startProxy();
+      await scenario.untilServing();
+      await scenario.startClient({ name: 'web', extra: ['--cap-drop', 'NET_RAW'] });
+      await scenario.untilWired('web');
+      const healthy = read(await scenario.runMonitorCommand('doctor', 'web', '--json'));
+      const wrong = healthy.checks.filter(({ result }) => result === 'warning' || result === 'failed');
+      assert.deepEqual(wrong, []);
+      assert.equal(healthy.exitCode, 0);
+      for (const id of ['wiring', 'rules', 'request']) assert.equal(healthy.of(id).result, 'ok');
+
+      // Without a monitor, nobody mends it.
+      await scenario.stopMonitor();
+      await scenario.removeContainers('proxy');
+      const { of } = read(await scenario.runMonitorCommand('doctor', 'web', '--json'));
+      assertFailed(of('monitor'), /No monitor answers/);
+      assert.equal(of('rules').result, 'skipped');
+    });
+  });
+}

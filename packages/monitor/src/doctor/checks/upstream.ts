@@ -43,6 +43,8 @@ export const proxyServerCheck: Check = {
     const name = (await servingProxy())?.name ?? '';
     if (!server.ok)
       return failed(server.seen, `Look at its log: docker logs ${name}; docker restart ${name}.`);
-    return ok(`${server.seen}; it knows ${callers?.length ?? 'an unknown number of'} addresses`);
+    const known =
+      callers === undefined ? '' : `; it knows ${callers.length} address${callers.length === 1 ? '' : 'es'}`;
+    return ok(server.seen + known);
   },
 };

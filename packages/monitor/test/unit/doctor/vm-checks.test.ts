@@ -142,7 +142,7 @@ describe('the doctor asks of the VM', () => {
     it('has its route, IMDS and a server that is well', async () => {
       assert.match(await outcome(proxyRouteCheck), /^ok: .*172\.31\.0\.1/);
       assert.match(await outcome(imdsCheck), /^ok: .*status 200/);
-      assert.match(await outcome(proxyServerCheck), /^ok: .*it knows 1 addresses/);
+      assert.match(await outcome(proxyServerCheck), /^ok: .*it knows 1 address/);
     });
 
     it('lacks them', async () => {
