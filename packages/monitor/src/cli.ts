@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   createLogger,
   EXIT_CONFIG,
@@ -29,6 +30,8 @@ export interface CliOptions {
   /** Calls back at the first request to end; the second one ends the process at once. */
   readonly onStop: (stop: () => void) => void;
 }
+
+const WATCH_INTERVAL_MILLIS = 1_000;
 
 /** @returns the exit code */
 export async function runCli(options: CliOptions): Promise<number> {
@@ -122,7 +125,10 @@ async function status(
     // Whoever read it has gone.
     stdout.once('error', stop);
     const format = json ? 'json' : 'text';
-    await watchStatus({ fetch, terminal, format, clock: systemClock, signal: stopping.signal });
+    const { signal } = stopping;
+    // Not by the clock, whose timers do not keep the process alive.
+    const pause = () => delay(WATCH_INTERVAL_MILLIS, undefined, { signal }).catch(() => undefined);
+    await watchStatus({ fetch, terminal, format, clock: systemClock, pause, signal });
     return EXIT_OK;
   }
   const current = await fetch();

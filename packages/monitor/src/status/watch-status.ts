@@ -1,4 +1,4 @@
-import { messageOf, type Clock, type MonitorStatus, type Timer } from '@msi-proxy/shared';
+import { messageOf, type Clock, type MonitorStatus } from '@msi-proxy/shared';
 import { printableLine } from '../terminal/printable-line.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { formatStatus } from './format-status.ts';
@@ -9,12 +9,12 @@ export interface WatchStatusOptions {
   readonly terminal: Terminal;
   /** `json`: a line for each status that differs from the one before. */
   readonly format: 'json' | 'text';
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'wallMillis'>;
+  /** Waits before the next look, and keeps the process alive meanwhile. */
+  readonly pause: () => Promise<unknown>;
   /** Ends it. */
   readonly signal: AbortSignal;
 }
-
-const INTERVAL_MILLIS = 1_000;
 
 /** ECMA-48 and xterm: the alternate screen, without a cursor, so that what was there comes back in the end. */
 const ENTER = '\u001b[?1049h\u001b[?25l';
@@ -28,7 +28,7 @@ const CLEAR_BELOW = '\u001b[J';
  * that does not answer is said, and asked again.
  */
 export async function watchStatus(options: WatchStatusOptions): Promise<void> {
-  const { fetch, terminal, clock, signal } = options;
+  const { fetch, terminal, pause, signal } = options;
   const view =
     options.format === 'json'
       ? jsonView(options)
@@ -39,7 +39,6 @@ export async function watchStatus(options: WatchStatusOptions): Promise<void> {
     if (signal.aborted) resolve('ended');
     signal.addEventListener('abort', () => resolve('ended'), { once: true });
   });
-  let timer: Timer | undefined;
   view.open?.();
   try {
     for (;;) {
@@ -50,12 +49,9 @@ export async function watchStatus(options: WatchStatusOptions): Promise<void> {
       const outcome = await Promise.race([asked, ended]);
       if (outcome === 'ended') return;
       outcome();
-      const pause = Promise.withResolvers<undefined>();
-      timer = clock.setTimer(() => pause.resolve(undefined), INTERVAL_MILLIS);
-      if ((await Promise.race([pause.promise, ended])) === 'ended') return;
+      if ((await Promise.race([pause(), ended])) === 'ended') return;
     }
   } finally {
-    timer?.cancel();
     view.close?.();
   }
 }
@@ -74,7 +70,7 @@ function screenView({ terminal, clock }: WatchStatusOptions): View {
       last === undefined
         ? ''
         : formatStatus(last, { ...paintAndWidth(terminal), nowMillis: clock.wallMillis() });
-    const lines = [note, '', ...text.split('\n')].slice(0, terminal.height);
+    const lines = fitted([note, '', ...text.trimEnd().split('\n')], terminal.height);
     terminal.write(HOME + lines.map(line => line + CLEAR_TO_END_OF_LINE).join('\n') + CLEAR_BELOW);
   };
   return {
@@ -86,6 +82,11 @@ function screenView({ terminal, clock }: WatchStatusOptions): View {
     fail: message => draw(terminal.paint(printableLine(message).slice(0, terminal.width), 'red')),
     close: () => terminal.write(LEAVE),
   };
+}
+
+function fitted(lines: readonly string[], height: number): readonly string[] {
+  const left = lines.length - height;
+  return left <= 0 ? lines : [...lines.slice(0, height - 1), `… and ${left + 1} more lines`];
 }
 
 function lineView({ terminal, clock }: WatchStatusOptions): View {
@@ -120,6 +121,6 @@ function paintAndWidth({ paint, width }: Terminal) {
   return { paint, width };
 }
 
-function timeOf(clock: Clock): string {
+function timeOf(clock: WatchStatusOptions['clock']): string {
   return new Date(clock.wallMillis()).toISOString();
 }

@@ -36,6 +36,10 @@ async function watched(
     ),
     format,
     clock,
+    pause: () =>
+      new Promise<void>(resolve => {
+        clock.setTimer(resolve, 1_000);
+      }),
     signal: stopping.signal,
   });
   while (left.length > 0) await clock.advance(1_000);
@@ -90,6 +94,7 @@ describe('watching the status', () => {
   it('on a terminal shows no more lines than there are', async () => {
     const text = await watched([someStatus()], { isTTY: true, rows: 5 });
     assert.equal(text.split('\n').length, 5);
+    assert.match(text, /… and 9 more lines/);
   });
 
   it('keeps the last status in sight while no monitor answers', async () => {
