@@ -135,8 +135,8 @@ async function health({ environment }: CliOptions): Promise<number> {
 
 async function check({ environment, platform, stdout }: CliOptions, asJson: boolean): Promise<number> {
   const { runCheck } = await import('./check/check-command.ts');
-  const { listen, imdsAddress, controlSocket } = PROXY_SETTINGS;
-  const settings = readSettings({ listen, imdsAddress, controlSocket }, environment);
+  const { listen, imdsAddress, controlSocket, route } = PROXY_SETTINGS;
+  const settings = readSettings({ listen, imdsAddress, controlSocket, route }, environment);
   const surroundings = { runner: localCommandRunner, platform, clock: systemClock, stdout };
   return await runCheck({ ...settings, ...surroundings }, asJson ? 'json' : 'text');
 }

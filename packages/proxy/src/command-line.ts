@@ -42,6 +42,7 @@ export const PROXY_PROGRAM = defineProgram({
         listen: PROXY_SETTINGS.listen,
         imdsAddress: PROXY_SETTINGS.imdsAddress,
         controlSocket: PROXY_SETTINGS.controlSocket,
+        route: PROXY_SETTINGS.route,
       },
     },
     tokens: {

@@ -2,6 +2,8 @@ import type { Writable } from 'node:stream';
 import {
   EXIT_FAILURE,
   EXIT_OK,
+  formatHostPort,
+  IMDS_ADDRESS,
   messageOf,
   READY_PATH,
   silentLogger,
@@ -20,6 +22,8 @@ import { httpStatusOf } from './http-status.ts';
 export interface CheckCommandOptions {
   readonly listen: HostPort;
   readonly imdsAddress: HostPort;
+  /** `off`: the route is the operator's matter. */
+  readonly route: 'auto' | 'off';
   readonly controlSocket: string;
   readonly runner: CommandRunner;
   readonly platform: NodeJS.Platform;
@@ -48,9 +52,9 @@ export async function runCheck(options: CheckCommandOptions, format: 'json' | 't
 }
 
 async function lookAround(options: CheckCommandOptions): Promise<ProxyCheck> {
-  const { listen, imdsAddress, controlSocket, runner, platform, clock } = options;
+  const { listen, imdsAddress, controlSocket, clock } = options;
   const [route, imds, server, callers] = await Promise.all([
-    sight(() => describeRoute({ runner, platform, logger: silentLogger })),
+    sight(() => routeSight(options)),
     sight(() => httpSight(imdsAddress, VERSIONS_PATH)),
     sight(() => httpSight(reachableAt(listen), READY_PATH)),
     ask<Callers>(controlSocket, clock, { type: 'list-callers' }, 'callers').then(
@@ -67,6 +71,12 @@ async function sight(look: () => Promise<string>): Promise<Sight> {
   } catch (error) {
     return { ok: false, seen: messageOf(error) };
   }
+}
+
+async function routeSight({ imdsAddress, route, runner, platform }: CheckCommandOptions): Promise<string> {
+  if (imdsAddress.host !== IMDS_ADDRESS) return `not needed: IMDS is at ${formatHostPort(imdsAddress)}`;
+  if (route === 'off') return 'left to the operator (MSI_PROXY_ROUTE is off)';
+  return await describeRoute({ runner, platform, logger: silentLogger });
 }
 
 async function httpSight(at: HostPort, path: string): Promise<string> {

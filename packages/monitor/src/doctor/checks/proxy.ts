@@ -10,7 +10,7 @@ export const proxyCheck: Check = {
   about: 'always',
   needs: ['engine', 'monitor'],
   async run({ status }) {
-    const { proxies } = await status();
+    const { proxies, version } = await status();
     const serving = proxies.find(({ state }) => state === 'serving');
     if (serving === undefined) return nobodyServes(proxies);
     const unhealthy = proxies.filter(({ state }) => state === 'unhealthy');
@@ -18,6 +18,12 @@ export const proxyCheck: Check = {
       return warning(
         `${serving.name} serves, but ${unhealthy.map(describe).join('; ')}`,
         `Look at its log: docker logs ${unhealthy[0]?.name ?? ''}.`,
+      );
+    }
+    if (serving.version !== undefined && serving.version !== version) {
+      return warning(
+        `${serving.name} serves with version ${serving.version}, the monitor is ${version}`,
+        'Run proxy and monitor of the same version; replace the proxy as docs/operations.md says.',
       );
     }
     const standby = proxies.filter(({ state }) => state === 'standby').map(({ name }) => name);

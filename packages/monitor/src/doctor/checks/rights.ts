@@ -1,10 +1,13 @@
 import { codeOf } from '@msi-proxy/shared';
-import { missingVmAccess } from '../../vm-access.ts';
+import { lacksCapability, missingVmAccess, type Capability } from '../../vm-access.ts';
 import { failed, ok, skipped, warning, type Check } from '../check.ts';
 import type { Facts } from '../facts.ts';
 
 /** Programs without which packet rules cannot be set. */
 const NEEDED_PROGRAMS = ['nft', 'iptables'] as const;
+
+/** What `nat` needs beside NET_ADMIN. */
+const NAT_CAPABILITIES: readonly Capability[] = ['SYS_ADMIN', 'SYS_PTRACE'];
 
 /** The rights and programs that packet rules need, of whoever runs this: best run where the monitor runs. */
 export const rightsCheck: Check = {
@@ -42,7 +45,16 @@ export const rightsCheck: Check = {
         'Install conntrack where the monitor runs.',
       );
     }
-    return ok('NET_ADMIN on the VM’s network; nft, iptables and conntrack are installed');
+    const lacking = NAT_CAPABILITIES.filter(capability => lacksCapability(capability, facts.readText));
+    if (lacking.length > 0 && wiring === 'nat') {
+      return failed(
+        `no capability ${lacking.join(', ')}, which wiring inside namespaces of clients needs`,
+        'Run the monitor with --pid host --cap-add SYS_ADMIN --cap-add SYS_PTRACE too.',
+      );
+    }
+    const without =
+      lacking.length === 0 ? '' : `; clients on macvlan or ipvlan would need ${lacking.join(', ')} too`;
+    return ok(`NET_ADMIN on the VM’s network; nft, iptables and conntrack are installed${without}`);
   },
 };
 

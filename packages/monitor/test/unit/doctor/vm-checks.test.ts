@@ -64,6 +64,16 @@ describe('the doctor asks of the VM', () => {
       assert.match(await outcome(rightsCheck, { files: WITHOUT_RIGHTS }), /^skipped: the monitor has them/);
     });
 
+    it('too few for nat', async () => {
+      const files = {
+        '/proc/self/status': 'CapEff:\t0000000000001000\n',
+        '/proc/self/net/dev': ' docker0: 0',
+      };
+      assert.match(await outcome(rightsCheck, { files }), /^ok: .*would need SYS_ADMIN, SYS_PTRACE too$/);
+      const nat = { files, environment: { MSI_MONITOR_WIRING: 'nat' } };
+      assert.match(await outcome(rightsCheck, nat), /^failed: no capability SYS_ADMIN, SYS_PTRACE/);
+    });
+
     it('a program is not installed', async () => {
       const without = (program: string) => ({
         runner: fakeCommandRunner(command =>
@@ -121,6 +131,13 @@ describe('the doctor asks of the VM', () => {
       assert.match(
         await outcome(proxyCheck, status({ proxies: [serving!, other('unhealthy', 'no route')] })),
         /^warning: proxy serves, but second is unhealthy \(no route\)/,
+      );
+    });
+
+    it('is of another version', async () => {
+      assert.match(
+        await outcome(proxyCheck, status({ proxies: [{ ...serving!, version: '0.0.9' }] })),
+        /^warning: proxy serves with version 0\.0\.9, the monitor is 0\.1\.0$/,
       );
     });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { MsiProxyError, silentLogger, type CommandRunner, type ErrorCode } from '@msi-proxy/shared';
-import { ensureRoute, moveRoute } from '../../../src/route/linux-route.ts';
+import { describeRoute, ensureRoute, moveRoute } from '../../../src/route/linux-route.ts';
 import { FakeKernel, type FakeRoute } from '../support/fake-kernel.ts';
 
 const DEFAULT: FakeRoute = { dst: 'default', gateway: '172.17.0.1', dev: 'eth0' };
@@ -127,6 +127,18 @@ describe('the route to IMDS', () => {
       await assert.rejects(ensureRoute(options({ run })), failure('MSI_ROUTE_NOT_EFFECTIVE', text));
     });
   }
+
+  it('is told in words', async () => {
+    assert.equal(
+      await describeRoute(options(kernelWith(DEFAULT, IMDS))),
+      '169.254.169.254 goes through 172.17.0.1 (eth0)',
+    );
+    const onLink = kernelWith({ dst: '169.254.0.0/16', dev: 'eth0' });
+    await assert.rejects(
+      describeRoute(options(onLink)),
+      failure('MSI_ROUTE_NOT_EFFECTIVE', /169\.254\.169\.254/),
+    );
+  });
 
   describe('when it is moved', () => {
     it('goes through the network on which the proxy has the address', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { MsiProxyError, silentLogger, type CommandRunner, type ErrorCode } from '@msi-proxy/shared';
-import { ensureRoute, moveRoute } from '../../../src/route/windows-route.ts';
+import { describeRoute, ensureRoute, moveRoute } from '../../../src/route/windows-route.ts';
 import {
   FakeWindowsRoutes,
   type FakeWindowsRoute,
@@ -155,6 +155,17 @@ describe('the route to IMDS on Windows', () => {
       await assert.rejects(ensureRoute(options({ run })), failure('MSI_ROUTE_NOT_EFFECTIVE', text));
     });
   }
+
+  it('is told in words', async () => {
+    assert.equal(
+      await describeRoute({ runner: windowsWith(LOOPBACK, LINK, DEFAULT, IMDS), logger: silentLogger }),
+      `169.254.169.254 goes through 172.21.192.1 (${OWN})`,
+    );
+    await assert.rejects(
+      describeRoute({ runner: windowsWith(LOOPBACK, LINK, DEFAULT), logger: silentLogger }),
+      /There is no route to 169\.254\.169\.254/,
+    );
+  });
 
   describe('when it is moved', () => {
     it('goes through the network on which the proxy has the address', async () => {
