@@ -67,7 +67,7 @@ export async function runCli(options: CliOptions): Promise<number> {
 /** What to do about an error that says what it is. */
 async function remedyLine(error: unknown, { environment, platform }: CliOptions): Promise<string> {
   if (!(error instanceof MsiProxyError) || error instanceof SettingsError) return '';
-  const { remedyOf } = await import('./doctor/remedies.ts');
+  const { remedyOf } = await import('./remedies.ts');
   const { dockerHost } = readSettings({ dockerHost: MONITOR_SETTINGS.dockerHost }, environment);
   return `→ ${remedyOf(error, { host: dockerHost, platform })}\n`;
 }

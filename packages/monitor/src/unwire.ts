@@ -2,6 +2,7 @@ import { localCommandRunner, messageOf, silentLogger, systemClock } from '@msi-p
 import type { MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
+import { remedyOf } from './remedies.ts';
 import { readTextFile } from './read-text-file.ts';
 import { desiredState } from './reconcile/desired-state.ts';
 import { Inventory } from './reconcile/inventory.ts';
@@ -30,7 +31,7 @@ export interface UnwireOptions {
 export async function unwire({ settings, container, platform, print }: UnwireOptions): Promise<boolean> {
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger: silentLogger });
   const link = new LinkNetwork(engine);
-  let succeeded = await unwireClients({ engine, link, settings, wanted: container, print });
+  let succeeded = await unwireClients({ engine, link, settings, platform, wanted: container, print });
   if (container !== undefined || platform === 'win32' || settings.containerOs === 'windows') return succeeded;
   try {
     if (await link.remove()) print(`Removed the network ${LINK_NETWORK}, and the containers from it`);
@@ -57,6 +58,7 @@ interface UnwireClientsOptions {
   readonly engine: EngineClient;
   readonly link: LinkNetwork;
   readonly settings: MonitorSettings;
+  readonly platform: string;
   readonly wanted: string | undefined;
   readonly print: (line: string) => void;
 }
@@ -65,6 +67,7 @@ async function unwireClients({
   engine,
   link,
   settings,
+  platform,
   wanted,
   print,
 }: UnwireClientsOptions): Promise<boolean> {
@@ -73,6 +76,7 @@ async function unwireClients({
     await inventory.readAll();
   } catch (error) {
     print(`Containers could not be read, so nothing was removed from them: ${messageOf(error)}`);
+    print(`→ ${remedyOf(error, { host: settings.dockerHost, platform })}`);
     return false;
   }
   const namespaces = createClientNamespaces({ runner: localCommandRunner });

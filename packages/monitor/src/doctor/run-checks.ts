@@ -1,7 +1,7 @@
 import { messageOf, type Clock } from '@msi-proxy/shared';
 import { failed, skipped, type Check, type CheckOutcome, type Finding } from './check.ts';
 import type { Facts } from './facts.ts';
-import { remedyOf } from './remedies.ts';
+import { remedyOf } from '../remedies.ts';
 
 export interface RunChecksOptions {
   readonly checks: readonly Check[];

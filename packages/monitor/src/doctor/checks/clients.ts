@@ -10,13 +10,17 @@ export const clientsCheck: Check = {
   async run({ status }) {
     const { clients } = await status();
     const unserved = clients.filter(({ state }) => state !== 'wired');
-    if (unserved.length === 0) return ok(`${clients.length} labelled containers, all wired`);
+    if (unserved.length === 0) return ok(`${counted(clients.length)}, all wired`);
     const reasons = unserved.map(
       ({ name, state, reason }) => `${name} is ${state}${reason === undefined ? '' : ` (${reason})`}`,
     );
     return warning(
-      `${unserved.length} of ${clients.length} labelled containers are not wired: ${listed(reasons, '; ')}`,
+      `not wired are ${unserved.length} of ${counted(clients.length)}: ${listed(reasons, '; ')}`,
       `Ask about one: msi-monitor doctor ${unserved[0]?.name ?? ''}.`,
     );
   },
 };
+
+function counted(count: number): string {
+  return `${count} labelled container${count === 1 ? '' : 's'}`;
+}

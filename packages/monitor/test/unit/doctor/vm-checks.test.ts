@@ -260,12 +260,12 @@ describe('the doctor asks of the VM', () => {
   });
 
   it('whether all labelled containers are served', async () => {
-    assert.equal(await outcome(clientsCheck), 'ok: 1 labelled containers, all wired');
+    assert.equal(await outcome(clientsCheck), 'ok: 1 labelled container, all wired');
     const [web] = someStatus().clients;
     const clients = [web!, { ...web!, name: 'job', state: 'refused', reason: 'mistyped' } as const];
     assert.equal(
       await outcome(clientsCheck, status({ clients })),
-      'warning: 1 of 2 labelled containers are not wired: job is refused (mistyped)',
+      'warning: not wired are 1 of 2 labelled containers: job is refused (mistyped)',
     );
   });
 

@@ -1,5 +1,5 @@
 import { codeOf, ERROR_CODES, MsiProxyError } from '@msi-proxy/shared';
-import { engineRemedy } from '../docker/index.ts';
+import { engineRemedy } from './docker/index.ts';
 
 /** The engine that was asked, and from where. */
 export interface AskedEngine {
