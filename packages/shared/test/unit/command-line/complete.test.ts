@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { complete } from '../../../src/command-line/complete.ts';
 import { PROGRAM } from './fixture.ts';
 
@@ -46,5 +47,16 @@ describe('completion', () => {
     assert.deepEqual(await words('brew', ''), []);
     const failing = { cup: () => Promise.reject(new Error('no engine')) };
     assert.deepEqual(await complete(PROGRAM, ['pour', ''], failing), []);
+  });
+
+  it('of any words offers only what begins like the last one', async () => {
+    const word = fc.oneof(fc.string(), fc.constantFrom('pour', 'pot', '--sort', '=', '--', '-'));
+    await fc.assert(
+      fc.asyncProperty(fc.array(word, { maxLength: 5 }), async line => {
+        const last = line.at(-1) ?? '';
+        for (const offered of await words(...line)) assert.ok(last === '=' || offered.startsWith(last));
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { parseCommandLine } from '../../../src/command-line/parse-command-line.ts';
 import { PROGRAM } from './fixture.ts';
 
@@ -92,6 +93,40 @@ describe('a command line', () => {
       assert.equal(parsed.kind === 'usage-problem' && parsed.problem, problem);
     });
   }
+
+  it('of any words is understood or refused, and never half understood', () => {
+    const word = fc.oneof(
+      fc.string(),
+      fc.constantFrom(
+        'pour',
+        'pot',
+        'wash',
+        'help',
+        'completion',
+        '--sort',
+        '--sort=green',
+        '--degrees',
+        '7',
+        '-s',
+        '--',
+        '-h',
+      ),
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 6 }), argv => {
+        const line = parseCommandLine(PROGRAM, argv);
+        if (line.kind === 'usage-problem') assert.doesNotMatch(line.problem, /\p{Cc}/u);
+        if (line.kind !== 'invocation' || line.invocation.command !== 'pour') return;
+        const { cup } = line.invocation.arguments;
+        const { sort, degrees, slowly } = line.invocation.options;
+        assert.equal(typeof cup, 'string');
+        assert.ok([undefined, 'green', 'black'].includes(sort));
+        assert.ok(degrees === undefined || Number.isInteger(degrees));
+        assert.equal(typeof slowly, 'boolean');
+      }),
+      { numRuns: 500 },
+    );
+  });
 
   it('cannot bring control characters into a message', () => {
     const parsed = parseCommandLine(PROGRAM, ['\u001b[2J']);
