@@ -16,7 +16,7 @@ import {
   type Logger,
 } from '@msi-proxy/shared';
 import { openCommandLine } from '@msi-proxy/shared/command-line';
-import { PROXY_PROGRAM } from './command-line.ts';
+import { CHECK_SETTINGS, PROXY_PROGRAM } from './command-line.ts';
 import { PROXY_SETTINGS } from './config.ts';
 import type { ProcessIdentity } from './lifecycle/privileges.ts';
 
@@ -135,8 +135,7 @@ async function health({ environment }: CliOptions): Promise<number> {
 
 async function check({ environment, platform, stdout }: CliOptions, asJson: boolean): Promise<number> {
   const { runCheck } = await import('./check/check-command.ts');
-  const { listen, imdsAddress, controlSocket, route } = PROXY_SETTINGS;
-  const settings = readSettings({ listen, imdsAddress, controlSocket, route }, environment);
+  const settings = readSettings(CHECK_SETTINGS, environment);
   const surroundings = { runner: localCommandRunner, platform, clock: systemClock, stdout };
   return await runCheck({ ...settings, ...surroundings }, asJson ? 'json' : 'text');
 }

@@ -7,6 +7,11 @@ const IDENTITY = {
   parse: parseIdentity,
 };
 
+const { listen, imdsAddress, controlSocket, route, policy, requireIdentity } = PROXY_SETTINGS;
+
+/** Those that `check` reads. */
+export const CHECK_SETTINGS = { listen, imdsAddress, controlSocket, route, policy, requireIdentity };
+
 /** The command line of the proxy; parsing, help, completion and docs/commands.md come from here. */
 export const PROXY_PROGRAM = defineProgram({
   name: 'msi-proxy',
@@ -26,29 +31,24 @@ export const PROXY_PROGRAM = defineProgram({
     control: {
       summary: 'join a monitor, on standard input and output, to the server in this container',
       description: ['The monitor runs it by `docker exec`.'],
-      settings: { controlSocket: PROXY_SETTINGS.controlSocket },
+      settings: { controlSocket },
     },
     healthcheck: {
       summary: 'tell by the exit code whether the server in this container is well',
       exitCodes: { [EXIT_OK]: 'it is ready', [EXIT_FAILURE]: 'it is not, or does not answer' },
-      settings: { listen: PROXY_SETTINGS.listen },
+      settings: { listen },
     },
     check: {
       summary: 'look whether the proxy has what it needs: its route, IMDS, its own server',
       description: ['`msi-monitor doctor` runs it by `docker exec`.'],
       options: { json: { summary: 'as JSON, for programs, with the callers that the server knows' } },
       exitCodes: { [EXIT_FAILURE]: 'something is missing; it is named' },
-      settings: {
-        listen: PROXY_SETTINGS.listen,
-        imdsAddress: PROXY_SETTINGS.imdsAddress,
-        controlSocket: PROXY_SETTINGS.controlSocket,
-        route: PROXY_SETTINGS.route,
-      },
+      settings: CHECK_SETTINGS,
     },
     tokens: {
       summary: 'list the tokens that the server in this container keeps, never the tokens themselves',
       options: { json: { summary: 'as JSON, for programs' } },
-      settings: { controlSocket: PROXY_SETTINGS.controlSocket },
+      settings: { controlSocket },
       examples: [
         { command: 'docker exec msi-proxy msi-proxy tokens', meaning: 'what is kept, for whom, until when' },
       ],
@@ -56,7 +56,7 @@ export const PROXY_PROGRAM = defineProgram({
     'tokens flush': {
       summary: 'drop kept tokens, so that IMDS is asked again',
       options: { identity: { summary: 'only those of one identity', value: IDENTITY } },
-      settings: { controlSocket: PROXY_SETTINGS.controlSocket },
+      settings: { controlSocket },
       examples: [
         {
           command: 'docker exec msi-proxy msi-proxy tokens flush --identity system',

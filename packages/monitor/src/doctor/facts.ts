@@ -118,11 +118,15 @@ async function askProxy(engine: EngineClient, { containerId, name }: ProxyStatus
 }
 
 function readProxyCheck(text: string): ProxyCheck {
-  const check = JSON.parse(text) as Partial<ProxyCheck> | null;
-  if (check?.route === undefined || check.imds === undefined || check.server === undefined) {
+  const check: unknown = JSON.parse(text);
+  if (!isRecord(check) || !['route', 'imds', 'server', 'policy'].every(key => isRecord(check[key]))) {
     throw new Error('it printed something else than a check');
   }
-  return check as ProxyCheck;
+  return check as unknown as ProxyCheck;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** The entries of the proxy's table for these addresses. */

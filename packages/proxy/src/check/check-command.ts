@@ -25,6 +25,8 @@ export interface CheckCommandOptions {
   /** `off`: the route is the operator's matter. */
   readonly route: 'auto' | 'off';
   readonly controlSocket: string;
+  readonly policy: 'enforce' | 'audit';
+  readonly requireIdentity: boolean;
   readonly runner: CommandRunner;
   readonly platform: NodeJS.Platform;
   readonly clock: Clock;
@@ -41,11 +43,14 @@ const VERSIONS_PATH = '/metadata/versions';
  */
 export async function runCheck(options: CheckCommandOptions, format: 'json' | 'text'): Promise<number> {
   const check = await lookAround(options);
-  const { callers, ...sights } = check;
+  const { route, imds, server, policy, callers } = check;
+  const sights = { route, imds, server };
   if (format === 'json') options.stdout.write(`${JSON.stringify(check)}\n`);
   else {
     for (const [name, { ok, seen }] of Object.entries(sights))
       options.stdout.write(`${ok ? 'ok    ' : 'failed'}  ${name}: ${seen}\n`);
+    if (policy.mode === 'audit')
+      options.stdout.write('        policies are only recorded (MSI_PROXY_POLICY is audit)\n');
     if (callers !== undefined) options.stdout.write(`        knows ${callers.length} addresses\n`);
   }
   return Object.values(sights).every(({ ok }) => ok) ? EXIT_OK : EXIT_FAILURE;
@@ -62,7 +67,14 @@ async function lookAround(options: CheckCommandOptions): Promise<ProxyCheck> {
       () => undefined,
     ),
   ]);
-  return { route, imds, server, ...(callers !== undefined && { callers }) };
+  const { requireIdentity, policy: mode } = options;
+  return {
+    route,
+    imds,
+    server,
+    policy: { mode, requireIdentity },
+    ...(callers !== undefined && { callers }),
+  };
 }
 
 async function sight(look: () => Promise<string>): Promise<Sight> {

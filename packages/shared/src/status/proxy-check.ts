@@ -8,6 +8,13 @@ export interface ProxyCheck {
   readonly imds: Sight;
   /** Whether the server in this container is well. */
   readonly server: Sight;
+  /** What the proxy's settings do to all policies. */
+  readonly policy: {
+    /** `audit`: policies are only recorded. */
+    readonly mode: 'enforce' | 'audit';
+    /** Whether containers whose labels name no identity get no tokens. */
+    readonly requireIdentity: boolean;
+  };
   /** Whom the server knows, as the monitor has told it; absent when it does not answer. */
   readonly callers?: readonly Caller[];
 }

@@ -1,4 +1,4 @@
-import { failed, ok, type Check } from '../check.ts';
+import { failed, ok, warning, type Check } from '../check.ts';
 
 /** The proxy's own route to IMDS, as the proxy sees it. */
 export const proxyRouteCheck: Check = {
@@ -39,10 +39,16 @@ export const proxyServerCheck: Check = {
   about: 'always',
   needs: ['proxy'],
   async run({ proxyCheck, servingProxy }) {
-    const { server, callers } = await proxyCheck();
+    const { server, callers, policy } = await proxyCheck();
     const name = (await servingProxy())?.name ?? '';
     if (!server.ok)
       return failed(server.seen, `Look at its log: docker logs ${name}; docker restart ${name}.`);
+    if (policy.mode === 'audit') {
+      return warning(
+        'policies are only recorded (MSI_PROXY_POLICY is audit): every labelled container gets what it asks for',
+        'Take the setting away once the log has no would-deny lines any more.',
+      );
+    }
     const known =
       callers === undefined ? '' : `; it knows ${callers.length} address${callers.length === 1 ? '' : 'es'}`;
     return ok(server.seen + known);

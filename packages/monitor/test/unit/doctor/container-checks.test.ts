@@ -294,10 +294,11 @@ describe('the doctor asks of a container', () => {
       'com.msi-proxy.identity': 'system',
       'com.msi-proxy.resources': 'https://vault.azure.net',
     };
-    const asked = (wish: { resource?: string; identity?: string }) => {
+    const asked = (wish: { resource?: string; identity?: string }, world: World = {}) => {
       const identity = wish.identity === undefined ? undefined : parseIdentity(wish.identity);
       return outcome(verdictCheck, {
         containers: [container({ labels })],
+        ...world,
         subject: {
           container: 'web',
           ...(wish.resource !== undefined && { resource: wish.resource }),
@@ -305,6 +306,17 @@ describe('the doctor asks of a container', () => {
         },
       });
     };
+
+    it('and what the settings of the proxy do to it', async () => {
+      const wish = { resource: 'https://storage.azure.com' };
+      const under = (policy: typeof HEALTHY_PROXY.policy) => ({ proxyCheck: { ...HEALTHY_PROXY, policy } });
+      const audit = under({ mode: 'audit', requireIdentity: false });
+      assert.match(await asked(wish, audit), /^warning: .*only as long as MSI_PROXY_POLICY is audit/);
+      const strict = { ...under({ mode: 'enforce', requireIdentity: true }), containers: [container()] };
+      assert.match(await asked(wish, strict), /^failed: .*MSI_PROXY_REQUIRE_IDENTITY/);
+      assert.match(await asked(wish, { ...strict, proxyCheck: HEALTHY_PROXY }), /^ok/);
+      assert.match(await asked(wish, { status: new Error('no monitor') }), /^failed: .*refused/);
+    });
 
     it('to a request for a token', async () => {
       assert.match(await asked({ resource: 'https://vault.azure.net/' }), /^ok: .*allowed, as system$/);

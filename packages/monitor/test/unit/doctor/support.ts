@@ -53,6 +53,7 @@ export const HEALTHY_PROXY: ProxyCheck = {
   route: { ok: true, seen: '169.254.169.254 goes through 172.31.0.1 (eth0)' },
   imds: { ok: true, seen: '169.254.169.254:80 answers with status 200' },
   server: { ok: true, seen: '127.0.0.1:80 answers with status 200' },
+  policy: { mode: 'enforce', requireIdentity: false },
   callers: [
     {
       address: '172.17.0.2',

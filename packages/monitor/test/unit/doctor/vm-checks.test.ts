@@ -162,6 +162,12 @@ describe('the doctor asks of the VM', () => {
       assert.match(await outcome(proxyServerCheck), /^ok: .*it knows 1 address/);
     });
 
+    it('only records policies', async () => {
+      const policy = { mode: 'audit', requireIdentity: false } as const;
+      const world = { proxyCheck: { ...HEALTHY_PROXY, policy } };
+      assert.match(await outcome(proxyServerCheck, world), /^warning: policies are only recorded/);
+    });
+
     it('lacks them', async () => {
       const broken = { ok: false, seen: 'broken' };
       const world = { proxyCheck: { ...HEALTHY_PROXY, route: broken, imds: broken, server: broken } };

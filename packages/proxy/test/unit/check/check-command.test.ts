@@ -39,6 +39,8 @@ describe('the check of a proxy', () => {
         listen: { host: '127.0.0.1', port: proxy.port },
         imdsAddress: { host: '127.0.0.1', port: imdsPort },
         route: 'auto',
+        policy: 'audit',
+        requireIdentity: false,
         controlSocket: proxy.socketPath,
         runner: localCommandRunner,
         platform: 'linux',
@@ -60,6 +62,7 @@ describe('the check of a proxy', () => {
     assert.match(seen.imds.seen, /answers with status 200/);
     assert.equal(seen.server.ok, true);
     assert.deepEqual(seen.callers, [caller]);
+    assert.deepEqual(seen.policy, { mode: 'audit', requireIdentity: false });
     assert.deepEqual(asked, ['/metadata/versions true']);
   });
 
@@ -69,6 +72,7 @@ describe('the check of a proxy', () => {
     assert.equal(exitCode, 1);
     assert.match(text, /^failed {2}imds: 127\.0\.0\.1:\d+ answers with status 503$/m);
     assert.match(text, /^ok {6}server: /m);
+    assert.match(text, /policies are only recorded/);
   });
 
   it('says that IMDS does not answer', async () => {
