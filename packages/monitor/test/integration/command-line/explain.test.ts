@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { runCli } from '../../../src/cli.ts';
+import { FakeEngine } from '../../support/fake-engine/index.ts';
+
+describe('msi-monitor explain', () => {
+  let engine: FakeEngine;
+
+  before(async () => {
+    engine = await FakeEngine.start();
+    engine.run({ name: 'orders', labels: { MSIClientContainer: '', 'com.msi-proxy.identity': 'system' } });
+    engine.run({ name: 'bystander' });
+  });
+  after(() => engine[Symbol.asyncDispose]());
+
+  async function explain(name: string): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const exitCode = await runCli({
+      argv: ['explain', name],
+      environment: { DOCKER_HOST: engine.host, MSI_MONITOR_LISTEN: '127.0.0.1:1' },
+      stdout,
+      stderr,
+      version: '1.2.3',
+      platform: 'linux',
+      selfArgv: ['node', 'main.js'],
+      onStop: () => undefined,
+    });
+    return { exitCode, stdout: String(stdout.read() ?? ''), stderr: String(stderr.read() ?? '') };
+  }
+
+  it('says what the labels give, without a monitor', async () => {
+    const { exitCode, stdout } = await explain('orders');
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^Identities\n {2}A request that names no identity is for the VM’s own/m);
+    assert.match((await explain('bystander')).stdout, /^Label\n {2}It has no label MSIClientContainer/m);
+  });
+
+  it('takes an id for a name', async () => {
+    const { id } = engine.state.container('orders');
+    assert.match((await explain(id)).stdout, /^Container\n {2}orders/);
+  });
+
+  it('names the container that was probably meant', async () => {
+    const { exitCode, stderr } = await explain('order');
+    assert.equal(exitCode, 1);
+    assert.match(
+      stderr,
+      /^MSI_CONTAINER_UNKNOWN: No container "order" runs \(did you mean "orders"\?\)\n→ See `docker ps`/,
+    );
+  });
+});
