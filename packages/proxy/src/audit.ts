@@ -31,11 +31,18 @@ interface Repeat {
   count: number;
 }
 
+/** What a caller was answered last: mostly it is the same again, which is seen without writing it out. */
+interface Latest {
+  readonly record: AuditRecord;
+  readonly repeat: Repeat;
+}
+
 /** Writes one line per decision; of the same decision about the same container one in ten seconds, with a count. */
 export class AuditLog {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #repeats = new Map<string, Repeat>();
+  readonly #latest = new WeakMap<Caller, Latest>();
 
   constructor(logger: Logger, clock: Clock) {
     this.#logger = logger;
@@ -43,15 +50,23 @@ export class AuditLog {
   }
 
   write(record: AuditRecord): void {
-    const key = repeatKey(record);
     const nowMillis = this.#clock.monotonicMillis();
-    const repeat = this.#repeats.get(key);
-    if (repeat !== undefined && nowMillis - repeat.sinceMillis < REPEAT_WINDOW_MILLIS) {
-      repeat.count += 1;
+    const latest = record.caller && this.#latest.get(record.caller);
+    if (latest !== undefined && isWithin(latest.repeat, nowMillis) && isSame(latest.record, record)) {
+      latest.repeat.count += 1;
       return;
     }
+    const key = repeatKey(record);
+    const repeat = this.#repeats.get(key);
+    if (repeat !== undefined && isWithin(repeat, nowMillis)) {
+      repeat.count += 1;
+      this.#remember(record, repeat);
+      return;
+    }
+    const begun = { sinceMillis: nowMillis, count: 0 };
     this.#repeats.delete(key);
-    this.#repeats.set(key, { sinceMillis: nowMillis, count: 0 });
+    this.#repeats.set(key, begun);
+    this.#remember(record, begun);
     if (this.#repeats.size > MAX_REMEMBERED) {
       const [oldest] = this.#repeats.keys();
       if (oldest !== undefined) this.#repeats.delete(oldest);
@@ -61,6 +76,30 @@ export class AuditLog {
     if (record.verdict === 'allowed') this.#logger.info('request', fields);
     else this.#logger.warn('request', fields);
   }
+
+  #remember(record: AuditRecord, repeat: Repeat): void {
+    if (record.caller !== undefined) this.#latest.set(record.caller, { record, repeat });
+  }
+}
+
+function isWithin(repeat: Repeat, nowMillis: number): boolean {
+  return nowMillis - repeat.sinceMillis < REPEAT_WINDOW_MILLIS;
+}
+
+/** Everything of {@link repeatKey}. Equal identities that are different objects count as different. */
+function isSame(a: AuditRecord, b: AuditRecord): boolean {
+  return (
+    a.caller === b.caller &&
+    a.address === b.address &&
+    a.group === b.group &&
+    a.askedIdentity === b.askedIdentity &&
+    a.identity === b.identity &&
+    a.resource === b.resource &&
+    a.verdict === b.verdict &&
+    a.reason === b.reason &&
+    a.via === b.via &&
+    a.status === b.status
+  );
 }
 
 function repeatKey(record: AuditRecord): string {

@@ -82,12 +82,24 @@ export class CallerResolver {
     this.#options = options;
   }
 
-  /** The caller at once if it was confirmed a moment ago: the way of nearly all requests. */
+  /**
+   * The caller at once if it was confirmed a moment ago: the way of nearly all requests. Asks ahead for one that keeps
+   * asking, so that none of its requests has to wait for the next confirmation.
+   */
   fresh(address: string): Caller | undefined {
-    const entry = this.#options.table.get(address);
-    return entry !== undefined && this.#ageMillis(entry) <= this.#options.confirmAfterMillis
-      ? entry.caller
-      : undefined;
+    const { table, monitor, confirmAfterMillis } = this.#options;
+    const entry = table.get(address);
+    if (entry === undefined) return undefined;
+    const ageMillis = this.#ageMillis(entry);
+    if (ageMillis > confirmAfterMillis) return undefined;
+    if (
+      ageMillis > confirmAfterMillis / 2 &&
+      !this.#questions.has(address) &&
+      monitor.monitorState === 'live'
+    ) {
+      void this.#ask(address);
+    }
+    return entry.caller;
   }
 
   /** Waits as long as a request may wait: for a container that is just starting, or for a monitor to be back. */

@@ -12,6 +12,8 @@ const MAX_CONTAINERS = 4096;
 /** What each container asked for and was refused since the proxy started. */
 export class CallerStatistics {
   readonly #counts = new Map<string, Counts>();
+  /** The one that asked last, and so is at the end. */
+  #newest: string | undefined;
 
   count(containerId: string, refusal?: string): void {
     const counts = this.#countsOf(containerId);
@@ -28,6 +30,8 @@ export class CallerStatistics {
 
   #countsOf(containerId: string): Counts {
     const counts = this.#counts.get(containerId) ?? { requests: 0, refusals: 0 };
+    if (containerId === this.#newest) return counts;
+    this.#newest = containerId;
     this.#counts.delete(containerId);
     this.#counts.set(containerId, counts);
     if (this.#counts.size > MAX_CONTAINERS) {

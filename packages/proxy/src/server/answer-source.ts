@@ -31,6 +31,12 @@ export type Answered =
   /** Only the answer of IMDS has shown that it is not for this client. */
   | { readonly kind: 'withheld'; readonly answer: LocalAnswer; readonly reason: string };
 
+/** An answer for which nobody had to be asked. */
+export interface KeptAnswer {
+  readonly answer: UpstreamAnswer;
+  readonly via: Via;
+}
+
 /**
  * Gets the answer to an authorised request: from where answers are kept, at once, or from IMDS. Rejects with an
  * `MsiProxyError` when there is none.

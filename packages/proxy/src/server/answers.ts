@@ -12,7 +12,7 @@ import type { AnswerSource } from './answer-source.ts';
 import { createOptionalSource } from './optional-source.ts';
 import { createRelaySource } from './relay-source.ts';
 import { createSharedSource } from './shared-source.ts';
-import { createTokenSource } from './token-source.ts';
+import { createTokenSource, type TokenSource } from './token-source.ts';
 
 export interface AnswersOptions {
   readonly settings: ProxySettings;
@@ -27,6 +27,8 @@ export interface Answers {
   readonly upstream: Upstream;
   readonly broker: TokenBroker;
   readonly sourceOf: (group: EndpointGroup | 'versions') => AnswerSource;
+  /** A token that nobody has to be asked for. */
+  readonly keptToken: TokenSource['kept'];
   /** Closes all connections to where answers come from. */
   destroy(): void;
 }
@@ -71,7 +73,7 @@ export function createAnswers({ settings, clock, logger, version }: AnswersOptio
   const sourceOf = (group: EndpointGroup | 'versions'): AnswerSource => {
     switch (group) {
       case 'token':
-        return tokens;
+        return tokens.source;
       case 'instance':
       case 'loadbalancer':
       case 'versions':
@@ -90,7 +92,7 @@ export function createAnswers({ settings, clock, logger, version }: AnswersOptio
     imds.destroy();
     extension?.destroy();
   };
-  return { upstream: extension ?? imds, broker, sourceOf, destroy };
+  return { upstream: extension ?? imds, broker, sourceOf, keptToken: tokens.kept, destroy };
 }
 
 function sendBy(client: ImdsClient): Send {

@@ -20,7 +20,8 @@ import type { FormVerdict, GateVerdict } from '../gate/gate-verdict.ts';
 import type { GatedRequest } from '../gate/gated-request.ts';
 import { passGate, readTarget } from '../gate/request-gate.ts';
 import { passForm } from '../gate/vm-extension.ts';
-import type { Answered, AnswerSource } from './answer-source.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
+import type { Answered, AnswerSource, KeptAnswer } from './answer-source.ts';
 import { announcesBody, malformedReason } from './http-form.ts';
 import { NO_BODY, readBody } from './read-body.ts';
 import type { ReadyEndpoint } from './ready-endpoint.ts';
@@ -38,6 +39,8 @@ export interface RequestHandlerOptions {
   readonly policy: AuthorizeOptions;
   /** Where answers come from, by endpoint group. */
   readonly sources: (group: EndpointGroup | 'versions') => AnswerSource;
+  /** What is kept for a request, without asking for anything. */
+  readonly keptAnswer: (gated: GatedRequest, decision: Allowed) => KeptAnswer | undefined;
   /** Whether connections end with their next answer, so that clients come to another proxy. */
   readonly endsConnections: () => boolean;
 }
@@ -85,7 +88,7 @@ export class RequestHandler {
     const exchange = {
       request,
       response,
-      address: sourceAddress(request),
+      address: sourceAddress(request.socket),
       startMillis: this.#options.clock.monotonicMillis(),
     };
     try {
@@ -93,6 +96,28 @@ export class RequestHandler {
     } catch (err) {
       this.#fail(exchange, err);
     }
+  }
+
+  /**
+   * What is kept for a GET that the gate let pass, if nothing has to be waited for and nothing is to be said but that
+   * answer; `undefined` to handle it as all others.
+   */
+  kept(gated: GatedRequest, address: string): UpstreamAnswer | undefined {
+    const { resolver, statistics, endsConnections, keptAnswer } = this.#options;
+    const caller = endsConnections() ? undefined : resolver.fresh(address);
+    if (caller === undefined) return undefined;
+    const decision = this.#decisions.decide(gated, caller.grant);
+    if (decision.kind === 'deny') return undefined;
+    const answered = keptAnswer(gated, decision);
+    if (answered === undefined) return undefined;
+    const { answer, via } = answered;
+    statistics.count(caller.containerId);
+    const { group } = gated.endpoint;
+    const { askedIdentity, identity, resource, wouldDeny: reason } = decision;
+    const known = { address, group, caller, askedIdentity, identity, resource, reason };
+    const verdict = reason === undefined ? 'allowed' : 'would-deny';
+    this.#options.audit.write({ ...known, status: answer.status, via, verdict, durationMillis: 0 });
+    return answer;
   }
 
   #fail({ response }: Exchange, err: unknown): void {

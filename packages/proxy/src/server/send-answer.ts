@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { SendOptions } from '@msi-proxy/shared/http';
+import { KEEP_ALIVE_SECONDS, MAX_REQUESTS_PER_SOCKET, type SendOptions } from '@msi-proxy/shared/http';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 
 /** An answer as it is handed to Node. */
@@ -7,7 +7,13 @@ interface PreparedAnswer {
   readonly headers: readonly string[];
   /** A text of one character a byte: Node writes head and text together, but head and bytes one after the other. */
   readonly body: string;
+  /** Everything that is sent, if it was ever asked for, with and without the end of the connection. */
+  wire?: { readonly kept: string; readonly closed: string };
 }
+
+// As Node adds them.
+const KEEP_ALIVE_LINES = `Connection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_SECONDS}, max=${MAX_REQUESTS_PER_SOCKET}\r\n`;
+const CLOSE_LINE = 'Connection: close\r\n';
 
 /** Answers that are kept are sent many times. */
 const prepared = new WeakMap<UpstreamAnswer, PreparedAnswer>();
@@ -23,6 +29,29 @@ export function sendUpstreamAnswer(
   response.sendDate = false;
   response.writeHead(status, statusText, (close ? [...headers, 'Connection', 'close'] : headers) as string[]);
   response.end(body, 'latin1');
+}
+
+/**
+ * The whole answer to a GET, one character a byte, as {@link sendUpstreamAnswer} makes Node send it.
+ *
+ * @param close whether the connection ends with it
+ */
+export function wireText(answer: UpstreamAnswer, close: boolean): string {
+  const known = prepare(answer);
+  known.wire ??= { kept: wire(answer, known, KEEP_ALIVE_LINES), closed: wire(answer, known, CLOSE_LINE) };
+  return close ? known.wire.closed : known.wire.kept;
+}
+
+function wire(
+  { status, statusText }: UpstreamAnswer,
+  { headers, body }: PreparedAnswer,
+  last: string,
+): string {
+  const lines = [`HTTP/1.1 ${status} ${statusText}\r\n`];
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    lines.push(`${headers[index]!}: ${headers[index + 1]!}\r\n`);
+  }
+  return `${lines.join('')}${last}\r\n${body}`;
 }
 
 function prepare(answer: UpstreamAnswer): PreparedAnswer {

@@ -19,6 +19,7 @@ import { dropPrivileges, type ProcessIdentity } from '../lifecycle/privileges.ts
 import { ensureRoute } from '../route/route.ts';
 import { prefetchForCallers } from '../tokens/prefetch.ts';
 import { createAnswers } from './answers.ts';
+import { KnownRequests } from './known-requests.ts';
 import { ReadyEndpoint } from './ready-endpoint.ts';
 import { RequestHandler } from './request-handler.ts';
 
@@ -112,6 +113,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     clock,
     policy: { mode: settings.policy, requireIdentity: settings.requireIdentity },
     sources: answers.sourceOf,
+    keptAnswer: answers.keptToken,
     // A connection stays on this proxy whatever the wiring says, until this proxy ends it.
     endsConnections: () => isLeaving || control.role === 'standby',
   });
@@ -121,6 +123,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     clock,
     logger,
     handle: (request, response) => handler.handle(request, response),
+    fastPath: new KnownRequests((request, address) => handler.kept(request, address)),
   });
 
   const leave = async () => {

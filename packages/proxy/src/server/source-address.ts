@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 
 /** IPv4 in its own notation also where the socket listens on IPv6. */
 function plainAddress(address: string | undefined): string {
   return address?.startsWith('::') === true ? address.replace(/^::ffff:/i, '') : (address ?? '');
 }
 
-export function sourceAddress({ socket }: IncomingMessage): string {
+export function sourceAddress(socket: Socket): string {
   return plainAddress(socket.remoteAddress);
 }
 

@@ -4,7 +4,7 @@ import type { Allowed } from '../authorize/authorize.ts';
 import type { GatedRequest } from '../gate/gated-request.ts';
 import type { TokenBroker, TokenOutcome } from '../tokens/token-broker.ts';
 import { tokenRequestOf, type TokenRequest } from '../tokens/token-request.ts';
-import type { Answered, AnswerSource } from './answer-source.ts';
+import type { Answered, AnswerSource, KeptAnswer } from './answer-source.ts';
 
 export interface TokenSourceOptions {
   readonly broker: TokenBroker;
@@ -14,8 +14,14 @@ export interface TokenSourceOptions {
   readonly relay: AnswerSource;
 }
 
+export interface TokenSource {
+  readonly source: AnswerSource;
+  /** What the broker keeps for a GET; `undefined` when it must be asked for, or must not be given. */
+  readonly kept: (gated: GatedRequest, decision: Allowed) => KeptAnswer | undefined;
+}
+
 /** Answers token requests from the broker. */
-export function createTokenSource({ broker, clock, timeoutMillis, relay }: TokenSourceOptions): AnswerSource {
+export function createTokenSource({ broker, clock, timeoutMillis, relay }: TokenSourceOptions): TokenSource {
   const requests = new WeakMap<Allowed, TokenRequest>();
   const requestOf = (gated: GatedRequest, decision: Allowed): TokenRequest => {
     const known = requests.get(decision);
@@ -30,7 +36,7 @@ export function createTokenSource({ broker, clock, timeoutMillis, relay }: Token
     return answeredBy(await broker.get(request, { source: containerId, deadlineMillis }));
   };
 
-  return authorized => {
+  const source: AnswerSource = authorized => {
     const { gated, decision, caller } = authorized;
     // The answer to a HEAD has no body to keep.
     if (gated.method === 'HEAD') return relay(authorized);
@@ -38,6 +44,15 @@ export function createTokenSource({ broker, clock, timeoutMillis, relay }: Token
     const kept = broker.kept(request);
     return kept === undefined ? get(request, caller) : answeredBy(kept);
   };
+  const kept = (gated: GatedRequest, decision: Allowed): KeptAnswer | undefined => {
+    try {
+      const outcome = broker.kept(requestOf(gated, decision));
+      return outcome?.kind === 'answer' ? outcome : undefined;
+    } catch {
+      return undefined; // the source says why
+    }
+  };
+  return { source, kept };
 }
 
 function answeredBy(outcome: TokenOutcome): Answered {

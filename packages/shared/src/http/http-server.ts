@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { codeOf, messageOf, MsiProxyError } from '../errors/msi-proxy-error.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { HostPort } from '../settings/setting.ts';
+import { serveFast, wholeGet, type FastPath } from './fast-path.ts';
 import { badRequest } from './imds-answers.ts';
 
 export interface HttpServerOptions {
@@ -12,14 +13,19 @@ export interface HttpServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Asked first, for whole requests that came before. */
+  readonly fastPath?: FastPath;
 }
 
 // A request of this protocol is some hundred bytes without a body: what takes longer or is larger is no client of ours.
 const HEADERS_TIMEOUT_MILLIS = 5_000;
 const REQUEST_TIMEOUT_MILLIS = 10_000;
-const KEEP_ALIVE_MILLIS = 5_000;
+export const KEEP_ALIVE_SECONDS = 5;
+const KEEP_ALIVE_MILLIS = KEEP_ALIVE_SECONDS * 1_000;
+// What clients are told is shorter by this (as Node's `keepAliveTimeoutBuffer`): one may send at the last moment.
+const KEEP_ALIVE_BUFFER_MILLIS = 1_000;
 const MAX_HEADER_BYTES = 8 * 1024;
-const MAX_REQUESTS_PER_SOCKET = 1_000;
+export const MAX_REQUESTS_PER_SOCKET = 1_000;
 const CHECK_INTERVAL_MILLIS = 1_000;
 
 // No client of IMDS sends a request before it has the answer to the last one; each that waits holds memory.
@@ -31,6 +37,10 @@ const LINGER_MILLIS = 1_000;
 interface Connection {
   /** Requests that have not been answered. */
   underWay: number;
+  /** It has not been given to Node's parser. */
+  isFast: boolean;
+  /** While bytes are given to Node's parser: the requests that it finds in them. */
+  found: IncomingMessage[] | undefined;
 }
 
 /** Node's HTTP server with this product's limits, and an orderly end. */
@@ -66,12 +76,19 @@ export class HttpServer {
     this.#server.on('checkContinue', handle);
     this.#server.on('checkExpectation', handle);
     this.#server.on('clientError', (error, socket: Socket) => this.#refuseMalformed(error, socket));
+    const { fastPath } = options;
+    // Node's own listener, which gives a connection to its parser.
+    const [parse] = this.#server.listeners('connection') as ((socket: Socket) => void)[];
+    if (fastPath !== undefined) this.#server.removeAllListeners('connection');
     this.#server.on('connection', socket => {
-      this.#connections.set(socket, { underWay: 0 });
+      const connection = { underWay: 0, isFast: fastPath !== undefined, found: undefined };
+      this.#connections.set(socket, connection);
       socket.once('close', () => {
         this.#connections.delete(socket);
         for (const listener of this.#closeListeners) listener();
       });
+      if (fastPath !== undefined)
+        this.#serveFast(socket, connection, fastPath, () => parse!.call(this.#server, socket));
     });
   }
 
@@ -129,12 +146,21 @@ export class HttpServer {
       this.#server.close(() => resolve());
     });
     this.#server.closeIdleConnections();
+    // Node does not know those; what they were sent has been answered.
+    for (const [socket, { isFast }] of [...this.#connections]) {
+      if (isFast && socket.bytesRead > 0) socket.destroySoon();
+    }
     // To Node, a connection on which nothing was ever sent is one whose request is under way.
     const silence = clock.setTimer(() => this.#closeSilent(), Math.min(LINGER_MILLIS, graceMillis));
-    const deadline = clock.setTimer(() => this.#server.closeAllConnections(), graceMillis);
+    const deadline = clock.setTimer(() => this.#closeAll(), graceMillis);
     await closed;
     silence.cancel();
     deadline.cancel();
+  }
+
+  #closeAll(): void {
+    this.#server.closeAllConnections();
+    for (const [socket, { isFast }] of [...this.#connections]) if (isFast) socket.destroy();
   }
 
   #closeSilent(): void {
@@ -143,9 +169,31 @@ export class HttpServer {
     }
   }
 
+  #serveFast(socket: Socket, connection: Connection, fastPath: FastPath, parse: () => void): void {
+    const handOver = (received: Buffer) => {
+      connection.isFast = false;
+      connection.found = [];
+      parse();
+      socket.emit('data', received);
+      const [request, ...others] = connection.found;
+      connection.found = undefined;
+      if (request?.complete !== true || others.length > 0) return;
+      const text = wholeGet(received);
+      if (text !== undefined) fastPath.learn(text, request);
+    };
+    serveFast({
+      socket,
+      answer: fastPath.connect(socket),
+      handOver,
+      maxRequests: MAX_REQUESTS_PER_SOCKET,
+      idleMillis: KEEP_ALIVE_MILLIS + KEEP_ALIVE_BUFFER_MILLIS,
+    });
+  }
+
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     const connection = this.#connections.get(socket);
+    connection?.found?.push(request);
     if (connection === undefined || connection.underWay >= MAX_REQUESTS_UNDER_WAY) {
       socket.destroy();
       return;

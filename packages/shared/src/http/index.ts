@@ -1,5 +1,11 @@
 export { errorShapeOf, type ErrorShape } from './error-shape.ts';
-export { HttpServer, type HttpServerOptions } from './http-server.ts';
+export type { FastAnswer, FastPath } from './fast-path.ts';
+export {
+  HttpServer,
+  KEEP_ALIVE_SECONDS,
+  MAX_REQUESTS_PER_SOCKET,
+  type HttpServerOptions,
+} from './http-server.ts';
 export {
   badRequest,
   forbidden,

@@ -65,10 +65,22 @@ describe('the resolver of callers', () => {
   describe('with a monitor that answers', () => {
     it('serves an entry that was confirmed a moment ago without asking', async () => {
       table.confirm(OLD);
-      await clock.advance(CONFIRM_AFTER);
+      await clock.advance(CONFIRM_AFTER / 2);
       assert.equal(resolver.fresh(ADDRESS), OLD);
       assert.deepEqual(await resolver.resolve(ADDRESS), { kind: 'known', caller: OLD });
       assert.deepEqual(monitor.asked, []);
+    });
+
+    it('asks ahead, once, for one that is served past half of that time, and serves it meanwhile', async () => {
+      table.confirm(OLD);
+      await clock.advance(CONFIRM_AFTER);
+      for (let count = 0; count < 3; count += 1) assert.equal(resolver.fresh(ADDRESS), OLD);
+      assert.deepEqual(monitor.asked, [ADDRESS]);
+      monitor.answer({ kind: 'caller', caller: OLD });
+      await settle();
+      await clock.advance(CONFIRM_AFTER / 2);
+      assert.equal(resolver.fresh(ADDRESS), OLD);
+      assert.deepEqual(monitor.asked, [ADDRESS]);
     });
 
     it('asks once for a burst of requests from an address whose entry is older', async () => {
@@ -97,10 +109,10 @@ describe('the resolver of callers', () => {
       await settle();
       monitor.answer({ kind: 'caller', caller: OLD });
       await first;
-      await clock.advance(CONFIRM_AFTER);
+      await clock.advance(CONFIRM_AFTER / 2);
       await resolver.resolve(ADDRESS);
       assert.equal(monitor.asked.length, 1);
-      await clock.advance(1);
+      await clock.advance(CONFIRM_AFTER);
       const second = resolver.resolve(ADDRESS);
       await settle();
       assert.equal(monitor.asked.length, 2);

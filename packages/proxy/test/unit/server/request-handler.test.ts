@@ -75,6 +75,7 @@ describe('the handler of requests', () => {
       clock,
       policy: { mode: 'enforce', requireIdentity: false },
       sources: () => source,
+      keptAnswer: () => undefined,
       endsConnections: () => false,
     });
     server = createServer((request, response) => handler.handle(request, response));

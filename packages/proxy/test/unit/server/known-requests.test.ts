@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { createEmulator, DEFAULT_APP_IDENTITY, type Emulator } from '@msi-proxy/imds-emulator';
+import { callerAt, grantOf, UNLABELLED } from '../support/callers.ts';
+import type { FakeMonitor } from '../support/fake-monitor.ts';
+import { CLIENT_ADDRESS, open, sendAndLeave } from '../support/raw-client.ts';
+import { startProxy, type ProxyUnderTest } from '../support/running-proxy.ts';
+import { until } from '../support/until.ts';
+
+const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fvault.azure.net';
+const OTHER_ADDRESS = '127.0.0.3';
+
+function text(...headers: readonly string[]): string {
+  return [`GET ${TOKEN} HTTP/1.1`, 'Host: 169.254.169.254', 'Metadata: true', ...headers, '', ''].join(
+    '\r\n',
+  );
+}
+
+describe('a token request that came before', () => {
+  let emulator: Emulator;
+  let running: ProxyUnderTest;
+  let monitor: FakeMonitor;
+
+  beforeEach(async () => {
+    emulator = createEmulator();
+    const { listen } = await emulator.start({ listen: { host: '127.0.0.1', port: 0 } });
+    running = await startProxy({
+      imdsPort: listen.port,
+      environment: { MSI_PROXY_PREFETCH: 'false', MSI_PROXY_CONFIRM_AFTER_MS: '60000' },
+    });
+    const identity = { kind: 'client-id', id: DEFAULT_APP_IDENTITY.clientId } as const;
+    const own = grantOf({ defaultIdentity: identity, identities: [identity] });
+    monitor = await running.join(
+      callerAt(CLIENT_ADDRESS),
+      callerAt(OTHER_ADDRESS, { containerId: 'd'.repeat(64), grant: own }),
+    );
+  });
+
+  afterEach(async () => {
+    await running.stop();
+    await emulator.stop();
+  });
+
+  async function get(from = CLIENT_ADDRESS, ...headers: readonly string[]) {
+    return await sendAndLeave({ port: running.port, from }, text(...headers));
+  }
+
+  function clientIdOf(body: string): unknown {
+    return (JSON.parse(body) as Record<string, unknown>)['client_id'];
+  }
+
+  /** A connection on which a known request was answered. */
+  async function connected(): Promise<{ socket: Socket; received: () => string }> {
+    await get();
+    const socket = open({ port: running.port });
+    let received = '';
+    socket.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')));
+    socket.write(text());
+    await until(() => received.includes('access_token'));
+    return { socket, received: () => received };
+  }
+
+  it('is answered with the same header lines as by Node', async () => {
+    await get();
+    // Another connection whose request is not known by its bytes, but means the same.
+    const usual = await get(CLIENT_ADDRESS, 'X-Other: 1');
+    const known = await get();
+    const withoutTime = (lines: readonly string[]) => lines.filter(line => !line.startsWith('Date: '));
+    assert.deepEqual(withoutTime(known.headerLines), withoutTime(usual.headerLines));
+    assert.equal(known.text.split('\r\n')[0], usual.text.split('\r\n')[0]);
+    assert.equal(Number(known.headers['content-length']), known.body.length);
+  });
+
+  it('is answered to each client with what its own policy gives it', async () => {
+    await get();
+    await get(OTHER_ADDRESS);
+    assert.equal(clientIdOf((await get(OTHER_ADDRESS)).body), DEFAULT_APP_IDENTITY.clientId);
+    assert.notEqual(clientIdOf((await get()).body), DEFAULT_APP_IDENTITY.clientId);
+  });
+
+  it('is refused on the same connection as soon as the policy says so', async () => {
+    const { socket, received } = await connected();
+    const grant = grantOf({ resources: [{ kind: 'exact', resource: 'https://storage.azure.com' }] });
+    await monitor.delta([], [callerAt(CLIENT_ADDRESS, { grant })]);
+    socket.write(text());
+    await until(() => received().includes('HTTP/1.1 403 '));
+    socket.destroy();
+  });
+
+  it('is refused on the same connection when its address belongs to another container', async () => {
+    const { socket, received } = await connected();
+    await monitor.delta(
+      [CLIENT_ADDRESS],
+      [callerAt(CLIENT_ADDRESS, { containerId: 'e'.repeat(64), grant: UNLABELLED })],
+    );
+    socket.write(text());
+    await until(() => received().includes('HTTP/1.1 400 '));
+    socket.destroy();
+  });
+
+  it('is counted and audited like any other', async () => {
+    for (let count = 0; count < 3; count += 1) await get();
+    await until(() => monitor.messages('report').at(-1)?.callers[0]?.requests === 3);
+    const lines = running.log.filter(({ msg, via }) => msg === 'request' && via === 'cache');
+    assert.equal(lines.length, 1);
+  });
+
+  it('is asked of IMDS again when the token is not kept any more', async () => {
+    const { socket, received } = await connected();
+    monitor.send({ type: 'flush-tokens' });
+    await until(() => monitor.messages('tokens-flushed').length > 0);
+    const before = emulator.requests.length;
+    socket.write(text());
+    await until(() => received().split('HTTP/1.1 200 ').length === 3);
+    assert.equal(emulator.requests.length, before + 1);
+    socket.destroy();
+  });
+
+  it('goes the usual way when it wants its connection closed', async () => {
+    await get(CLIENT_ADDRESS, 'Connection: close');
+    assert.equal((await get(CLIENT_ADDRESS, 'Connection: close')).headers['connection'], 'close');
+  });
+});

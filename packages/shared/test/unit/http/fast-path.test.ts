@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import type { FastPath } from '../../../src/http/fast-path.ts';
+import { HttpServer, MAX_REQUESTS_PER_SOCKET } from '../../../src/http/http-server.ts';
+import { silentLogger } from '../../../src/logging/logger.ts';
+import { FakeClock, open, readAll, until } from '../../../src/testing/index.ts';
+
+const REQUEST = 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n';
+const OTHER = 'GET /b HTTP/1.1\r\nHost: a\r\n\r\n';
+const FAST = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfast';
+
+describe('an HTTP server with a fast path', () => {
+  let clock: FakeClock;
+  let server: HttpServer;
+  let learned: string[];
+  let known: Set<string>;
+  let usual: string[];
+  let clients: Socket[];
+  let lastOnes: number;
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    learned = [];
+    known = new Set();
+    usual = [];
+    clients = [];
+    lastOnes = 0;
+    const fastPath: FastPath = {
+      connect: () => (text, close) => {
+        if (!known.has(text)) return undefined;
+        if (close) lastOnes += 1;
+        return FAST;
+      },
+      learn: text => learned.push(text),
+    };
+    server = new HttpServer({
+      listen: { host: '127.0.0.1', port: 0 },
+      maxConnections: 100,
+      clock,
+      logger: silentLogger,
+      handle: (request, response) => {
+        usual.push(request.url ?? '');
+        response.end('usual');
+      },
+      fastPath,
+    });
+    await server.start();
+  });
+
+  afterEach(async () => {
+    for (const client of clients) client.destroy();
+    await server.drain(0);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
+  function connectClient() {
+    const client = open({ port: server.port });
+    clients.push(client);
+    const received = { text: '' };
+    client.on('data', (chunk: Buffer) => (received.text += chunk.toString('latin1')));
+    return { client, received };
+  }
+
+  it('learns a request that came alone and whole, and answers it the usual way', async () => {
+    const { client, received } = connectClient();
+    client.write(REQUEST);
+    await until(() => received.text.endsWith('usual'));
+    assert.deepEqual(learned, [REQUEST]);
+  });
+
+  it('answers what it knows without the parser', async () => {
+    known.add(REQUEST);
+    const { client, received } = connectClient();
+    client.write(REQUEST);
+    await until(() => received.text === FAST);
+    client.write(REQUEST);
+    await until(() => received.text === FAST + FAST);
+    assert.deepEqual(usual, []);
+  });
+
+  it('gives a connection to the parser with the first bytes that it does not know, for good', async () => {
+    known.add(REQUEST);
+    const { client, received } = connectClient();
+    client.write(REQUEST);
+    await until(() => received.text === FAST);
+    client.write(OTHER);
+    await until(() => received.text.endsWith('usual'));
+    client.write(REQUEST);
+    await until(() => usual.length === 2);
+    assert.deepEqual(usual, ['/b', '/a']);
+  });
+
+  it('does not learn what is more than one request, or a part of one', async () => {
+    const pieces: [first: string, second: string][] = [
+      [REQUEST + OTHER, ''],
+      [`${REQUEST}GET /b`, ' HTTP/1.1\r\nHost: a\r\n\r\n'],
+      [`${REQUEST}\r\n`, ''],
+      ['POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n', '\r\n\r\n'],
+      ['GET /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n', 'abcd'],
+      [`GET /${'b'.repeat(2_100)} HTTP/1.1\r\nHost: a\r\n\r\n`, ''],
+    ];
+    for (const [first, second] of pieces) {
+      const before = usual.length;
+      const { client } = connectClient();
+      client.setNoDelay(true);
+      client.write(first);
+      await new Promise(resolve => setImmediate(resolve));
+      client.write(second);
+      await until(() => usual.length > before);
+    }
+    assert.deepEqual(learned, []);
+  });
+
+  it('answers known requests that come in one piece as the parser finds them', async () => {
+    known.add(REQUEST);
+    const { client, received } = connectClient();
+    client.write(REQUEST + REQUEST);
+    await until(() => usual.length === 2);
+    await until(() => received.text.endsWith('usual'));
+  });
+
+  it('ends a connection after as many requests as any other', async () => {
+    known.add(REQUEST);
+    const { client, received } = connectClient();
+    for (let count = 1; count <= MAX_REQUESTS_PER_SOCKET; count += 1) {
+      client.write(REQUEST);
+      await until(() => received.text.length === count * FAST.length);
+    }
+    await until(() => client.destroyed);
+    assert.equal(lastOnes, 1);
+  });
+
+  it('ends with a client that sends no more', async () => {
+    known.add(REQUEST);
+    const client = open({ port: server.port });
+    client.end(REQUEST);
+    assert.equal((await readAll(client)).text, FAST);
+  });
+
+  it('ends connections that wait for their next request when it drains', async () => {
+    known.add(REQUEST);
+    const { client, received } = connectClient();
+    client.write(REQUEST);
+    await until(() => received.text === FAST);
+    await server.drain(60_000);
+    await until(() => client.destroyed);
+  });
+});
