@@ -11,8 +11,8 @@ const CROWD = 5_000;
 /** As an operator would have to set it for so many; by default the proxy closes what is beyond 1,024. */
 const ROOM_FOR_ALL = { MSI_PROXY_MAX_CONNECTIONS: '8000' };
 const DEFAULT_ROOM = 1_024;
-/** The heap takes two rounds to find its size. */
-const ROUNDS = 6;
+/** The heap takes up to six rounds to find its size. */
+const ROUNDS = 8;
 const GROWTH_MIB = 48;
 
 const HEAD = `GET ${TARGET} HTTP/1.1\r\nHost: 169.254.169.254\r\nMetadata: true\r\n`;
