@@ -11,9 +11,11 @@ import { writeData, writePage } from './lib/page.ts';
 import type { BenchContext, Part } from './lib/part.ts';
 import { bundled } from './lib/product.ts';
 import { sideByUrl } from './lib/sides.ts';
+import { footprint } from './parts/footprint.ts';
 import { fixedRate, free, saturation } from './parts/saturation.ts';
+import { underLoad } from './parts/under-load.ts';
 
-const PARTS: readonly Part[] = [saturation, free, fixedRate];
+const PARTS: readonly Part[] = [saturation, free, fixedRate, underLoad, footprint];
 
 await runMain(async () => {
   const { values } = parseArgs({

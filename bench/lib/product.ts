@@ -45,11 +45,14 @@ export interface ProxyOptions {
 export class BenchProxy {
   readonly port: number;
   readonly process: PinnedProcess;
+  /** Until it said that it is ready. */
+  readonly startMillis: number;
   readonly #control: ControlSession;
 
-  private constructor(port: number, process: PinnedProcess, control: ControlSession) {
+  private constructor(port: number, process: PinnedProcess, startMillis: number, control: ControlSession) {
     this.port = port;
     this.process = process;
+    this.startMillis = startMillis;
     this.#control = control;
   }
 
@@ -69,14 +72,16 @@ export class BenchProxy {
       ...options.settings,
     };
     const node = [process.execPath, ...(options.nodeArguments ?? []), bundle] as const;
+    const beginMillis = performance.now();
     const server = new PinnedProcess({ argv: node, cpus, env });
     await server.ready(() => server.output.includes('"msg":"Ready"'));
+    const startMillis = performance.now() - beginMillis;
     const control = await ControlSession.start([process.execPath, bundle, 'control'], {
       env,
       cpus: monitorCpus,
       callers: addresses.map(callerAt),
     });
-    return new BenchProxy(port, server, control);
+    return new BenchProxy(port, server, startMillis, control);
   }
 
   async stop(): Promise<void> {

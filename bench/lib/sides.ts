@@ -166,7 +166,7 @@ export async function withSides(
     cpus: arePinned ? cpus : undefined,
     loadCpus: arePinned ? loadCpus : undefined,
     proxyBundle,
-    addresses: [HOST],
+    addresses: [HOST, '127.0.0.2'],
     nodeArguments,
   };
   const sides: Side[] = [];

@@ -46,13 +46,16 @@ class Line {
       ...(localAddress !== undefined && { localAddress }),
     });
     socket.on('data', (chunk: Buffer) => {
+      if (this.#socket !== socket) return;
       this.#received += chunk.toString('latin1');
       this.#read();
     });
     socket.on('error', () => undefined); // `close` follows
     socket.on('close', () => {
-      if (this.#socket === socket) this.#socket = undefined;
-      if (this.dueMillis !== undefined) this.#finish(0);
+      if (this.#socket !== socket) return; // left before
+      this.#socket = undefined;
+      this.#received = '';
+      this.#finish(0);
     });
     this.#socket = socket;
     return socket;
