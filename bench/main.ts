@@ -25,7 +25,8 @@ await runMain(async () => {
       only: { type: 'string' },
       url: { type: 'string', multiple: true, default: [] },
       write: { type: 'boolean' },
-      'node-arguments': { type: 'string', default: '' },
+      // As in the images.
+      'node-arguments': { type: 'string', default: '--max-semi-space-size=2' },
     },
   });
   const { quick, only, url, write = !quick && url.length === 0 } = values;
