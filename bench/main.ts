@@ -5,6 +5,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchObstacle, installBenchPackages } from '../scripts/lib/debian-packages.ts';
+import { repositoryRoot } from '../scripts/lib/repository.ts';
 import { runMain } from '../scripts/lib/run-main.ts';
 import { describeMachine, machineText } from './lib/machine.ts';
 import { writeData, writePage } from './lib/page.ts';
@@ -12,10 +13,11 @@ import type { BenchContext, Part } from './lib/part.ts';
 import { bundled } from './lib/product.ts';
 import { sideByUrl } from './lib/sides.ts';
 import { footprint } from './parts/footprint.ts';
+import { monitor } from './parts/monitor.ts';
 import { fixedRate, free, saturation } from './parts/saturation.ts';
 import { underLoad } from './parts/under-load.ts';
 
-const PARTS: readonly Part[] = [saturation, free, fixedRate, underLoad, footprint];
+const PARTS: readonly Part[] = [saturation, free, fixedRate, underLoad, footprint, monitor];
 
 await runMain(async () => {
   const { values } = parseArgs({
@@ -51,6 +53,7 @@ await runMain(async () => {
       proxyBundle: await bundled('msi-proxy', folder),
       nodeArguments: values['node-arguments'].split(' ').filter(argument => argument !== ''),
       further,
+      docsFolder: write ? join(repositoryRoot, 'docs') : undefined,
       progress: console.log,
     };
     for (const { name, run } of parts) {

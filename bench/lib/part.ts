@@ -15,6 +15,8 @@ export interface BenchContext {
   readonly nodeArguments: readonly string[];
   /** Programs that somebody else has started. */
   readonly further: readonly Side[];
+  /** For images; absent when nothing is to be written. */
+  readonly docsFolder: string | undefined;
   readonly progress: (text: string) => void;
 }
 
