@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '@msi-proxy/shared';
-import { filterUserData } from '../relay/user-data-filter.ts';
+import { filterUserData, type FilteredAnswer } from '../relay/user-data-filter.ts';
+import type { Allowed } from '../authorize/authorize.ts';
 import type { ImdsClient } from '../upstream/imds-client.ts';
 import { laneOf } from '../upstream/lane.ts';
 import { outcomeBy, type UpstreamCall, type UpstreamCalls } from '../upstream/upstream-calls.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { AnswerSource } from './answer-source.ts';
 
 export interface SharedSourceOptions {
@@ -25,6 +27,17 @@ const SELECTING_HEADERS = ['range', 'if-match', 'if-none-match', 'if-modified-si
 export function createSharedSource(options: SharedSourceOptions): AnswerSource {
   const { client, calls, clock, timeoutMillis, relay } = options;
   const underWay = new Map<string, UpstreamCall>();
+  const filtered = new WeakMap<UpstreamAnswer, Map<Allowed['userData'], FilteredAnswer>>();
+
+  /** As `filterUserData`, once for all who share an answer. */
+  const filter = (answer: UpstreamAnswer, userData: Allowed['userData']): FilteredAnswer => {
+    let ofAnswer = filtered.get(answer);
+    if (ofAnswer === undefined)
+      filtered.set(answer, (ofAnswer = new Map<Allowed['userData'], FilteredAnswer>()));
+    let result = ofAnswer.get(userData);
+    if (result === undefined) ofAnswer.set(userData, (result = filterUserData(answer, userData)));
+    return result;
+  };
 
   const begin = (target: string, source: string, deadlineMillis: number): UpstreamCall => {
     const call = calls.start({
@@ -52,7 +65,7 @@ export function createSharedSource(options: SharedSourceOptions): AnswerSource {
     const call = present ?? begin(decision.target, source, deadlineMillis);
     const outcome = await outcomeBy(deadlineMillis, clock, call);
     if (outcome.kind === 'throttled') return outcome;
-    const { answer, isReported } = filterUserData(outcome.answer, decision.userData);
+    const { answer, isReported } = filter(outcome.answer, decision.userData);
     const via = present === undefined ? 'upstream' : 'shared';
     return { kind: 'answer', answer, via, ...(isReported && { wouldDeny: 'endpoint-not-granted' }) };
   };
