@@ -21,6 +21,7 @@ export {
   type Ack,
   type Caller,
   type CallerReport,
+  type Refusal,
   type Callers,
   type Confirm,
   type Confirmed,
@@ -142,6 +143,7 @@ export {
 export type {
   ClientState,
   ClientStatus,
+  ClientTraffic,
   EngineStatus,
   GuardStatus,
   StoppedSource,

@@ -1,4 +1,12 @@
-import type { Clock, Logger, ProxyState, ProxyStatus } from '@msi-proxy/shared';
+import {
+  printable,
+  type ClientTraffic,
+  type Clock,
+  type Logger,
+  type ProxyState,
+  type ProxyStatus,
+  type Refusal,
+} from '@msi-proxy/shared';
 import type { ContainerDetails } from '../docker/index.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
 import { electServing } from './election.ts';
@@ -99,14 +107,22 @@ export class ProxyManager {
   }
 
   /** What the proxies counted for a container, over all of them. */
-  countsOf(containerId: string) {
+  trafficOf(containerId: string): ClientTraffic | undefined {
     const reports = [...this.#known.values()].flatMap(({ member }) => member.report?.callers ?? []);
     const own = reports.filter(report => report.containerId === containerId);
-    const lastRefusal = own.map(report => report.lastRefusal).find(refusal => refusal !== undefined);
+    if (own.length === 0) return undefined;
+    const lastRefusal = own
+      .flatMap(report => report.lastRefusal ?? [])
+      .reduce<Refusal | undefined>(
+        (last, next) => (last === undefined || next.at > last.at ? next : last),
+        undefined,
+      );
     return {
       requests: own.reduce((sum, { requests }) => sum + requests, 0),
       refusals: own.reduce((sum, { refusals }) => sum + refusals, 0),
-      ...(lastRefusal !== undefined && { lastRefusal }),
+      ...(lastRefusal !== undefined && {
+        lastRefusal: { at: printable(lastRefusal.at), reason: printable(lastRefusal.reason) },
+      }),
     };
   }
 

@@ -133,17 +133,18 @@ function clientColumns(nowMillis: number): readonly Column<ClientStatus>[] {
     { head: 'METHOD', text: ({ method = '' }) => method },
     { head: 'IDENTITY', text: ({ policy }) => formatIdentities(policy) },
     { head: 'ADDRESSES', text: ({ addresses }) => addresses.join(',') },
-    { head: 'REQUESTS', text: ({ requests }) => countText(requests) },
+    { head: 'REQUESTS', text: ({ traffic }) => countText(traffic?.requests) },
     {
       head: 'REFUSED',
-      text: ({ refusals }) => countText(refusals),
-      colour: ({ refusals = 0 }) => (refusals > 0 ? 'yellow' : undefined),
+      text: ({ traffic }) => countText(traffic?.refusals),
+      colour: ({ traffic }) => ((traffic?.refusals ?? 0) > 0 ? 'yellow' : undefined),
     },
     { head: 'REASON', text: reasonText },
   ];
 }
 
-function reasonText({ reason, lastRefusal }: ClientStatus): string {
+function reasonText({ reason, traffic }: ClientStatus): string {
+  const lastRefusal = traffic?.lastRefusal?.reason;
   return reason ?? (lastRefusal === undefined ? '' : `last refusal: ${lastRefusal}`);
 }
 

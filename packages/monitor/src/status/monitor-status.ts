@@ -40,6 +40,7 @@ function clientStatus({ container, addresses, plan }: DesiredClient, reconciler:
   };
   if (plan.kind === 'refuse')
     return { ...facts, state: 'refused', since: container.startedAt, reason: plan.reason };
+  const traffic = reconciler.proxies.trafficOf(plan.namespace.containerId);
   const record = reconciler.wiring.recordOf(plan.namespace);
   return {
     ...facts,
@@ -49,6 +50,6 @@ function clientStatus({ container, addresses, plan }: DesiredClient, reconciler:
     ...(record?.method !== undefined && { method: record.method }),
     ...(record?.wiredAfterMillis !== undefined && { wiredAfterMillis: record.wiredAfterMillis }),
     policy: summarizePolicy(plan.policy),
-    ...reconciler.proxies.countsOf(plan.namespace.containerId),
+    ...(traffic !== undefined && { traffic }),
   };
 }

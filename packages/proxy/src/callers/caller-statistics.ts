@@ -1,9 +1,9 @@
-import type { CallerReport } from '@msi-proxy/shared';
+import type { CallerReport, Clock } from '@msi-proxy/shared';
 
 interface Counts {
   requests: number;
   refusals: number;
-  lastRefusal?: string;
+  lastRefusal?: { readonly atMillis: number; readonly reason: string };
 }
 
 // Containers come and go; those that asked longest ago leave.
@@ -11,9 +11,14 @@ const MAX_CONTAINERS = 4096;
 
 /** What each container asked for and was refused since the proxy started. */
 export class CallerStatistics {
+  readonly #clock: Clock;
   readonly #counts = new Map<string, Counts>();
   /** The one that asked last, and so is at the end. */
   #newest: string | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   count(containerId: string, refusal?: string): void {
     const counts = this.#countsOf(containerId);
@@ -25,7 +30,7 @@ export class CallerStatistics {
   refuse(containerId: string, refusal: string): void {
     const counts = this.#countsOf(containerId);
     counts.refusals += 1;
-    counts.lastRefusal = refusal;
+    counts.lastRefusal = { atMillis: this.#clock.wallMillis(), reason: refusal };
   }
 
   #countsOf(containerId: string): Counts {
@@ -42,6 +47,13 @@ export class CallerStatistics {
   }
 
   report(): CallerReport[] {
-    return [...this.#counts].map(([containerId, counts]) => ({ containerId, ...counts }));
+    return [...this.#counts].map(([containerId, { requests, refusals, lastRefusal }]) => ({
+      containerId,
+      requests,
+      refusals,
+      ...(lastRefusal !== undefined && {
+        lastRefusal: { at: new Date(lastRefusal.atMillis).toISOString(), reason: lastRefusal.reason },
+      }),
+    }));
   }
 }

@@ -63,7 +63,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
 
   let isLeaving = false;
   const table = new CallerTable(clock);
-  const statistics = new CallerStatistics();
+  const statistics = new CallerStatistics(clock);
   const answers = createAnswers({ settings, clock, logger, version });
   const { upstream, broker } = answers;
   const control: ControlServer = new ControlServer({

@@ -163,7 +163,14 @@ export interface CallerReport {
   readonly containerId: string;
   readonly requests: number;
   readonly refusals: number;
-  readonly lastRefusal?: string;
+  readonly lastRefusal?: Refusal;
+}
+
+export interface Refusal {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  /** As in the audit log. */
+  readonly reason: string;
 }
 
 /** Answer to {@link ListTokens}; the most recently used first. */

@@ -1,3 +1,4 @@
+import type { Refusal } from '../control/messages.ts';
 import type { EndpointGroup } from '../policy/endpoints.ts';
 
 /** What `GET /api/status` of the monitor answers and `msi-monitor status --json` prints. Times are ISO 8601, UTC. */
@@ -92,9 +93,15 @@ export interface ClientStatus {
   /** From the container's start to verified wiring; absent for containers that ran before the monitor. */
   readonly wiredAfterMillis?: number;
   readonly policy?: PolicySummary;
-  readonly requests?: number;
-  readonly refusals?: number;
-  readonly lastRefusal?: string;
+  /** What the proxies counted; absent as long as they have seen no request of this container. */
+  readonly traffic?: ClientTraffic;
+}
+
+/** Counts begin at 0 with each start of a proxy. */
+export interface ClientTraffic {
+  readonly requests: number;
+  readonly refusals: number;
+  readonly lastRefusal?: Refusal;
 }
 
 /** A policy in the words of the labels. */

@@ -214,10 +214,12 @@ describe('the monitor, with proxies', () => {
     const proxy = vm.runProxy();
     const containerId = vm.runClient('web');
     await vm.untilWired('web');
-    const counts = { requests: 3, refusals: 1, lastRefusal: 'identity' };
+    assert.equal(vm.client('web')?.traffic, undefined);
+    const lastRefusal = { at: '2026-02-03T04:05:06.000Z', reason: 'identity' };
+    const counts = { requests: 3, refusals: 1, lastRefusal };
     proxy.report({ callers: [{ containerId, ...counts }] });
-    await until('the counts show', () => vm.client('web')?.requests === 3);
-    assert.equal(vm.client('web')?.lastRefusal, 'identity');
+    await until('the counts show', () => vm.client('web')?.traffic?.requests === 3);
+    assert.deepEqual(vm.client('web')?.traffic, counts);
   });
 
   it('leaves rules and wiring in place when it stops, and finds its way when it starts again', async () => {

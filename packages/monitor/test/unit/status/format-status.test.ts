@@ -95,9 +95,10 @@ describe('formatStatus', () => {
   });
 
   it('counts requests and refusals, and gives the last refusal where nothing else is wrong', () => {
+    const lastRefusal = { at: '2026-02-03T04:05:06.000Z', reason: 'resource-not-granted' };
     const text = formatStatus(
       someStatus({
-        clients: [{ ...client, requests: 12, refusals: 3, lastRefusal: 'resource-not-granted' }],
+        clients: [{ ...client, traffic: { requests: 12, refusals: 3, lastRefusal } }],
       }),
     );
     assert.match(lineOf(text, 'web'), /12\s+3\s+last refusal: resource-not-granted$/);

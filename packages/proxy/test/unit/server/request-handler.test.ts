@@ -46,7 +46,7 @@ describe('the handler of requests', () => {
     const logger: Logger = { ...silentLogger, error: (_message, fields) => errors.push(fields?.err) };
     const table = new CallerTable(clock);
     table.confirm(callerAt(CLIENT_ADDRESS));
-    statistics = new CallerStatistics();
+    statistics = new CallerStatistics(clock);
     const resolver = new CallerResolver({
       table,
       monitor: {
@@ -129,7 +129,12 @@ describe('the handler of requests', () => {
     await ask(VERSIONS, { port });
     await ask('/metadata/attested/document?api-version=2020-09-01', { port });
     assert.deepEqual(statistics.report(), [
-      { containerId: 'c'.repeat(64), requests: 2, refusals: 1, lastRefusal: 'endpoint-not-granted' },
+      {
+        containerId: 'c'.repeat(64),
+        requests: 2,
+        refusals: 1,
+        lastRefusal: { at: new Date(clock.wallMillis()).toISOString(), reason: 'endpoint-not-granted' },
+      },
     ]);
   });
 });
