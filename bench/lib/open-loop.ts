@@ -23,6 +23,8 @@ export interface OpenLoopResult {
   readonly requests: number;
   /** Not answered, or with another status. */
   readonly failures: number;
+  /** Those of them that had another status. */
+  readonly wrongAnswers: number;
   readonly p50Micros: number;
   readonly p90Micros: number;
   readonly p99Micros: number;

@@ -10,6 +10,13 @@ export type CpuList = string;
 const TICKS_PER_SECOND = 100;
 const STOP_TIMEOUT_MILLIS = 10_000;
 
+/** Those that run; none may outlive the benchmarks. */
+const running = new Set<PinnedProcess>();
+process.on('exit', () => {
+  for (const each of running) each.kill();
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+
 /** Processor time and memory of a program with all processes that it has started. */
 export interface Usage {
   readonly cpuMillis: number;
@@ -45,6 +52,7 @@ export class PinnedProcess {
     this.#child.stdout.on('data', onOutput ?? keep);
     this.#child.stderr.on('data', keep);
     this.#child.stdin.on('error', () => undefined); // it has ended
+    running.add(this);
     this.#ended = new Promise(resolve => {
       this.#child.once('error', error => {
         this.#exit = error.message;
@@ -52,6 +60,7 @@ export class PinnedProcess {
       });
       this.#child.once('close', (code, signal) => {
         this.#exit ??= `exit code ${code ?? signal}`;
+        running.delete(this);
         resolve();
       });
     });
@@ -84,6 +93,10 @@ export class PinnedProcess {
 
   usage(): Usage {
     return usageOf(this.pid);
+  }
+
+  kill(): void {
+    this.#child.kill('SIGTERM');
   }
 
   async stop(): Promise<void> {

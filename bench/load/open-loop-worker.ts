@@ -87,6 +87,7 @@ class Line {
 const latencies: number[] = [];
 const latenesses: number[] = [];
 let failures = 0;
+let wrongAnswers = 0;
 let finished = 0;
 let begun = 0;
 const waiting: number[] = [];
@@ -95,7 +96,10 @@ const idle = Array.from({ length: options.connections }, () => new Line());
 function answered(line: Line, status: number, latencyMillis: number): void {
   finished += 1;
   if (status === options.expectedStatus) latencies.push(latencyMillis);
-  else failures += 1;
+  else {
+    failures += 1;
+    if (status !== 0) wrongAnswers += 1;
+  }
   const next = waiting.shift();
   if (next === undefined) idle.push(line);
   else line.send(next);
@@ -130,6 +134,7 @@ function finish(): void {
   const result: OpenLoopResult = {
     requests: total,
     failures: failures + total - finished,
+    wrongAnswers,
     p50Micros: micros(quantile(latencies, 0.5)),
     p90Micros: micros(quantile(latencies, 0.9)),
     p99Micros: micros(quantile(latencies, 0.99)),

@@ -115,7 +115,7 @@ function textOf(measured: readonly Measured[]): string {
 
 function faultsOf(measured: readonly Measured[]): string[] {
   return measured.flatMap(({ victim, load, rounds }) => {
-    const failures = rounds.reduce((sum, round) => sum + round.failures, 0);
-    return failures === 0 ? [] : [`${victim} beside ${load}: ${failures} failed`];
+    const wrongAnswers = rounds.reduce((sum, round) => sum + round.wrongAnswers, 0);
+    return wrongAnswers === 0 ? [] : [`${victim} beside ${load}: ${wrongAnswers} wrong answers`];
   });
 }
