@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { ERROR_CODES, settingsMarkdown } from '@msi-proxy/shared';
 import { commandsMarkdown } from '@msi-proxy/shared/command-line';
+import { MONITOR_METRICS, PROXY_METRICS, type MetricDefinition } from '@msi-proxy/shared/metrics';
 import { EMULATOR_PROGRAM } from '../packages/imds-emulator/src/command-line.ts';
 import { EMULATOR_SETTINGS } from '../packages/imds-emulator/src/config/settings.ts';
 import { MONITOR_PROGRAM } from '../packages/monitor/src/command-line.ts';
@@ -20,6 +21,7 @@ const root = new URL('../', import.meta.url);
 const pages: Record<string, string> = {
   'docs/commands.md': commandsPage(),
   'docs/errors.md': errorsPage(),
+  'docs/metrics.md': metricsPage(),
   'docs/settings.md': settingsPage(),
   'docs/windows-assumptions.md': windowsAssumptionsPage(),
 };
@@ -62,6 +64,28 @@ function errorsPage(): string {
     NOTE,
     'Codes are stable, appear as `err.code` in logs and are never used again for something else. The second column says who can mend it.',
     ['| Code | Who | Meaning | What to do |', '| --- | --- | --- | --- |', ...rows].join('\n'),
+  ].join('\n\n');
+}
+
+function metricsPage(): string {
+  const table = (metrics: readonly MetricDefinition[]) =>
+    [
+      '| Metric | Type | Labels | Meaning |',
+      '| --- | --- | --- | --- |',
+      ...metrics.map(({ name, type, labels = {}, help }) => {
+        const names = Object.entries(labels).map(([label, values]) => `\`${label}\`: ${values.join(', ')}`);
+        return `| \`${name}\` | ${type} | ${names.join('; ')} | ${help} |`;
+      }),
+    ].join('\n');
+  return [
+    '# Metrics',
+    NOTE,
+    'The monitor answers `GET /metrics` at `MSI_MONITOR_LISTEN`, in the text format of Prometheus, to whoever asks by IP address or as `localhost`. The page shows the monitor and every proxy that it has a control session with: proxies send their numbers through it every two seconds and listen on no port of their own for this, so no container can read them. Labels have fixed sets of values: no container, address, resource or identity is among them. Rules for alerts, and a dashboard, are in `deploy/observability`.',
+    '## Monitor',
+    table(Object.values(MONITOR_METRICS)),
+    '## Proxies',
+    'Each has the label `proxy`, the name of its container. Counters begin at 0 with each start of a proxy.',
+    table(Object.values(PROXY_METRICS)),
   ].join('\n\n');
 }
 

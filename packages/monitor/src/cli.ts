@@ -12,6 +12,7 @@ import {
   systemClock,
   type Environment,
 } from '@msi-proxy/shared';
+import type { ProcessUsage } from '@msi-proxy/shared/metrics';
 import { openCommandLine, type Invocation } from '@msi-proxy/shared/command-line';
 import { MONITOR_PROGRAM } from './command-line.ts';
 import { MONITOR_SETTINGS } from './config.ts';
@@ -24,6 +25,7 @@ export interface CliOptions {
   readonly stdout: Writable & TerminalOutput;
   readonly stderr: Writable;
   readonly version: string;
+  readonly processUsage: () => ProcessUsage;
   /** As Node names it. */
   readonly platform: string;
   readonly selfArgv: readonly [file: string, ...argv: string[]];
@@ -82,6 +84,7 @@ async function runUntilStopped({
   version,
   platform,
   selfArgv,
+  processUsage,
   onStop,
 }: CliOptions): Promise<number> {
   const logger = createLogger({ component: 'monitor' });
@@ -92,7 +95,7 @@ async function runUntilStopped({
       onStop(() => resolve(undefined));
     });
     const { run } = await import('./run.ts');
-    const monitor = await run({ settings, environment, logger, version, platform, selfArgv });
+    const monitor = await run({ settings, environment, logger, version, platform, selfArgv, processUsage });
     await stopRequested;
     logger.info('Stopping; wiring and packet rules stay in place');
     await monitor.stop();

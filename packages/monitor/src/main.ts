@@ -14,6 +14,10 @@ process.exitCode = await runCli({
   version: VERSION,
   platform: process.platform,
   selfArgv: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+  processUsage: () => {
+    const { user, system } = process.cpuUsage();
+    return { residentBytes: process.memoryUsage.rss(), cpuMicros: user + system };
+  },
   onStop: stop => {
     let stopping = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

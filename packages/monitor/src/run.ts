@@ -8,10 +8,12 @@ import {
   type Environment,
   type Logger,
 } from '@msi-proxy/shared';
+import type { ProcessUsage } from '@msi-proxy/shared/metrics';
 import { MONITOR_SETTINGS, SETTINGS_PREFIX, type MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
 import { createNoVmRules } from './guard/no-vm-rules.ts';
+import { MonitorMetrics } from './metrics/monitor-metrics.ts';
 import { watchProxy } from './proxies/proxy-watch.ts';
 import { readTextFile } from './read-text-file.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
@@ -39,6 +41,7 @@ export interface RunOptions {
   readonly platform: string;
   /** Starts this program again, for its `probe` command. */
   readonly selfArgv: readonly [file: string, ...argv: string[]];
+  readonly processUsage: () => ProcessUsage;
 }
 
 export interface RunningMonitor {
@@ -84,6 +87,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     : createNoVmRules(isForWindows ? NO_GUARD_REASON : noGuardReason(missingAccess ?? ''));
   const link = new LinkNetwork(engine);
   const journal = new EventJournal(clock);
+  const metrics = new MonitorMetrics();
   const host = createHostWiring({
     rules,
     proxyNetwork,
@@ -112,6 +116,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     logger,
     random: Math.random,
     journal,
+    metrics,
     guard: settings.guard,
     redirect,
     ...(standIn !== undefined && { standIn }),
@@ -129,6 +134,13 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     listen: settings.listen,
     logger,
     status: () => monitorStatus({ reconciler, journal, version, startedAtMillis }),
+    metrics: () =>
+      metrics.page({
+        status: monitorStatus({ reconciler, journal, version, startedAtMillis }),
+        imdsIsFailing: reconciler.proxies.serving?.report?.upstream.state === 'failing',
+        proxies: reconciler.proxies.measured,
+        process: options.processUsage(),
+      }),
     ready: () => readiness(reconciler, settings, clock.wallMillis()),
   });
 

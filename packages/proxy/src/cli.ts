@@ -15,6 +15,7 @@ import {
   type IdentityRef,
   type Logger,
 } from '@msi-proxy/shared';
+import type { ProcessUsage } from '@msi-proxy/shared/metrics';
 import { openCommandLine } from '@msi-proxy/shared/command-line';
 import { CHECK_SETTINGS, PROXY_PROGRAM } from './command-line.ts';
 import { PROXY_SETTINGS } from './config.ts';
@@ -30,6 +31,7 @@ export interface CliOptions {
   readonly identity: ProcessIdentity;
   readonly platform: NodeJS.Platform;
   readonly version: string;
+  readonly processUsage: () => ProcessUsage;
   /** Calls back at the first request to end; the second one ends the process at once. */
   readonly onStop: (stop: () => void) => void;
 }
@@ -64,6 +66,7 @@ async function serveUntilStopped({
   identity,
   platform,
   version,
+  processUsage,
   onStop,
 }: CliOptions): Promise<number> {
   const logger = createLogger({ component: 'proxy' });
@@ -84,6 +87,7 @@ async function serveUntilStopped({
       identity,
       platform,
       version,
+      processUsage,
     });
     await stopRequested;
     logger.info('Stopping: requests under way may finish');

@@ -19,6 +19,10 @@ const exitCode = await runCli({
   identity: process,
   platform: process.platform,
   version: VERSION,
+  processUsage: () => {
+    const { user, system } = process.cpuUsage();
+    return { residentBytes: process.memoryUsage.rss(), cpuMicros: user + system };
+  },
   onStop: stop => {
     let stopping = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

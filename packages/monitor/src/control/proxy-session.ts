@@ -18,6 +18,7 @@ import {
   type Timer,
   type Welcome,
 } from '@msi-proxy/shared';
+import { readProxyMetrics, type ProxyMetricNumbers } from '@msi-proxy/shared/metrics';
 import type { ExecStream } from '../docker/index.ts';
 
 export interface ProxySessionOptions {
@@ -50,6 +51,7 @@ export class ProxySession {
   #ended = false;
   #pulse: Timer | undefined;
   #report: Report | undefined;
+  #metrics: ProxyMetricNumbers = {};
   #role: 'serving' | 'standby' | undefined;
   #lastError = '';
 
@@ -62,6 +64,11 @@ export class ProxySession {
   /** What the proxy told last about itself. */
   get report(): Report | undefined {
     return this.#report;
+  }
+
+  /** What it measured last. */
+  get metrics(): ProxyMetricNumbers {
+    return this.#metrics;
   }
 
   /** Nothing has been heard for a while: the proxy hangs, or the engine, through which the stream runs. */
@@ -222,6 +229,9 @@ export class ProxySession {
       case 'report':
         this.#report = message;
         this.#options.onChange();
+        return;
+      case 'metrics':
+        this.#metrics = readProxyMetrics(message.values);
         return;
       case 'heartbeat':
       // What the proxy's own command asks for, over a session of its own.

@@ -8,6 +8,7 @@ import {
   type Refusal,
 } from '@msi-proxy/shared';
 import type { ContainerDetails } from '../docker/index.ts';
+import type { MeasuredProxy } from '../metrics/monitor-metrics.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
 import { electServing } from './election.ts';
 import { ProxyMember, type ProxyMemberOptions } from './proxy-member.ts';
@@ -104,6 +105,13 @@ export class ProxyManager {
         ...(welcome !== undefined && { version: welcome.proxyVersion, instanceId: welcome.instanceId }),
       };
     });
+  }
+
+  /** What the proxies measured last. */
+  get measured(): MeasuredProxy[] {
+    return [...this.#known.values()].flatMap(({ member }) =>
+      member.session === undefined ? [] : [{ name: member.container.name, numbers: member.session.metrics }],
+    );
   }
 
   /** What the proxies counted for a container, over all of them. */

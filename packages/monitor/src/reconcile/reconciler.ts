@@ -11,6 +11,7 @@ import {
 import { CallerPublisher } from '../control/caller-publisher.ts';
 import type { EngineClient, EngineEvent } from '../docker/index.ts';
 import type { VmRules } from '../guard/vm-rules.ts';
+import type { MonitorMetrics } from '../metrics/monitor-metrics.ts';
 import { ProxyManager } from '../proxies/proxy-manager.ts';
 import type { ProxyMember } from '../proxies/proxy-member.ts';
 import { ensureProxyNetwork, type ProxyNetwork, type ProxyNetworkDriver } from '../proxies/proxy-network.ts';
@@ -36,6 +37,7 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   readonly logger: Logger;
   readonly random: () => number;
   readonly journal: EventJournal;
+  readonly metrics: Pick<MonitorMetrics, 'countWiring'>;
   readonly guard: 'enforce' | 'audit' | 'off';
   /** Whether the VM's rules redirect (`host`), or only guard. */
   readonly redirect: boolean;
@@ -150,6 +152,7 @@ export class Reconciler {
         await serving.session?.acknowledged(this.#publisher.revision);
       },
       onWired: ({ containerId, name }, { method, wiredAfterMillis }) => {
+        if (wiredAfterMillis !== undefined) options.metrics.countWiring(wiredAfterMillis);
         const took = wiredAfterMillis === undefined ? '' : ` ${wiredAfterMillis} ms after its start`;
         this.#note(`Client "${printable(name)}" is wired by ${method ?? '?'}${took}`, containerId, {
           method,

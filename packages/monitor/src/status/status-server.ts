@@ -9,14 +9,18 @@ import {
   type Logger,
   type MonitorStatus,
 } from '@msi-proxy/shared';
+import { METRICS_CONTENT_TYPE } from '@msi-proxy/shared/metrics';
 
 export const STATUS_PATH = '/api/status';
+export const METRICS_PATH = '/metrics';
 
 export interface StatusServerOptions {
   /** Port 0 takes any that is free. */
   readonly listen: HostPort;
   readonly logger: Logger;
   readonly status: () => MonitorStatus;
+  /** In the text format of Prometheus. */
+  readonly metrics: () => string;
   /** Ready: the event stream is open, everything was read lately, and the guard is as wanted. */
   readonly ready: () => Readiness;
 }
@@ -27,7 +31,7 @@ export interface Readiness {
   readonly reason?: string;
 }
 
-/** Answers what the monitor knows: `/api/status`, `/livez`, `/readyz`. Changes nothing, so it takes no other methods. */
+/** Answers what the monitor knows: `/api/status`, `/metrics`, `/livez`, `/readyz`. Changes nothing, so it takes no other methods. */
 export interface StatusServer extends AsyncDisposable {
   /**
    * @returns where it listens
@@ -40,6 +44,7 @@ export interface StatusServer extends AsyncDisposable {
 interface Answer {
   readonly status: number;
   readonly body: unknown;
+  readonly contentType?: string;
 }
 
 // Whoever asks is a person, a probe or `msi-monitor status`; more connections are a mistake or an attack.
@@ -95,10 +100,10 @@ class HttpStatusServer implements StatusServer {
   }
 
   #respond(request: IncomingMessage, response: ServerResponse): void {
-    const { status, body } = this.#answer(request);
-    const text = `${JSON.stringify(body)}\n`;
+    const { status, body, contentType } = this.#answer(request);
+    const text = typeof body === 'string' ? body : `${JSON.stringify(body)}\n`;
     response.writeHead(status, {
-      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Type': contentType ?? 'application/json; charset=utf-8',
       'Content-Length': Buffer.byteLength(text),
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
@@ -110,12 +115,14 @@ class HttpStatusServer implements StatusServer {
   #answer({ method, url = '', headers }: IncomingMessage): Answer {
     if (!isDirectHost(headers.host)) return refusal(403, 'ask by IP address or as localhost');
     if (method !== 'GET' && method !== 'HEAD') return refusal(405, 'only GET and HEAD are answered here');
-    const { status, ready, logger } = this.#options;
+    const { status, metrics, ready, logger } = this.#options;
     const [path = ''] = url.split('?', 1);
     try {
       switch (path) {
         case STATUS_PATH:
           return { status: 200, body: status() };
+        case METRICS_PATH:
+          return { status: 200, body: metrics(), contentType: METRICS_CONTENT_TYPE };
         case '/livez':
           return { status: 200, body: { live: true } };
         case '/readyz': {
@@ -123,7 +130,7 @@ class HttpStatusServer implements StatusServer {
           return { status: readiness.ready ? 200 : 503, body: readiness };
         }
         default:
-          return refusal(404, `there is ${STATUS_PATH}, /livez and /readyz`);
+          return refusal(404, `there is ${STATUS_PATH}, ${METRICS_PATH}, /livez and /readyz`);
       }
     } catch (err) {
       logger.error('A status request could not be answered', { err });

@@ -61,6 +61,7 @@ export class MonitoredVm implements AsyncDisposable {
   async startMonitor(options: Partial<ReconcilerOptions> = {}): Promise<void> {
     this.#journal = new EventJournal(this.clock);
     this.#reconciler = new Reconciler({
+      metrics: { countWiring: () => undefined },
       engine: createEngineClient({ dockerHost: this.engine.host, logger: silentLogger }),
       rules: this.rules,
       selector: createWiringSelector({ methods: [this.wiring], setting: 'auto' }),

@@ -21,6 +21,7 @@ async function msiMonitor(
   const capture = (name: keyof typeof written) =>
     new PassThrough({ encoding: 'utf8' }).on('data', (chunk: string) => (written[name] += chunk));
   const exitCode = await runCli({
+    processUsage: () => ({ residentBytes: 1, cpuMicros: 1 }),
     argv,
     environment,
     stdout: capture('stdout'),
@@ -62,6 +63,7 @@ describe('msi-monitor', () => {
   it('shows the status of the monitor that listens, as a table or as JSON', async () => {
     const server = disposables.add(
       createStatusServer({
+        metrics: () => '',
         listen: { host: '127.0.0.1', port: 0 },
         logger: silentLogger,
         status: () => someStatus(),
@@ -81,6 +83,7 @@ describe('msi-monitor', () => {
     const stopRequested = Promise.withResolvers<() => void>();
     const server = disposables.add(
       createStatusServer({
+        metrics: () => '',
         listen: { host: '127.0.0.1', port: 0 },
         logger: silentLogger,
         status: () => {

@@ -12,6 +12,7 @@ import {
   type Report,
   type Timer,
 } from '@msi-proxy/shared';
+import type { ProxyMetricNumbers } from '@msi-proxy/shared/metrics';
 import type { ConfirmationSource, MonitorState } from '../callers/caller-resolver.ts';
 import type { CallerTable } from '../callers/caller-table.ts';
 import { MonitorSession, type TokenAdministration } from './monitor-session.ts';
@@ -27,6 +28,8 @@ export interface ControlServerOptions {
   /** TCP port of the HTTP server. */
   readonly port: () => number;
   readonly report: () => Report;
+  /** What the monitor shows to whoever collects metrics. */
+  readonly metrics: () => ProxyMetricNumbers;
   /** This proxy serves from now on. */
   readonly onServing: () => void;
 }
@@ -215,6 +218,7 @@ export class ControlServer implements ConfirmationSource {
   #scheduleReport(): void {
     this.#reportTimer = this.#options.clock.setTimer(() => {
       this.sendReport();
+      this.#session?.send({ type: 'metrics', values: this.#options.metrics() });
       this.#scheduleReport();
     }, REPORT_INTERVAL_MILLIS);
   }

@@ -5,7 +5,8 @@ import { TokenBroker } from '../tokens/token-broker.ts';
 import { CallBudget } from '../upstream/budget/call-budget.ts';
 import { ImdsClient } from '../upstream/imds-client.ts';
 import { ImdsPresence } from '../upstream/imds-presence.ts';
-import { UpstreamCalls } from '../upstream/upstream-calls.ts';
+import { UpstreamCalls, type UpstreamCallsOptions } from '../upstream/upstream-calls.ts';
+import { LANES } from '../upstream/lane.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import { asVmExtension, type Send } from '../upstream/vm-extension.ts';
 import type { AnswerSource } from './answer-source.ts';
@@ -19,6 +20,7 @@ export interface AnswersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly version: string;
+  readonly onTry: UpstreamCallsOptions['onTry'];
 }
 
 /** Everything that answers come from. */
@@ -26,6 +28,8 @@ export interface Answers {
   /** Where tokens come from. */
   readonly upstream: Upstream;
   readonly broker: TokenBroker;
+  /** Calls that wait for their turn. */
+  readonly waiting: () => number;
   readonly sourceOf: (group: EndpointGroup | 'versions') => AnswerSource;
   /** A token that nobody has to be asked for. */
   readonly keptToken: TokenSource['kept'];
@@ -34,7 +38,7 @@ export interface Answers {
 }
 
 /** Puts together what is behind the decision: broker, shared calls and relay, over one budget and five connections. */
-export function createAnswers({ settings, clock, logger, version }: AnswersOptions): Answers {
+export function createAnswers({ settings, clock, logger, version, onTry }: AnswersOptions): Answers {
   const { maxResponseBytes, upstreamTimeoutMillis, scheduledEventsTimeoutMillis } = settings;
   const random = Math.random;
   const userAgent = `msi-proxy/${version}`;
@@ -45,7 +49,7 @@ export function createAnswers({ settings, clock, logger, version }: AnswersOptio
   const extension =
     settings.upstream === 'vm-extension' ? vmExtension(settings.vmExtensionAddress) : undefined;
   const budget = new CallBudget({ clock, random, ...settings });
-  const calls = new UpstreamCalls({ budget, clock, random });
+  const calls = new UpstreamCalls({ budget, clock, random, ...(onTry !== undefined && { onTry }) });
   const broker = new TokenBroker({
     calls,
     send: extension === undefined ? sendToImds : asVmExtension(sendBy(clientOf(extension)), clock),
@@ -88,11 +92,12 @@ export function createAnswers({ settings, clock, logger, version }: AnswersOptio
         return general;
     }
   };
+  const waiting = () => LANES.reduce((sum, lane) => sum + budget.waiting(lane), 0);
   const destroy = () => {
     imds.destroy();
     extension?.destroy();
   };
-  return { upstream: extension ?? imds, broker, sourceOf, keptToken: tokens.kept, destroy };
+  return { upstream: extension ?? imds, broker, waiting, sourceOf, keptToken: tokens.kept, destroy };
 }
 
 function sendBy(client: ImdsClient): Send {

@@ -23,6 +23,7 @@ import { passForm } from '../gate/vm-extension.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { Answered, AnswerSource, KeptAnswer } from './answer-source.ts';
 import { announcesBody, malformedReason } from './http-form.ts';
+import type { ProxyMetrics } from '../metrics/proxy-metrics.ts';
 import { NO_BODY, readBody } from './read-body.ts';
 import type { ReadyEndpoint } from './ready-endpoint.ts';
 import { sendUpstreamAnswer } from './send-answer.ts';
@@ -34,6 +35,7 @@ export interface RequestHandlerOptions {
   readonly resolver: CallerResolver;
   readonly statistics: CallerStatistics;
   readonly audit: AuditLog;
+  readonly metrics: Pick<ProxyMetrics, 'countRequest'>;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly policy: AuthorizeOptions;
@@ -116,7 +118,7 @@ export class RequestHandler {
     const { askedIdentity, identity, resource, wouldDeny: reason } = decision;
     const known = { address, group, caller, askedIdentity, identity, resource, reason };
     const verdict = reason === undefined ? 'allowed' : 'would-deny';
-    this.#options.audit.write({ ...known, status: answer.status, via, verdict, durationMillis: 0 });
+    this.#record({ ...known, status: answer.status, via, verdict, durationMillis: 0 });
     return answer;
   }
 
@@ -323,8 +325,13 @@ export class RequestHandler {
   }
 
   #audit(known: Known, verdict: AuditRecord['verdict'], startMillis: number): void {
-    const { audit, clock } = this.#options;
-    audit.write({ ...known, verdict, durationMillis: clock.monotonicMillis() - startMillis });
+    const durationMillis = this.#options.clock.monotonicMillis() - startMillis;
+    this.#record({ ...known, verdict, durationMillis });
+  }
+
+  #record(record: AuditRecord): void {
+    this.#options.metrics.countRequest(record);
+    this.#options.audit.write(record);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type Environment,
   type Logger,
 } from '@msi-proxy/shared';
+import type { ProcessUsage } from '@msi-proxy/shared/metrics';
 import { HttpServer } from '@msi-proxy/shared/http';
 import { AuditLog } from '../audit.ts';
 import { CallerResolver } from '../callers/caller-resolver.ts';
@@ -16,6 +17,7 @@ import { CallerTable } from '../callers/caller-table.ts';
 import { PROXY_SETTINGS, SETTINGS_PREFIX, type ProxySettings } from '../config.ts';
 import { ControlServer } from '../control/control-server.ts';
 import { dropPrivileges, type ProcessIdentity } from '../lifecycle/privileges.ts';
+import { ProxyMetrics } from '../metrics/proxy-metrics.ts';
 import { ensureRoute } from '../route/route.ts';
 import { prefetchForCallers } from '../tokens/prefetch.ts';
 import { createAnswers } from './answers.ts';
@@ -31,6 +33,7 @@ export interface ServeOptions {
   readonly identity: ProcessIdentity;
   readonly platform: NodeJS.Platform;
   readonly version: string;
+  readonly processUsage: () => ProcessUsage;
 }
 
 export interface RunningProxy {
@@ -48,7 +51,7 @@ const CADENCE_MILLIS = 1_000;
 
 /** Starts the server: route, port, control socket, and only then without root's rights. */
 export async function serve(options: ServeOptions): Promise<RunningProxy> {
-  const { settings, environment, logger, runner, identity, platform, version } = options;
+  const { settings, environment, logger, runner, identity, platform, version, processUsage } = options;
   const clock = systemClock;
   const instanceId = randomUUID();
   logger.info('Starting', { version, instanceId, settings: effectiveSettings(PROXY_SETTINGS, settings) });
@@ -64,7 +67,14 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
   let isLeaving = false;
   const table = new CallerTable(clock);
   const statistics = new CallerStatistics(clock);
-  const answers = createAnswers({ settings, clock, logger, version });
+  const metrics = new ProxyMetrics(clock.wallMillis());
+  const answers = createAnswers({
+    settings,
+    clock,
+    logger,
+    version,
+    onTry: (status, durationMillis) => metrics.countUpstream(status, durationMillis),
+  });
   const { upstream, broker } = answers;
   const control: ControlServer = new ControlServer({
     socketPath: settings.controlSocket,
@@ -81,6 +91,14 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
       draining: isLeaving,
       callers: statistics.report(),
     }),
+    metrics: () =>
+      metrics.read({
+        budgetWaiting: answers.waiting(),
+        callers: table.size,
+        monitor: control.monitorState,
+        tokens: broker.count(),
+        process: processUsage(),
+      }),
     onServing: () => prefetchAll?.(),
   });
   const prefetchAll = settings.prefetch
@@ -109,6 +127,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     resolver,
     statistics,
     audit: new AuditLog(logger, clock),
+    metrics,
     logger,
     clock,
     policy: { mode: settings.policy, requireIdentity: settings.requireIdentity },

@@ -63,6 +63,9 @@ const OWN_SOURCE = 'msi-proxy';
 // Nobody waits for these, but a call that never ends would keep its place.
 const BACKGROUND_DEADLINE_MILLIS = 30_000;
 
+// Time for somebody who is called to do something before clients notice.
+const NEAR_EXPIRY_SECONDS = 600;
+
 const LONGEST_TIMER_MILLIS = 2 ** 31 - 1;
 
 /**
@@ -140,6 +143,14 @@ export class TokenBroker {
         expiresAt: new Date(nowMillis + leftSeconds * 1_000).toISOString(),
         hits,
       }));
+  }
+
+  /** How many tokens are valid, and of how many the last refresh failed. */
+  count(): { valid: number; failing: number; failingNearExpiry: number } {
+    const valid = this.#cache.entries().filter(({ leftSeconds }) => leftSeconds > 0);
+    const failing = valid.filter(({ failures }) => failures > 0);
+    const nearExpiry = failing.filter(({ leftSeconds }) => leftSeconds < NEAR_EXPIRY_SECONDS);
+    return { valid: valid.length, failing: failing.length, failingNearExpiry: nearExpiry.length };
   }
 
   /**

@@ -49,6 +49,8 @@ export interface UpstreamCallsOptions {
   readonly budget: CallBudget;
   readonly clock: Clock;
   readonly random: Random;
+  /** Told of each try: what IMDS answered, if anything, and how long it took. */
+  readonly onTry?: (status: number | undefined, durationMillis: number) => void;
 }
 
 /** Sends calls within the VM's budget, and again after failures that pass, as long as somebody waits. */
@@ -86,6 +88,7 @@ class RepeatedCall implements UpstreamCall {
   readonly #budget: CallBudget;
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #onTry: UpstreamCallsOptions['onTry'];
   readonly #options: CallOptions;
   readonly #sources: Set<string>;
   #priority: Priority;
@@ -95,10 +98,11 @@ class RepeatedCall implements UpstreamCall {
   #last: Try | undefined;
   #sentAtMillis: number | undefined;
 
-  constructor({ budget, clock, random }: UpstreamCallsOptions, options: CallOptions) {
+  constructor({ budget, clock, random, onTry }: UpstreamCallsOptions, options: CallOptions) {
     this.#budget = budget;
     this.#clock = clock;
     this.#random = random;
+    this.#onTry = onTry;
     this.#options = options;
     this.#sources = new Set([options.source]);
     this.#priority = options.priority;
@@ -158,15 +162,21 @@ class RepeatedCall implements UpstreamCall {
     this.#sentAtMillis = this.#clock.monotonicMillis();
     try {
       const answer = await send(timeoutMillis);
+      this.#tell(answer.status);
       const judgement = judgeAnswer(answer, isUpdatedWhenNotFound);
       const isFinal = judgement.isFinal && isUsable(answer);
       return { answered: { kind: 'answered', answer }, ...judgement, isFinal };
     } catch (error) {
+      this.#tell(undefined);
       const hasTimedOut = error instanceof MsiProxyError && error.code === 'MSI_UPSTREAM_TIMEOUT';
       const isLate = hasTimedOut && this.#isLate(timeoutMillis);
       const answered: Try = isLate ? { kind: 'late' } : { kind: 'failed', error };
       return { answered, ...judgeFailure(error, timeoutMillis) };
     }
+  }
+
+  #tell(status: number | undefined): void {
+    this.#onTry?.(status, this.#clock.monotonicMillis() - this.#sentAtMillis!);
   }
 
   /** It waited longer for its turn than for an answer then. */

@@ -85,6 +85,7 @@ export const PROXY_MESSAGE_TYPES = [
   'confirm',
   'route-set',
   'report',
+  'metrics',
   'tokens',
   'tokens-flushed',
   'heartbeat',

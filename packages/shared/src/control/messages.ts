@@ -1,3 +1,4 @@
+import type { ProxyMetricNumbers } from '../metrics/proxy-metrics.ts';
 import type { ClientPolicy } from '../policy/client-policy.ts';
 import type { IdentityRef } from '../policy/identity.ts';
 
@@ -159,6 +160,12 @@ export interface Report {
   readonly callers: readonly CallerReport[];
 }
 
+/** Sent every few seconds: the proxy's metrics, by the keys of `PROXY_METRICS`. To be read by `readProxyMetrics`. */
+export interface Metrics {
+  readonly type: 'metrics';
+  readonly values: ProxyMetricNumbers;
+}
+
 export interface CallerReport {
   readonly containerId: string;
   readonly requests: number;
@@ -211,4 +218,4 @@ export interface Callers {
 export type MonitorMessage =
   Hello | Snapshot | Delta | Confirmed | Role | SetRoute | ListTokens | FlushTokens | Heartbeat | ListCallers;
 export type ProxyMessage =
-  Welcome | Ack | Confirm | RouteSet | Report | Tokens | TokensFlushed | Heartbeat | Callers;
+  Welcome | Ack | Confirm | RouteSet | Report | Metrics | Tokens | TokensFlushed | Heartbeat | Callers;

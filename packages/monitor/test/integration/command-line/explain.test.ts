@@ -16,6 +16,7 @@ describe('msi-monitor explain', () => {
   async function explain(name: string): Promise<{ exitCode: number; stdout: string; stderr: string }> {
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
     const exitCode = await runCli({
+      processUsage: () => ({ residentBytes: 1, cpuMicros: 1 }),
       argv: ['explain', name],
       environment: { DOCKER_HOST: engine.host, MSI_MONITOR_LISTEN: '127.0.0.1:1' },
       stdout,

@@ -17,6 +17,7 @@ describe('msi-monitor status --watch, as a process', () => {
 
   before(async () => {
     server = createStatusServer({
+      metrics: () => '',
       listen: { host: '127.0.0.1', port: 0 },
       logger: silentLogger,
       status: () => status,

@@ -38,6 +38,7 @@ async function ask(
 
 function serverOf(options: Partial<StatusServerOptions> = {}): StatusServer {
   return createStatusServer({
+    metrics: () => '',
     listen: ANY_PORT,
     logger: silentLogger,
     status: () => someStatus(),
@@ -58,6 +59,15 @@ describe('StatusServer', () => {
     assert.match(String(answer.headers['content-type']), /^application\/json/);
     assert.deepEqual(JSON.parse(answer.body), someStatus());
     assert.deepEqual(await fetchStatus(where), someStatus());
+  });
+
+  it('answers metrics as the text that Prometheus reads', async () => {
+    const server = disposables.add(serverOf({ metrics: () => 'x 1\n' }));
+    const where = await server.start();
+    const answer = await ask(where, '/metrics');
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+    assert.equal(answer.body, 'x 1\n');
   });
 
   it('says whether it is ready, and what is missing', async () => {

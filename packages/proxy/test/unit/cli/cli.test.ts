@@ -8,6 +8,7 @@ async function run(...argv: string[]): Promise<{ exitCode: number; stdout: strin
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const exitCode = await runCli({
+    processUsage: () => ({ residentBytes: 1, cpuMicros: 1 }),
     argv,
     environment: { MSI_PROXY_CONTROL_SOCKET: 'not/absolute', MSI_PROXY_LISTEN: 'nowhere' },
     stdin: new PassThrough(),

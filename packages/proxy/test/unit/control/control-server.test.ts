@@ -73,6 +73,7 @@ describe('the control server', () => {
     flushed = [];
     begunServing = 0;
     server = new ControlServer({
+      metrics: () => ({ tokens: [3] }),
       socketPath,
       table,
       clock,

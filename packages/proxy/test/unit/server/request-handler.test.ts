@@ -9,6 +9,7 @@ import { CallerStatistics } from '../../../src/callers/caller-statistics.ts';
 import { CallerTable } from '../../../src/callers/caller-table.ts';
 import type { Answered, AnswerSource } from '../../../src/server/answer-source.ts';
 import { ReadyEndpoint } from '../../../src/server/ready-endpoint.ts';
+import { ProxyMetrics } from '../../../src/metrics/proxy-metrics.ts';
 import { RequestHandler } from '../../../src/server/request-handler.ts';
 import { callerAt } from '../support/callers.ts';
 import { ask, CLIENT_ADDRESS, open, requestText } from '../support/raw-client.ts';
@@ -61,6 +62,7 @@ describe('the handler of requests', () => {
       silenceGraceMillis: 0,
     });
     const handler = new RequestHandler({
+      metrics: new ProxyMetrics(0),
       ready: new ReadyEndpoint({
         instanceId: 'instance',
         resolver,

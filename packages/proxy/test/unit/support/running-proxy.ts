@@ -49,6 +49,7 @@ export async function startProxy({ imdsPort, environment }: ProxyUnderTestOption
     ...environment,
   };
   const proxy = await serve({
+    processUsage: () => ({ residentBytes: 1, cpuMicros: 1 }),
     settings: readSettings(PROXY_SETTINGS, variables),
     environment: variables,
     logger: createLogger({ component: 'proxy', level: 'debug', stream }),
