@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   createLogger,
+  debugSwitch,
   EXIT_CONFIG,
   EXIT_FAILURE,
   EXIT_OK,
@@ -31,6 +32,8 @@ export interface CliOptions {
   readonly selfArgv: readonly [file: string, ...argv: string[]];
   /** Calls back at the first request to end; the second one ends the process at once. */
   readonly onStop: (stop: () => void) => void;
+  /** Calls back whenever the log should become more detailed, or be as before. */
+  readonly onDebugSwitch?: (toggle: () => void) => void;
 }
 
 const WATCH_INTERVAL_MILLIS = 1_000;
@@ -86,11 +89,13 @@ async function runUntilStopped({
   selfArgv,
   processUsage,
   onStop,
+  onDebugSwitch,
 }: CliOptions): Promise<number> {
   const logger = createLogger({ component: 'monitor' });
   try {
     const settings = readSettings(MONITOR_SETTINGS, environment);
     logger.setLevel(settings.logLevel);
+    onDebugSwitch?.(debugSwitch(logger, settings.logLevel));
     const stopRequested = new Promise<undefined>(resolve => {
       onStop(() => resolve(undefined));
     });

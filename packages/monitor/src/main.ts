@@ -18,6 +18,8 @@ process.exitCode = await runCli({
     const { user, system } = process.cpuUsage();
     return { residentBytes: process.memoryUsage.rss(), cpuMicros: user + system };
   },
+  // Windows has no such signal; there nothing ever calls.
+  onDebugSwitch: toggle => process.on('SIGUSR2', toggle),
   onStop: stop => {
     let stopping = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import {
   createLogger,
+  debugSwitch,
   EXIT_CONFIG,
   EXIT_FAILURE,
   EXIT_OK,
@@ -34,6 +35,8 @@ export interface CliOptions {
   readonly processUsage: () => ProcessUsage;
   /** Calls back at the first request to end; the second one ends the process at once. */
   readonly onStop: (stop: () => void) => void;
+  /** Calls back whenever the log should become more detailed, or be as before. */
+  readonly onDebugSwitch?: (toggle: () => void) => void;
 }
 
 /** @returns the exit code */
@@ -68,6 +71,7 @@ async function serveUntilStopped({
   version,
   processUsage,
   onStop,
+  onDebugSwitch,
 }: CliOptions): Promise<number> {
   const logger = createLogger({ component: 'proxy' });
   // First of all: the kernel drops signals to a container's first process that it does not listen for.
@@ -77,6 +81,7 @@ async function serveUntilStopped({
   try {
     const settings = readSettings(PROXY_SETTINGS, environment);
     logger.setLevel(settings.logLevel);
+    onDebugSwitch?.(debugSwitch(logger, settings.logLevel));
     // What only the server needs is loaded here, so that the other commands start faster.
     const { serve } = await import('./server/serve.ts');
     const proxy = await serve({

@@ -71,6 +71,7 @@ export {
   type Labels,
   type PolicyLabel,
 } from './labels.ts';
+export { debugSwitch } from './logging/debug-switch.ts';
 export {
   createLogger,
   LOG_LEVELS,
