@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { localCommandRunner, systemClock, type ProxyCheck } from '@msi-proxy/shared';
 import { runCheck } from '../../../src/check/check-command.ts';
 import { callerAt } from '../support/callers.ts';
@@ -49,15 +50,16 @@ describe('the check of a proxy', () => {
       },
       format,
     );
-    return { exitCode, text: String(stdout.read()) };
+    stdout.end();
+    return { exitCode, printed: await text(stdout) };
   }
 
   it('tells the route, what IMDS and the server answer, and whom the server knows', async () => {
     const caller = callerAt('172.17.0.2');
     await proxy.join(caller);
-    const { exitCode, text } = await check('json');
+    const { exitCode, printed } = await check('json');
     assert.equal(exitCode, 0);
-    const seen = JSON.parse(text) as ProxyCheck;
+    const seen = JSON.parse(printed) as ProxyCheck;
     assert.deepEqual(seen.route, { ok: true, seen: `not needed: IMDS is at 127.0.0.1:${imdsPort}` });
     assert.match(seen.imds.seen, /answers with status 200/);
     assert.equal(seen.server.ok, true);
@@ -68,18 +70,18 @@ describe('the check of a proxy', () => {
 
   it('fails when one of them is missing, and names it', async () => {
     imdsStatus = 503;
-    const { exitCode, text } = await check('text');
+    const { exitCode, printed } = await check('text');
     assert.equal(exitCode, 1);
-    assert.match(text, /^failed {2}imds: 127\.0\.0\.1:\d+ answers with status 503$/m);
-    assert.match(text, /^ok {6}server: /m);
-    assert.match(text, /policies are only recorded/);
+    assert.match(printed, /^failed {2}imds: 127\.0\.0\.1:\d+ answers with status 503$/m);
+    assert.match(printed, /^ok {6}server: /m);
+    assert.match(printed, /policies are only recorded/);
   });
 
   it('says that IMDS does not answer', async () => {
     imds.closeAllConnections();
     imds.close();
     await once(imds, 'close');
-    const { text } = await check('text');
-    assert.match(text, /^failed {2}imds: \S+ does not answer \(ECONNREFUSED\)$/m);
+    const { printed } = await check('text');
+    assert.match(printed, /^failed {2}imds: \S+ does not answer \(ECONNREFUSED\)$/m);
   });
 });
