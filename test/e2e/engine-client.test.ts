@@ -40,7 +40,7 @@ describe('the client of the Docker API, with a real engine', function () {
   });
 
   it('lists and inspects containers', async () => {
-    assert.deepEqual(await client.listContainers(), [{ id, state: 'running' }]);
+    assert.deepEqual(await client.listContainers(), [{ id, name: 'web', state: 'running' }]);
     const container = await client.inspectContainer(id);
     assert.ok(container);
     assert.equal(container.name, 'web');
@@ -57,7 +57,7 @@ describe('the client of the Docker API, with a real engine', function () {
   it('lists a paused container as one that runs', async () => {
     await vm.docker('pause', 'web');
     try {
-      assert.deepEqual(await client.listContainers(), [{ id, state: 'paused' }]);
+      assert.deepEqual(await client.listContainers(), [{ id, name: 'web', state: 'paused' }]);
     } finally {
       await vm.docker('unpause', 'web');
     }
