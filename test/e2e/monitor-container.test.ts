@@ -26,7 +26,7 @@ for (const wiring of ['host', 'nat'] as const) {
     it('shows what it knows as a table', async () => {
       const table = await scenario.docker('exec', 'monitor', 'msi-monitor', 'status');
       assert.match(table, /proxy +[0-9a-f]{12} +serving/);
-      assert.match(table, new RegExp(`client +[0-9a-f]{12} +wired +${wiring}`));
+      assert.match(table, new RegExp(String.raw`client +[0-9a-f]{12} +wired +\d+ s +${wiring}`));
     });
 
     it('is healthy for Docker, and so is the proxy', async () => {
