@@ -105,7 +105,16 @@ export class RequestHandler {
    * answer; `undefined` to handle it as all others.
    */
   kept(gated: GatedRequest, address: string): UpstreamAnswer | undefined {
-    const { resolver, statistics, endsConnections, keptAnswer } = this.#options;
+    try {
+      return this.#kept(gated, address);
+    } catch {
+      return undefined; // the usual way fails likewise, where it is answered and logged
+    }
+  }
+
+  #kept(gated: GatedRequest, address: string): UpstreamAnswer | undefined {
+    const { resolver, statistics, clock, endsConnections, keptAnswer } = this.#options;
+    const startMillis = clock.monotonicMillis();
     const caller = endsConnections() ? undefined : resolver.fresh(address);
     if (caller === undefined) return undefined;
     const decision = this.#decisions.decide(gated, caller.grant);
@@ -118,7 +127,7 @@ export class RequestHandler {
     const { askedIdentity, identity, resource, wouldDeny: reason } = decision;
     const known = { address, group, caller, askedIdentity, identity, resource, reason };
     const verdict = reason === undefined ? 'allowed' : 'would-deny';
-    this.#record({ ...known, status: answer.status, via, verdict, durationMillis: 0 });
+    this.#audit({ ...known, status: answer.status, via }, verdict, startMillis);
     return answer;
   }
 
@@ -325,13 +334,10 @@ export class RequestHandler {
   }
 
   #audit(known: Known, verdict: AuditRecord['verdict'], startMillis: number): void {
-    const durationMillis = this.#options.clock.monotonicMillis() - startMillis;
-    this.#record({ ...known, verdict, durationMillis });
-  }
-
-  #record(record: AuditRecord): void {
-    this.#options.metrics.countRequest(record);
-    this.#options.audit.write(record);
+    const { audit, clock, metrics } = this.#options;
+    const record = { ...known, verdict, durationMillis: clock.monotonicMillis() - startMillis };
+    metrics.countRequest(record);
+    audit.write(record);
   }
 }
 

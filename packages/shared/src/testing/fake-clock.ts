@@ -40,6 +40,11 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** Time that passes while the code under test runs, which no timer can interrupt. */
+  pass(millis: number): void {
+    this.#nowMillis += millis;
+  }
+
   /** Moves time on, firing what falls due; promises settle between two timers. */
   async advance(millis: number): Promise<void> {
     const end = this.#nowMillis + millis;

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { silentLogger, type Logger } from '@msi-proxy/shared';
+import { silentLogger, type LogFields, type Logger } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
 import { AuditLog } from '../../../src/audit.ts';
 import { CallerResolver } from '../../../src/callers/caller-resolver.ts';
 import { CallerStatistics } from '../../../src/callers/caller-statistics.ts';
 import { CallerTable } from '../../../src/callers/caller-table.ts';
-import type { Answered, AnswerSource } from '../../../src/server/answer-source.ts';
+import type { GatedRequest } from '../../../src/gate/gated-request.ts';
+import { passGate } from '../../../src/gate/request-gate.ts';
+import type { AnswerSource, KeptAnswer } from '../../../src/server/answer-source.ts';
 import { ReadyEndpoint } from '../../../src/server/ready-endpoint.ts';
 import { ProxyMetrics } from '../../../src/metrics/proxy-metrics.ts';
 import { RequestHandler } from '../../../src/server/request-handler.ts';
@@ -16,8 +18,9 @@ import { ask, CLIENT_ADDRESS, open, requestText } from '../support/raw-client.ts
 import { until } from '../support/until.ts';
 
 const VERSIONS = '/metadata/versions';
+const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net';
 
-function answerOf(body: Buffer): Answered {
+function answerOf(body: Buffer): KeptAnswer & { kind: 'answer' } {
   return {
     kind: 'answer',
     answer: {
@@ -39,12 +42,21 @@ describe('the handler of requests', () => {
   let port: number;
   let source: AnswerSource;
   let statistics: CallerStatistics;
+  let handler: RequestHandler;
+  let keptAnswer: () => KeptAnswer | undefined;
+  let audited: LogFields[];
   const errors: unknown[] = [];
 
   beforeEach(async () => {
     clock = new FakeClock();
     errors.length = 0;
-    const logger: Logger = { ...silentLogger, error: (_message, fields) => errors.push(fields?.err) };
+    keptAnswer = () => undefined;
+    audited = [];
+    const logger: Logger = {
+      ...silentLogger,
+      info: (_message, fields = {}) => audited.push(fields),
+      error: (_message, fields) => errors.push(fields?.err),
+    };
     const table = new CallerTable(clock);
     table.confirm(callerAt(CLIENT_ADDRESS));
     statistics = new CallerStatistics(clock);
@@ -61,7 +73,7 @@ describe('the handler of requests', () => {
       holdMillis: 0,
       silenceGraceMillis: 0,
     });
-    const handler = new RequestHandler({
+    handler = new RequestHandler({
       metrics: new ProxyMetrics(0),
       ready: new ReadyEndpoint({
         instanceId: 'instance',
@@ -77,7 +89,7 @@ describe('the handler of requests', () => {
       clock,
       policy: { mode: 'enforce', requireIdentity: false },
       sources: () => source,
-      keptAnswer: () => undefined,
+      keptAnswer: () => keptAnswer(),
       endsConnections: () => false,
     });
     server = createServer((request, response) => handler.handle(request, response));
@@ -138,5 +150,29 @@ describe('the handler of requests', () => {
         lastRefusal: { at: new Date(clock.wallMillis()).toISOString(), reason: 'endpoint-not-granted' },
       },
     ]);
+  });
+
+  describe('asked for what is kept', () => {
+    function gated(): GatedRequest {
+      const verdict = passGate({ method: 'GET', target: TOKEN, rawHeaders: ['Metadata', 'true'] });
+      assert.equal(verdict.kind, 'pass');
+      return verdict.request;
+    }
+
+    it('tells in the audit line how long it took', () => {
+      keptAnswer = () => {
+        clock.pass(7);
+        return { answer: answerOf(Buffer.from('{}')).answer, via: 'cache' };
+      };
+      assert.equal(handler.kept(gated(), CLIENT_ADDRESS)?.status, 200);
+      assert.equal(audited[0]?.['durationMillis'], 7);
+    });
+
+    it('leaves to the usual way what goes wrong inside', () => {
+      keptAnswer = () => {
+        throw new TypeError('a bug');
+      };
+      assert.equal(handler.kept(gated(), CLIENT_ADDRESS), undefined);
+    });
   });
 });
