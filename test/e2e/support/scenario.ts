@@ -119,7 +119,7 @@ export class Scenario implements AsyncDisposable {
     });
   }
 
-  /** The same as somebody who is not root. */
+  /** The same as somebody who is not root, and may read this tree also where only root may: sockets ask for more. */
   async runMonitorCommandAs(user: number, ...command: string[]): Promise<CommandOutput> {
     const id = String(user);
     return await this.vm.run(
@@ -128,6 +128,8 @@ export class Scenario implements AsyncDisposable {
         `--reuid=${id}`,
         `--regid=${id}`,
         '--clear-groups',
+        '--inh-caps=+dac_read_search',
+        '--ambient-caps=+dac_read_search',
         ...nodeArgv('packages/monitor/src/main.ts', ...command),
       ],
       { env: this.#monitorEnvironment() },
