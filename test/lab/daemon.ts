@@ -70,7 +70,7 @@ export class Daemon {
   }
 
   /** Waits until the condition holds; fails at once, with the end of the log, when the program ends before. */
-  async untilReady(condition: () => Promise<boolean>, timeoutMillis = 20_000): Promise<void> {
+  async untilReady(condition: () => Promise<boolean>, timeoutMillis = 40_000): Promise<void> {
     const outcome = await waitUntil(
       async () => {
         if (!this.running) return 'ended';

@@ -15,7 +15,7 @@ export interface WaitOptions {
  */
 export async function waitUntil<T>(
   question: () => Promise<T | undefined | false> | T | undefined | false,
-  { what, timeoutMillis = 15_000, intervalMillis = 25 }: WaitOptions,
+  { what, timeoutMillis = 30_000, intervalMillis = 25 }: WaitOptions,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMillis;
   let cause: unknown;

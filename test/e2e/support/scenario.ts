@@ -232,7 +232,7 @@ export class Scenario implements AsyncDisposable {
   async untilStatus(
     what: string,
     holds: (status: MonitorStatus) => boolean,
-    timeoutMillis = 30_000,
+    timeoutMillis = 90_000,
   ): Promise<MonitorStatus> {
     let last: MonitorStatus | undefined;
     try {
