@@ -16,6 +16,14 @@ const PACKAGE_OF_COMMAND: Readonly<Record<string, string>> = {
   ps: 'procps',
   curl: 'curl',
   tar: 'tar',
+  'docker-compose': 'docker-compose',
+};
+
+/** What tests examine shipped files with. They are skipped, and say so, where it is missing. */
+const PACKAGE_OF_CHECK_COMMAND: Readonly<Record<string, string>> = {
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
+  'systemd-analyze': 'systemd',
 };
 
 /** What `npm run bench` compares the product with, and measures with. */
@@ -62,6 +70,15 @@ export async function installBenchPackages(progress: (text: string) => void): Pr
   await installPackages(PACKAGE_OF_BENCH_COMMAND, packages, progress);
 }
 
+/** Installs what tests examine shipped files with, where that is possible; elsewhere those tests are skipped. */
+export async function installCheckPackages(progress: (text: string) => void): Promise<void> {
+  if (!isDebian() || process.getuid?.() !== 0) return;
+  const packages = missingCommands(PACKAGE_OF_CHECK_COMMAND).map(
+    command => PACKAGE_OF_CHECK_COMMAND[command]!,
+  );
+  await installPackages(PACKAGE_OF_CHECK_COMMAND, [...new Set(packages)], progress);
+}
+
 async function installPackages(
   packageOfCommand: Readonly<Record<string, string>>,
   packages: readonly string[],
@@ -73,7 +90,19 @@ async function installPackages(
   // The lists of a fresh machine are empty or old.
   await mustRun(['apt-get', 'update'], options);
   await withoutStartingServices(() =>
-    mustRun(['apt-get', 'install', '--yes', '--no-install-recommends', ...packages], options),
+    // Another installation on the machine may be under way.
+    mustRun(
+      [
+        'apt-get',
+        'install',
+        '--yes',
+        '--no-install-recommends',
+        '-o',
+        'DPkg::Lock::Timeout=300',
+        ...packages,
+      ],
+      options,
+    ),
   );
   const stillMissing = missingCommands(packageOfCommand);
   if (stillMissing.length > 0)

@@ -3,7 +3,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { preparedEngineData, removeAbandonedLabs, type Argv } from '../../test/lab/index.ts';
-import { benchObstacle, installLabPackages, labObstacle } from './debian-packages.ts';
+import { benchObstacle, installCheckPackages, installLabPackages, labObstacle } from './debian-packages.ts';
 import { nodeOfVersion, OTHER_NODE_VERSIONS } from './node-versions.ts';
 import { repositoryRoot } from './repository.ts';
 
@@ -52,7 +52,10 @@ export const STEPS: readonly Step[] = [
   {
     name: 'unit',
     title: `Unit tests on Node ${process.versions.node}`,
-    run: context => mocha(context, { files: UNIT_TESTS }),
+    run: async context => {
+      await installCheckPackages(context.progress);
+      return await mocha(context, { files: UNIT_TESTS });
+    },
   },
   ...OTHER_NODE_VERSIONS.map((version): Step => ({
     name: `unit-node-${version.split('.')[0]}`,
@@ -65,7 +68,10 @@ export const STEPS: readonly Step[] = [
   {
     name: 'integration',
     title: 'Integration tests',
-    run: context => mocha(context, { files: INTEGRATION_TESTS, timeoutMillis: 20_000 }),
+    run: async context => {
+      await installCheckPackages(context.progress);
+      return await mocha(context, { files: INTEGRATION_TESTS, timeoutMillis: 20_000 });
+    },
   },
   { name: 'bench', title: 'Short benchmarks, for their ratios', run: benchmarks },
   { name: 'e2e', title: 'End-to-end tests on a simulated VM', run: endToEnd },
