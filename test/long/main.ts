@@ -1,0 +1,52 @@
+// npm run test:long [-- --minutes 30 --clients 200 --rate 5 --replace-seconds 60 --pause-seconds 10 --write name]: clients come and go, the proxy is
+// replaced, and what monitor and proxy hold may not grow. Ends with 1 when something was seen that may not be. `--write` makes
+// docs/images/<name>.svg and docs/<name>.txt.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { repositoryRoot } from '../../scripts/lib/repository.ts';
+import { runMain } from '../../scripts/lib/run-main.ts';
+import { chartOf } from './chart.ts';
+import { MAX_CLIENTS, runLong } from './long-run.ts';
+import { reportOf } from './report.ts';
+import { judge } from './verdict.ts';
+
+await runMain(async () => {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '30' },
+      clients: { type: 'string', default: '200' },
+      rate: { type: 'string', default: '5' },
+      'replace-seconds': { type: 'string', default: '60' },
+      'pause-seconds': { type: 'string', default: '10' },
+      write: { type: 'string' },
+    },
+  });
+  if (values.write !== undefined && !/^[a-z][a-z-]*$/.test(values.write))
+    throw new Error(`--write is "${values.write}": expected a name of small letters`);
+  const run = await runLong({
+    minutes: positive('minutes', values.minutes),
+    clients: positive('clients', values.clients, MAX_CLIENTS),
+    rate: positive('rate', values.rate),
+    replaceSeconds: positive('replace-seconds', values['replace-seconds']),
+    pauseSeconds: positive('pause-seconds', values['pause-seconds']),
+    progress: text => console.log(text),
+  });
+  const criteria = judge(run);
+  const report = reportOf(run, criteria);
+  console.log(`\n${report}`);
+  if (values.write !== undefined) {
+    writeFileSync(join(repositoryRoot, 'docs', 'images', `${values.write}.svg`), chartOf(run));
+    writeFileSync(join(repositoryRoot, 'docs', `${values.write}.txt`), `${report}\n`);
+  }
+  const failed = criteria.filter(({ holds }) => !holds);
+  if (failed.length > 0)
+    throw new Error(`does not hold: ${failed.map(({ what, seen }) => `${what}: ${seen}`).join('; ')}`);
+});
+
+function positive(name: string, text: string, max = 1_000_000): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= max))
+    throw new Error(`--${name} is "${text}": expected a number above 0 and up to ${max}`);
+  return value;
+}

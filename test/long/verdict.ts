@@ -1,0 +1,116 @@
+import { median } from '../../bench/lib/statistics.ts';
+import type { LongRun } from './long-run.ts';
+import type { Sample } from './samples.ts';
+
+/** One thing that may not grow, or not happen. */
+export interface Criterion {
+  readonly what: string;
+  readonly seen: string;
+  readonly limit: string;
+  readonly holds: boolean;
+}
+
+/** Caches fill, code is compiled, and the heap finds its size. */
+export const WARM_UP_SHARE = 1 / 6;
+
+/**
+ * Whatever is kept of each container by mistake is more than this: its id alone has 64 characters, and an entry of a map
+ * its own overhead.
+ */
+const BYTES_PER_START = 256;
+const RESIDENT_GROWTH_MEGABYTES = 8;
+/** Kept connections to the engine, and exchanges that are under way in one sample and not in another. */
+const FILES_GROWTH = 3;
+
+/** How the figures of a program and of the VM may change between the beginning, after the warm-up, and the end. */
+export function judge(run: LongRun): readonly Criterion[] {
+  const { samples, requests, before, after } = run;
+  const outside = requests.failuresOutside(run.excuses);
+  const [early, late] = thirds(samples);
+  const growth = (what: string, limit: number, read: (sample: Sample) => number | undefined): Criterion => {
+    const [from = NaN, to = NaN] = [early, late].map(part =>
+      median(part.map(read).filter(value => value !== undefined)),
+    );
+    const isSeen = !Number.isNaN(to - from);
+    return {
+      what,
+      seen: isSeen ? `${from.toFixed(1)} → ${to.toFixed(1)}` : 'too short a run to say',
+      limit: `+ ${limit}`,
+      holds: !isSeen || to - from <= limit,
+    };
+  };
+  const atRest = (what: string, limit: number, from: number, to: number): Criterion => ({
+    what: `${what}, without clients, before and after`,
+    seen: `${from} → ${to}`,
+    limit: `+ ${limit}`,
+    holds: to - from <= limit,
+  });
+  const none = (what: string, seen: number, more = ''): Criterion => ({
+    what,
+    seen: `${seen}${more}`,
+    limit: '0',
+    holds: seen === 0,
+  });
+  const examples = outside
+    .slice(0, 3)
+    .map(
+      ({ name, outcome, beganAt, endedAt }) =>
+        `${outcome} for ${name} after ${(endedAt - beganAt).toFixed(0)} ms`,
+    );
+  return [
+    none('tokens of another identity', requests.wrongIdentities),
+    none('tokens for containers without the label', requests.strangersServed),
+    none(
+      'failed requests while there was a proxy',
+      outside.length,
+      examples.length === 0 ? '' : ` (${examples.join(', ')})`,
+    ),
+    heapCriterion(run),
+    growth(
+      "monitor's resident memory, MB",
+      RESIDENT_GROWTH_MEGABYTES,
+      ({ monitor }) => monitor.residentMegabytes,
+    ),
+    growth("monitor's open files", FILES_GROWTH, ({ monitor }) => monitor.files),
+    growth("monitor's sockets", FILES_GROWTH, ({ monitor }) => monitor.sockets),
+    growth("monitor's children", 1, ({ monitor }) => monitor.children),
+    growth("proxy's resident memory, MB", RESIDENT_GROWTH_MEGABYTES, ({ proxy }) => proxy?.residentMegabytes),
+    growth("proxy's open files", FILES_GROWTH, ({ proxy }) => proxy?.files),
+    growth('packet rules', 0, ({ rules }) => rules),
+    growth('elements of sets and maps', FILES_GROWTH, ({ elements }) => elements),
+    atRest("monitor's open files", FILES_GROWTH, before.monitorFiles, after.monitorFiles),
+    atRest("monitor's children", 0, before.monitorChildren, after.monitorChildren),
+    atRest('sockets of the VM', FILES_GROWTH, before.sockets, after.sockets),
+    atRest('packet rules', 0, before.rules, after.rules),
+    atRest('elements of sets and maps', 1, before.elements, after.elements),
+  ];
+}
+
+/** The slope of the live heap, which knows no garbage, over the containers that came meanwhile. */
+function heapCriterion({ heaps }: LongRun): Criterion {
+  const settled = heaps.filter(({ share }) => share >= WARM_UP_SHARE);
+  const bytesPerStart = slopeOf(
+    settled.map(({ starts, monitorMegabytes }) => ({ x: starts, y: monitorMegabytes * 1e6 })),
+  );
+  return {
+    what: "monitor's live heap, bytes more with each container that comes",
+    seen: settled.length < 3 ? 'too short a run to say' : bytesPerStart.toFixed(0),
+    limit: String(BYTES_PER_START),
+    holds: settled.length < 3 || bytesPerStart <= BYTES_PER_START,
+  };
+}
+
+/** The first and the last third of what comes after the warm-up. */
+function thirds(samples: readonly Sample[]): [readonly Sample[], readonly Sample[]] {
+  const settled = samples.slice(Math.floor(samples.length * WARM_UP_SHARE));
+  const third = Math.max(1, Math.floor(settled.length / 3));
+  return [settled.slice(0, third), settled.slice(-third)];
+}
+
+/** The median of the slopes between all pairs of points (Theil and Sen): single outliers do not move it. */
+export function slopeOf(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const slopes = points.flatMap((from, index) =>
+    points.slice(index + 1).flatMap(to => (to.x === from.x ? [] : [(to.y - from.y) / (to.x - from.x)])),
+  );
+  return slopes.length === 0 ? 0 : median(slopes);
+}
