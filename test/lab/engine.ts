@@ -14,6 +14,8 @@ export interface EngineOptions {
   /** Name of the network namespace that the engine lives in. */
   readonly namespace: string;
   readonly cgroupParent: string;
+  /** Of the machine that the engine takes itself to be on; this machine's unless given. */
+  readonly hostname?: string;
   /** Containers go on while the engine is away. */
   readonly liveRestore?: boolean;
   /** Data folder of a stopped engine, to begin with its images. */
@@ -21,6 +23,9 @@ export interface EngineOptions {
   /** Whether the engine filters and translates with iptables; it does unless told otherwise. */
   readonly iptables?: boolean;
 }
+
+/** A node of a swarm does not ask a registry, which cannot be reached, for an image that it has. */
+const OFFLINE = { DOCKER_SERVICE_PREFER_OFFLINE_IMAGE: '1' };
 
 /**
  * A private Docker engine. containerd is a process of its own, as on a real machine, so that containers outlive an
@@ -62,7 +67,8 @@ export class Engine {
     // A killed engine leaves its pid file, whose id may be in use again.
     await rm(this.#path('docker.pid'), { force: true });
     this.#dockerd = await Daemon.start({
-      argv: inNamespace(namespace, ['dockerd', ...this.#dockerdArguments()]),
+      argv: inNamespace(namespace, this.#withHostname(['dockerd', ...this.#dockerdArguments()])),
+      env: { ...process.env, ...OFFLINE },
       logFile: this.#path('dockerd.log'),
     });
     await this.#dockerd.untilReady(() => this.ping());
@@ -160,6 +166,12 @@ export class Engine {
       ...(this.#options.liveRestore === true ? ['--live-restore'] : []),
       ...(this.#options.iptables === false ? ['--iptables=false'] : []),
     ];
+  }
+
+  #withHostname(argv: Argv): Argv {
+    const { hostname } = this.#options;
+    if (hostname === undefined) return argv;
+    return ['unshare', '--uts', 'sh', '-c', 'hostname "$0" && exec "$@"', hostname, ...argv];
   }
 
   #clientEnvironment(): NodeJS.ProcessEnv {

@@ -1,5 +1,7 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { VirtualMachine } from '@msi-proxy/imds-emulator';
 import { Daemon } from './daemon.ts';
 import { type TappedConnection } from './imds-host/byte-tap.ts';
 import { inNamespace } from './network.ts';
@@ -10,6 +12,9 @@ const EMULATOR_PORT = 8080;
 const EMULATOR_CONTROL_PORT = 8081;
 
 const repositoryRoot = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A VM as the emulator's configuration file describes it. */
+export type MachineDescription = Partial<VirtualMachine> & Pick<VirtualMachine, 'name'>;
 
 export interface Arrivals {
   readonly connections: readonly TappedConnection[];
@@ -28,14 +33,22 @@ export class ImdsSide {
     this.#emulator = emulator;
   }
 
-  static async start(namespace: string, directory: string): Promise<ImdsSide> {
+  /** @param machine the VM that it answers for; the emulator's own unless given */
+  static async start(
+    namespace: string,
+    directory: string,
+    machine?: MachineDescription,
+  ): Promise<ImdsSide> {
     const socketPath = join(directory, 'imds.sock');
+    const machineFile = join(directory, 'machine.json');
+    if (machine !== undefined) await writeFile(machineFile, JSON.stringify(machine));
     const emulator = await Daemon.start({
       argv: inNamespace(namespace, nodeArgv('packages/imds-emulator/src/main.ts')),
       env: {
         ...process.env,
         IMDS_EMULATOR_LISTEN: `127.0.0.1:${EMULATOR_PORT}`,
         IMDS_EMULATOR_CONTROL_LISTEN: `127.0.0.1:${EMULATOR_CONTROL_PORT}`,
+        ...(machine !== undefined && { IMDS_EMULATOR_CONFIG: machineFile }),
       },
       logFile: join(directory, 'imds-emulator.log'),
     });

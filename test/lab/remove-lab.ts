@@ -32,7 +32,7 @@ export async function removeLab(record: LabRecord): Promise<void> {
   thawControlGroups(record.cgroupParent);
   await endAll(() => processesOf(record));
   for (const mountPoint of mountPointsBelow(record.directory)) await mustRun(['umount', '-l', mountPoint]);
-  for (const namespace of [record.vmNamespace, record.imdsNamespace]) {
+  for (const namespace of record.namespaces) {
     if (existsSync(namespacePath(namespace))) await mustRun(['ip', 'netns', 'delete', namespace]);
   }
   removeControlGroups(record.cgroupParent);
@@ -68,9 +68,9 @@ function processesOf(record: LabRecord): ProcessIdentity[] {
   );
 }
 
-function networkNamespacesOf({ vmNamespace, imdsNamespace }: LabRecord): ReadonlySet<string> {
+function networkNamespacesOf({ namespaces }: LabRecord): ReadonlySet<string> {
   const found = new Set<string>();
-  for (const path of [vmNamespace, imdsNamespace].map(namespacePath)) {
+  for (const path of namespaces.map(namespacePath)) {
     if (existsSync(path)) found.add(`net:[${statSync(path).ino}]`);
   }
   // Before a namespace is mounted at its path, the path is a file like any other: never match our own namespace.

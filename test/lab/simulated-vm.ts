@@ -1,12 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Daemon } from './daemon.ts';
 import { Engine } from './engine.ts';
-import { ImdsSide } from './imds-side.ts';
-import { saveRecord, type LabRecord } from './lab-record.ts';
+import { ImdsSide, type MachineDescription } from './imds-side.ts';
+import { newRecord, saveRecord, type LabRecord } from './lab-record.ts';
+import { disown, own } from './live-labs.ts';
 import { createNetwork, inNamespace } from './network.ts';
-import { identify } from './processes.ts';
 import { removeAbandonedLabs, removeLab } from './remove-lab.ts';
 import { mustRun, runCommand, type Argv, type CommandOptions, type CommandOutput } from './run-command.ts';
 
@@ -17,10 +16,9 @@ export interface SimulatedVmOptions {
   readonly iptables?: boolean;
   /** Without the emulator, for what only needs an engine. */
   readonly imds?: boolean;
+  /** What IMDS says of this VM; what is left out is as the emulator has it. Its name is also that of the engine's host. */
+  readonly machine?: MachineDescription;
 }
-
-/** Owned by this process and not removed yet; a signal that ends the process removes them. */
-const live = new Set<SimulatedVm>();
 
 /**
  * An Azure VM as far as this product can see: a network namespace with a private Docker engine, whose way to
@@ -38,19 +36,19 @@ export class SimulatedVm implements AsyncDisposable {
     this.#record = record;
     this.engine = new Engine({
       directory: record.directory,
-      namespace: record.vmNamespace,
+      namespace: this.namespace,
       cgroupParent: record.cgroupParent,
+      ...(options.machine !== undefined && { hostname: options.machine.name }),
       ...options,
     });
   }
 
   static async start(options: SimulatedVmOptions = {}): Promise<SimulatedVm> {
     await removeAbandonedLabs();
-    const record = newRecord();
+    const record = newRecord('msi-vm', 'msi-imds');
     saveRecord(record);
     const vm = new SimulatedVm(record, options);
-    live.add(vm);
-    endOrderlyOnSignals();
+    own(vm);
     vm.#assembly = vm.#assemble(options);
     try {
       await vm.#assembly;
@@ -71,7 +69,11 @@ export class SimulatedVm implements AsyncDisposable {
 
   /** Name of the VM's network namespace. */
   get namespace(): string {
-    return this.#record.vmNamespace;
+    return this.#record.namespaces[0]!;
+  }
+
+  get #imdsNamespace(): string {
+    return this.#record.namespaces[1]!;
   }
 
   get imds(): ImdsSide {
@@ -107,7 +109,7 @@ export class SimulatedVm implements AsyncDisposable {
   keep(): void {
     saveRecord({ ...this.#record, kept: true });
     this.#kept = true;
-    live.delete(this);
+    disown(this);
   }
 
   /** Removes the VM with everything in it. Idempotent. */
@@ -121,14 +123,16 @@ export class SimulatedVm implements AsyncDisposable {
   }
 
   async #assemble(options: SimulatedVmOptions): Promise<void> {
-    const { directory, vmNamespace, imdsNamespace } = this.#record;
-    await mkdir(directory, { mode: 0o711 });
-    await createNetwork(vmNamespace, imdsNamespace);
-    await Promise.all([this.engine.start(), options.imds === false ? undefined : this.#startImds()]);
+    await mkdir(this.directory, { mode: 0o711 });
+    await createNetwork(this.namespace, this.#imdsNamespace);
+    await Promise.all([
+      this.engine.start(),
+      options.imds === false ? undefined : this.#startImds(options.machine),
+    ]);
   }
 
-  async #startImds(): Promise<void> {
-    this.#imds = await ImdsSide.start(this.#record.imdsNamespace, this.#record.directory);
+  async #startImds(machine?: MachineDescription): Promise<void> {
+    this.#imds = await ImdsSide.start(this.#imdsNamespace, this.directory, machine);
   }
 
   async #removeAll(): Promise<void> {
@@ -136,36 +140,6 @@ export class SimulatedVm implements AsyncDisposable {
     // Interrupted at the start, something may have been made meanwhile; with its ground gone, the start ends soon.
     await this.#assembly?.catch(() => {});
     await removeLab(this.#record);
-    live.delete(this);
-  }
-}
-
-function newRecord(): LabRecord {
-  const id = randomBytes(3).toString('hex');
-  return {
-    id,
-    owner: identify(process.pid)!,
-    kept: false,
-    // Not /run, which is memory on most machines: the images of an engine take half a gigabyte.
-    directory: `/var/tmp/msi-lab-${id}`,
-    vmNamespace: `msi-vm-${id}`,
-    imdsNamespace: `msi-imds-${id}`,
-    cgroupParent: `/msi-lab-${id}`,
-  };
-}
-
-let listening = false;
-
-function endOrderlyOnSignals(): void {
-  if (listening) return;
-  listening = true;
-  for (const [name, number] of [
-    ['SIGINT', 2],
-    ['SIGTERM', 15],
-    ['SIGHUP', 1],
-  ] as const) {
-    process.on(name, () => {
-      void Promise.allSettled([...live].map(vm => vm.remove())).then(() => process.exit(128 + number));
-    });
+    disown(this);
   }
 }
