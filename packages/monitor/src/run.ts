@@ -93,6 +93,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     proxyNetwork,
     internalNetworksAreRouted: () =>
       Number(reconciler.engineStatus.apiVersion ?? 0) < INTERNAL_WITHOUT_ROUTE_API,
+    clock,
   });
   const nat = createNat(options, engine);
   const stopping = new AbortController();

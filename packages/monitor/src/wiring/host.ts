@@ -1,4 +1,4 @@
-import { MsiProxyError } from '@msi-proxy/shared';
+import { type Clock, MsiProxyError } from '@msi-proxy/shared';
 import type { VmRules } from '../guard/vm-rules.ts';
 import type { ProxyEndpoint } from './proxy-endpoint.ts';
 import type { ApplyResult, Suitability, WirableClient, WiringMethod } from './wiring-method.ts';
@@ -12,7 +12,14 @@ export interface HostWiringDependencies {
    * (moby/moby 419f5a6), so that their requests do not even leave them.
    */
   readonly internalNetworksAreRouted: () => boolean;
+  readonly clock: Clock;
 }
+
+/**
+ * How long a look at the rules that found nothing serves all clients: they share the rules, and a look starts programs.
+ * What changes meanwhile is the rule keeper's business, which mends it for all.
+ */
+const LOOK_LASTS_MILLIS = 1_000;
 
 /** Networks whose containers reach the outside over a bridge of the VM; overlay tasks by `docker_gwbridge`. */
 const BRIDGED_DRIVERS: readonly string[] = ['bridge', 'overlay'];
@@ -28,9 +35,12 @@ class HostWiring implements WiringMethod {
   readonly #rules: HostWiringDependencies['rules'];
   readonly #proxyNetwork: string;
   readonly #internalNetworksAreRouted: () => boolean;
+  readonly #clock: Clock;
+  #lastGoodLookMillis = -Infinity;
 
-  constructor({ rules, proxyNetwork, internalNetworksAreRouted }: HostWiringDependencies) {
+  constructor({ rules, proxyNetwork, internalNetworksAreRouted, clock }: HostWiringDependencies) {
     this.#rules = rules;
+    this.#clock = clock;
     this.#proxyNetwork = proxyNetwork;
     this.#internalNetworksAreRouted = internalNetworksAreRouted;
   }
@@ -60,8 +70,7 @@ class HostWiring implements WiringMethod {
   }
 
   async verify(_client: WirableClient, target: ProxyEndpoint): Promise<void> {
-    const drift = await this.#rules.drift();
-    if (drift.length > 0) throw notEffective(`the packet rules of the VM differ: ${drift.join('; ')}`);
+    await this.#lookAtRules();
     const current = this.#rules.target;
     if (current?.address !== target.address || current.port !== target.port) {
       throw notEffective('the packet rules of the VM send requests elsewhere');
@@ -70,6 +79,15 @@ class HostWiring implements WiringMethod {
 
   async remove(): Promise<void> {
     await Promise.resolve();
+  }
+
+  async #lookAtRules(): Promise<void> {
+    const nowMillis = this.#clock.monotonicMillis();
+    if (nowMillis - this.#lastGoodLookMillis < LOOK_LASTS_MILLIS) return;
+    const drift = await this.#rules.drift();
+    if (drift.length > 0) throw notEffective(`the packet rules of the VM differ: ${drift.join('; ')}`);
+    // It began no earlier than this.
+    this.#lastGoodLookMillis = nowMillis;
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { FakeClock } from '@msi-proxy/shared/testing';
 import type { VmRules } from '../../../src/guard/vm-rules.ts';
 import { createHostWiring } from '../../../src/wiring/host.ts';
 import type { ClientNetwork, WiringMethod } from '../../../src/wiring/wiring-method.ts';
@@ -15,6 +16,7 @@ function hostWiring({ drift = [], target, internalNetworksAreRouted = true }: Si
     rules: { target, drift: () => Promise.resolve(drift) },
     proxyNetwork: 'msi-proxy-net',
     internalNetworksAreRouted: () => internalNetworksAreRouted,
+    clock: new FakeClock(),
   });
 }
 
@@ -76,6 +78,27 @@ describe('createHostWiring', () => {
         wirableClient(),
         proxyTarget,
       );
+    });
+
+    it('looks at the rules once a second for all clients, and at once after a look that found something', async () => {
+      const clock = new FakeClock();
+      const findings: string[][] = [[], ['gone'], []];
+      let looks = 0;
+      const wiring = createHostWiring({
+        rules: { target: proxyTarget, drift: async () => await Promise.resolve(findings[looks++] ?? []) },
+        proxyNetwork: 'msi-proxy-net',
+        internalNetworksAreRouted: () => true,
+        clock,
+      });
+      const verify = async () => await wiring.verify(wirableClient(), proxyTarget);
+
+      for (let client = 0; client < 100; client += 1) await verify();
+      assert.equal(looks, 1);
+      await clock.advance(1_000);
+      await assert.rejects(verify(), { code: 'MSI_WIRING_NOT_EFFECTIVE' });
+      await verify();
+
+      assert.equal(looks, 3);
     });
 
     it('fails with what differs', async () => {
