@@ -70,7 +70,11 @@ export class Bench implements AsyncDisposable {
   }
 
   static async start(fault: Fault, seed: number): Promise<Bench> {
-    const scenario = await Scenario.start({ wiring: 'host', liveRestore: fault.liveRestore ?? false });
+    const scenario = await Scenario.start({
+      wiring: 'host',
+      bundled: true,
+      liveRestore: fault.liveRestore ?? false,
+    });
     const bench = new Bench(scenario, fault, seededRandom(seed));
     try {
       await bench.#assemble();

@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { type Labels, type MonitorStatus } from '@msi-proxy/shared';
-import { runCommand, type CommandOutput } from '../../lab/run-command.ts';
+import { runCommand, type Argv, type CommandOutput } from '../../lab/run-command.ts';
 import {
   BASE_IMAGE,
   clientContainer,
@@ -24,6 +25,7 @@ import {
   type SdkResult,
   type SimulatedVmOptions,
 } from '../../lab/index.ts';
+import { bundleProgram } from '../../../scripts/lib/bundle.ts';
 import { WINDOWS_CLIENT_IMAGE } from '../../../scripts/lib/image-builder.ts';
 import { productEngineData } from './product-data.ts';
 
@@ -32,6 +34,8 @@ export type Wiring = 'host' | 'nat' | 'attach' | 'portproxy';
 export interface ScenarioOptions extends Pick<SimulatedVmOptions, 'liveRestore' | 'iptables'> {
   /** Of every monitor that the scenario starts. */
   readonly wiring: Wiring;
+  /** Whether monitors are started as they are shipped, from one file, which takes a fraction of the time. */
+  readonly bundled?: boolean;
 }
 
 export interface StartContainerOptions extends Partial<Omit<ContainerOptions, 'name'>> {
@@ -47,16 +51,22 @@ const IDLE = ['sleep', 'infinity'];
 export class Scenario implements AsyncDisposable {
   readonly vm: SimulatedVm;
   readonly wiring: Wiring;
+  readonly #monitorArgv: Argv;
   #monitor: Daemon | undefined;
 
-  private constructor(vm: SimulatedVm, wiring: Wiring) {
+  private constructor(vm: SimulatedVm, wiring: Wiring, monitorArgv: Argv) {
     this.vm = vm;
     this.wiring = wiring;
+    this.#monitorArgv = monitorArgv;
   }
 
-  static async start({ wiring, ...options }: ScenarioOptions): Promise<Scenario> {
+  static async start({ wiring, bundled = false, ...options }: ScenarioOptions): Promise<Scenario> {
     const preparedData = await productEngineData();
-    return new Scenario(await SimulatedVm.start({ preparedData, ...options }), wiring);
+    const vm = await SimulatedVm.start({ preparedData, ...options });
+    if (!bundled) return new Scenario(vm, wiring, nodeArgv('packages/monitor/src/main.ts'));
+    const file = join(vm.directory, 'msi-monitor.mjs');
+    await bundleProgram('msi-monitor', file);
+    return new Scenario(vm, wiring, [process.execPath, file]);
   }
 
   /** Starts a monitor as a plain process on the VM and waits until it answers. */
@@ -68,7 +78,7 @@ export class Scenario implements AsyncDisposable {
 
   /** The same without waiting for anything. */
   async spawnMonitor(env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
-    this.#monitor = await this.vm.startDaemon('monitor', nodeArgv('packages/monitor/src/main.ts', 'run'), {
+    this.#monitor = await this.vm.startDaemon('monitor', [...this.#monitorArgv, 'run'], {
       ...this.#monitorEnvironment(),
       ...env,
     });

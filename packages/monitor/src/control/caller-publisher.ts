@@ -6,10 +6,16 @@ export class CallerPublisher {
   readonly #sessions = new Set<ProxySession>();
   #callers: ReadonlyMap<string, Caller> = new Map();
   #revision = 1;
+  readonly #known = Promise.withResolvers<undefined>();
 
   /** Revision of the table that was published last. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** Settles with the first whole table. Before that, an address that is missing says nothing. */
+  get known(): Promise<undefined> {
+    return this.#known.promise;
   }
 
   caller(address: string): Caller | undefined {
@@ -50,6 +56,7 @@ export class CallerPublisher {
   publishAll(callers: ReadonlyMap<string, Caller>): void {
     this.#callers = callers;
     this.#revision += 1;
+    this.#known.resolve(undefined);
     for (const session of this.#sessions) {
       session.send({ type: 'snapshot', revision: this.#revision, callers: [...callers.values()] });
     }

@@ -59,6 +59,13 @@ export class ProxySession {
     this.#options = options;
     this.#lastHeardMillis = options.clock.monotonicMillis();
     this.#welcomed.promise.catch(() => undefined);
+    const { stream } = options;
+    stream.stdout.on('data', (chunk: Buffer) => this.#receive(chunk));
+    stream.stderr.on('data', (chunk: Buffer) => this.#receiveError(chunk));
+    stream.stdin.on('error', () => undefined); // `closed` follows
+    void stream.closed.then(() =>
+      this.#end(unavailable(this.#lastError === '' ? 'the control stream ended' : this.#lastError)),
+    );
   }
 
   /** What the proxy told last about itself. */
@@ -91,13 +98,7 @@ export class ProxySession {
    * @throws {MsiProxyError} `MSI_CONTROL_UNAVAILABLE` or `MSI_CONTROL_PROTOCOL`
    */
   async open(): Promise<Welcome> {
-    const { stream, clock, sessionId, monitorVersion } = this.#options;
-    stream.stdout.on('data', (chunk: Buffer) => this.#receive(chunk));
-    stream.stderr.on('data', (chunk: Buffer) => this.#receiveError(chunk));
-    stream.stdin.on('error', () => undefined); // `closed` follows
-    void stream.closed.then(() =>
-      this.#end(unavailable(this.#lastError === '' ? 'the control stream ended' : this.#lastError)),
-    );
+    const { clock, sessionId, monitorVersion } = this.#options;
     this.#send({ type: 'hello', protocol: CONTROL_PROTOCOL, sessionId, monitorVersion });
     const timer = clock.setTimer(
       () => this.#end(unavailable(`no welcome within ${WELCOME_TIMEOUT_MILLIS} ms`)),

@@ -14,6 +14,7 @@ export interface ContainerSummary {
   /** Without Docker's leading slash. */
   readonly name: string;
   readonly state: ContainerState;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface ContainerNetwork {

@@ -30,6 +30,7 @@ export function readContainerList(answer: unknown): ContainerSummary[] {
           .find(name => /^\/[^/]+$/.test(name))
           ?.slice(1) ?? '',
       state: readState(container['State']),
+      labels: stringRecordOf(container['Labels']),
     }))
     .filter(({ id }) => id !== '');
 }

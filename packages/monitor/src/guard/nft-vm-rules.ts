@@ -86,7 +86,10 @@ class NftVmRules implements VmRules {
         await this.#nft.loadPrepared(replaceElements(VM_TABLE, TARGET_MAP, elements));
       }
       this.#ensured = withTarget(previous, target);
-      if (flushFlows && previous.target !== undefined) await this.#forgetFlowsTo(previous.target.address);
+      // A monitor that starts finds a proxy serving and chooses it: its connections must last.
+      const isLeft = previous.target?.address !== target?.address || previous.target?.port !== target?.port;
+      if (flushFlows && isLeft && previous.target !== undefined)
+        await this.#forgetFlowsTo(previous.target.address);
     });
   }
 

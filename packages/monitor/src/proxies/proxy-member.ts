@@ -68,6 +68,7 @@ export class ProxyMember implements Candidate {
   #watchesSilence = false;
   #watch: { readonly endpoint: ProxyEndpoint; readonly connection: ProxyWatch } | undefined;
   readonly #stopping = new AbortController();
+  readonly #stopped = Promise.withResolvers<undefined>();
   readonly #changes = new ChangeSignal();
   #running: Promise<void> | undefined;
 
@@ -146,6 +147,7 @@ export class ProxyMember implements Candidate {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#stopped.resolve(undefined);
     this.#session?.end();
     this.#watch?.connection.stop();
     this.#changes.notify();
@@ -168,7 +170,6 @@ export class ProxyMember implements Candidate {
   /** One session from its opening to its end. @returns whether it was opened */
   async #follow(): Promise<boolean> {
     const { engine, clock, logger, publisher, monitorVersion, confirm } = this.#options;
-    await this.#joinNetwork();
     const { argv, user } = CONTROL[this.#container.platform];
     const stream = await engine.openExec(this.containerId, argv, { user });
     const sessionId = randomUUID();
@@ -182,12 +183,14 @@ export class ProxyMember implements Candidate {
       confirm,
       onChange,
     });
-    if (this.#isStopped()) session.end();
     const closed = session.closed.then(() => {
       publisher.remove(session);
       if (this.#session === session) this.#loseSession();
     });
     try {
+      // A monitor that starts reads the containers meanwhile.
+      await Promise.race([publisher.known, session.closed, this.#stopped.promise]);
+      if (this.#isStopped()) session.end();
       const welcome = await session.open();
       publisher.add(session);
       await session.acknowledged(publisher.revision);

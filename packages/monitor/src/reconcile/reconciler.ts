@@ -1,4 +1,5 @@
 import {
+  hasProxyLabel,
   messageOf,
   printable,
   type Clock,
@@ -92,6 +93,7 @@ export class Reconciler {
   #engineProblem: string | undefined;
   #standInProblem: string | undefined;
   #lastSyncMillis: number | undefined;
+  #isGuarded = false;
   #stopped = false;
 
   constructor(options: ReconcilerOptions) {
@@ -207,11 +209,17 @@ export class Reconciler {
     };
   }
 
-  /** The guard first: no container is looked at before the direct way is shut. */
+  /**
+   * No container is wired before the direct way is shut. Everything is read meanwhile: clients of an earlier monitor are
+   * wired already, and wait for this one to confirm them.
+   */
   async start(): Promise<void> {
-    await this.#rules.start();
+    const guarded = this.#rules.start();
     this.#follower.start();
     this.#scheduleResync();
+    await guarded;
+    this.#isGuarded = true;
+    this.#wiring.update(this.#desired.clients);
   }
 
   /** Leaves all wiring and all rules in place. */
@@ -232,6 +240,7 @@ export class Reconciler {
 
   async #readAll(): Promise<void> {
     const { engine, proxyNetworkName, proxyNetworkDriver, proxySubnet, clock, attachment } = this.#options;
+    if (this.#lastSyncMillis === undefined) await this.#meetProxies();
     this.#network = await ensureProxyNetwork({
       engine,
       name: proxyNetworkName,
@@ -245,6 +254,17 @@ export class Reconciler {
     this.#recompute({ confirmsAll: true });
     this.#rules.check();
     this.#wiring.refreshAll();
+  }
+
+  /** A session takes longer to open than all containers to be read, and until there is one nobody is confirmed. */
+  async #meetProxies(): Promise<void> {
+    const listed = await this.#options.engine.listContainers();
+    const read = await Promise.all(
+      listed
+        .filter(({ labels }) => hasProxyLabel(labels))
+        .map(async ({ id }) => await this.#inventory.readContainer(id)),
+    );
+    this.#proxies.update(read.filter(container => container !== undefined));
   }
 
   #handleEvent(event: EngineEvent): void {
@@ -272,7 +292,7 @@ export class Reconciler {
     this.#rules.setCallers(this.#desired.callers);
     this.#admitProxies();
     this.#proxies.update(this.#desired.proxies);
-    this.#wiring.update(this.#desired.clients);
+    if (this.#isGuarded) this.#wiring.update(this.#desired.clients);
     this.#journalChanges(before);
   }
 

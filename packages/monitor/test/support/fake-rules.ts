@@ -15,6 +15,8 @@ export class FakeVmRules implements VmRules {
   stoppedPackets: StoppedPackets = new Map();
   /** Switches take effect when it settles. */
   switching: Promise<void> = Promise.resolve();
+  /** The rules are made when it settles. */
+  ensuring: Promise<void> = Promise.resolve();
   #target: VmRulesWanted['target'];
 
   get target(): VmRulesWanted['target'] {
@@ -22,7 +24,7 @@ export class FakeVmRules implements VmRules {
   }
 
   async ensure(wanted: VmRulesWanted): Promise<ApplyResult> {
-    await Promise.resolve();
+    await this.ensuring;
     if (this.problem !== undefined) throw this.problem;
     this.log.push('ensure');
     const isNew = this.wanted === undefined;

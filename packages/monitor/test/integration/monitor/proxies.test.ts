@@ -18,6 +18,21 @@ describe('the monitor, with proxies', () => {
     assert.equal(vm.proxyStatus('proxy')?.instanceId, 'instance-of-proxy');
   });
 
+  it('starts the command in a proxy first, and greets it when it knows all containers', async () => {
+    await using vm = await MonitoredVm.create();
+    const proxy = vm.runProxy();
+    for (let number = 0; number < 20; number += 1) vm.runClient(`web${number}`);
+    await vm.startMonitor();
+    await vm.untilServing('proxy');
+    const { requests } = vm.engine;
+    const opened = requests.findIndex(request => /^POST .*\/exec$/.test(request));
+    const lastRead = requests.findLastIndex(request => /^GET \/containers\/[^/]+\/json$/.test(request));
+    assert.ok(opened < lastRead, requests.join('\n'));
+    const [hello, snapshot] = proxy.messages;
+    assert.equal(hello?.type, 'hello');
+    assert.ok(snapshot?.type === 'snapshot' && snapshot.callers.length === 20, JSON.stringify(snapshot));
+  });
+
   it('says why a proxy cannot serve, and goes on trying', async () => {
     await using vm = await MonitoredVm.create();
     await vm.startMonitor();

@@ -21,6 +21,24 @@ describe('the monitor, with packet rules that others change', () => {
     assert.ok(vm.status.events.some(({ message }) => message.includes('rules of the VM had changed')));
   });
 
+  it('confirms addresses before they are in place, and wires nobody until then', async () => {
+    await using vm = await MonitoredVm.create();
+    const proxy = vm.runProxy();
+    vm.runClient('web');
+    const ensured = Promise.withResolvers<undefined>();
+    vm.rules.ensuring = ensured.promise;
+
+    const started = vm.startMonitor();
+    await until('the table arrives', () => proxy.callers.has(vm.addressOf('web')));
+    assert.equal((await proxy.confirm(vm.addressOf('web'))).kind, 'caller');
+    assert.deepEqual(vm.rules.log, []);
+    assert.equal(vm.wiring.wired.size, 0);
+
+    ensured.resolve(undefined);
+    await started;
+    await vm.untilWired('web');
+  });
+
   it('mends them within ten seconds also when nothing tells of it', async () => {
     const clock = new FakeClock(new Date().toISOString());
     await using vm = await MonitoredVm.create({ clock, running: false });

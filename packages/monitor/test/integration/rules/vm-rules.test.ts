@@ -231,6 +231,18 @@ describe('The packet rules of a VM', function () {
       assert.deepEqual(await nextMonitor.drift(), []);
     });
 
+    it('keep the connections to the proxy that it finds serving', async () => {
+      await client.hold(IMDS_ADDRESS);
+      await untilTracked(vm, PROXY_A.address);
+      await nextMonitor.ensure(unknown);
+      await nextMonitor.ensure({ ...ENFORCED, proxyAddresses });
+
+      await nextMonitor.switchTarget(PROXY_A, { flushFlows: true });
+
+      // What the proxy sends on a connection that the kernel has forgotten never comes to the client.
+      assert.ok(await isTracked(vm, PROXY_A.address));
+    });
+
     it('let requests wait when the last target is no proxy any more', async () => {
       await nextMonitor.ensure(unknown);
 
@@ -600,7 +612,12 @@ async function untilCounted(vm: Namespace, comment: string, packets: number): Pr
 
 /** Until a connection that was sent to the address is known to the kernel. */
 async function untilTracked(vm: Namespace, address: string): Promise<void> {
-  await until('a tracked connection', async () =>
-    (await vm.run('conntrack', '-L', '-p', 'tcp')).includes(`src=${address}`),
-  );
+  await until('a tracked connection', async () => await isTracked(vm, address));
+}
+
+async function isTracked(vm: Namespace, address: string): Promise<boolean> {
+  const established = await vm.run('conntrack', '-L', '-p', 'tcp');
+  return established
+    .split('\n')
+    .some(line => line.includes(`src=${address} `) && !line.includes('TIME_WAIT'));
 }

@@ -99,14 +99,23 @@ describe('readContainer', () => {
 
 describe('readContainerList', () => {
   it('leaves out what has no id', () => {
-    assert.deepEqual(readContainerList([{ Id: ID, State: 'paused' }, { State: 'running' }, null]), [
-      { id: ID, name: '', state: 'paused' },
-    ]);
+    assert.deepEqual(
+      readContainerList([{ Id: ID, State: 'paused' }, { State: 'running' }, null]).map(({ id }) => id),
+      [ID],
+    );
   });
 
   it('reads the name of each, which is not one of those that links give it', () => {
     const [container] = readContainerList([{ Id: ID, State: 'running', Names: ['/shop/db', '/web'] }]);
     assert.equal(container?.name, 'web');
+  });
+
+  it('reads the labels, also where the engine tells of none', () => {
+    const labels = readContainerList([
+      { Id: ID, Labels: { app: 'web' } },
+      { Id: ID, Labels: null },
+    ]).map(container => Object.entries(container.labels));
+    assert.deepEqual(labels, [[['app', 'web']], []]);
   });
 
   it('reads an answer that is no list as empty', () => {

@@ -90,7 +90,8 @@ export function factsOf(world: World = {}): Facts {
     host: 'unix:///var/run/docker.sock',
     ping: () => Promise.resolve(),
     version: () => Promise.resolve({ version: '28.0.0', apiVersion: '1.48' }),
-    listContainers: () => Promise.resolve(containers.map(({ id, name, state }) => ({ id, name, state }))),
+    listContainers: () =>
+      Promise.resolve(containers.map(({ id, name, state, labels }) => ({ id, name, state, labels }))),
     inspectContainer: id => Promise.resolve(find(id)),
     listNetworks: () => Promise.resolve([...networks]),
     runExec: () => Promise.resolve(answer),

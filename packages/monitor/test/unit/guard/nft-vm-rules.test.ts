@@ -146,6 +146,13 @@ describe('createVmRules', () => {
       assert.equal(rules.target, undefined);
     });
 
+    it('keeps the flows to a proxy that goes on serving, as when a monitor is replaced', async () => {
+      await rules.switchTarget(A, { flushFlows: true });
+
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.2 . 80']);
+      assert.deepEqual(flushes(), []);
+    });
+
     it('changes nothing else', async () => {
       await rules.ensure({ ...wanted, proxyAddresses: [A.address, B.address] });
 
