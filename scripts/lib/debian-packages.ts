@@ -16,6 +16,8 @@ const PACKAGE_OF_COMMAND: Readonly<Record<string, string>> = {
   ps: 'procps',
   curl: 'curl',
   tar: 'tar',
+  // In which the monitor's page is tested.
+  chromium: 'chromium',
 };
 
 /** What `npm run bench` compares the product with, and measures with. */
