@@ -88,6 +88,21 @@ export default tseslint.config(
     },
   },
   {
+    // What runs in the browser of whoever looks at the monitor's page.
+    files: ['packages/monitor/src/page/{browser,model}/**'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { group: ['node:*'], message: 'The page runs in browsers.' },
+            { group: ['@msi-proxy/*'], allowTypeImports: true, message: 'It would bring the logger along.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['**/test/**/*.ts', 'scripts/**', 'deploy/**', 'bench/**', '**/*.mjs'],
     rules: { 'no-console': 'off' },
   },

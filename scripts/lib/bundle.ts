@@ -1,6 +1,8 @@
 import { chmod } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import * as esbuild from 'esbuild';
+import { buildPage } from '../../packages/monitor/build/page-assets.ts';
+import type { PageAssets } from '../../packages/monitor/src/page/server/page-assets.ts';
 import { repositoryRoot } from './repository.ts';
 
 /** The programs of this repository, by the name of their command. */
@@ -34,6 +36,7 @@ export async function bundleProgram(name: ProgramName, outfile: string): Promise
 
 /** Makes one executable ES module of an entry file and all that it imports. */
 export async function bundle(entryFile: string, outfile: string): Promise<BundledFiles> {
+  const pageFiles: string[] = [];
   const { warnings, metafile } = await esbuild.build({
     absWorkingDir: repositoryRoot,
     metafile: true,
@@ -57,7 +60,7 @@ export async function bundle(entryFile: string, outfile: string): Promise<Bundle
         'const require = __createRequire(import.meta.url);',
       ].join('\n'),
     },
-    plugins: [leaveOut(LEFT_OUT), requireHttp()],
+    plugins: [leaveOut(LEFT_OUT), requireHttp(), carryPage(pageFiles)],
     legalComments: 'none',
     logLevel: 'silent',
   });
@@ -66,7 +69,36 @@ export async function bundle(entryFile: string, outfile: string): Promise<Bundle
     throw new Error(`bundling ${entryFile}:\n${messages.join('')}`);
   }
   await chmod(outfile, 0o755);
-  return Object.keys(metafile.inputs);
+  return [
+    ...Object.keys(metafile.inputs).filter(path => !path.startsWith(`${PAGE_NAMESPACE}:`)),
+    ...pageFiles.map(path => relative(repositoryRoot, path)),
+  ];
+}
+
+const PAGE_NAMESPACE = 'built-page';
+
+/**
+ * Puts the status page into the program that imports it, as texts.
+ *
+ * @param files gets what the page was made of
+ */
+function carryPage(files: string[]): esbuild.Plugin {
+  return {
+    name: 'carry-page',
+    setup(build) {
+      build.onResolve({ filter: /^#page-assets$/ }, ({ path }) => ({ path, namespace: PAGE_NAMESPACE }));
+      build.onLoad({ filter: /.*/, namespace: PAGE_NAMESPACE }, async () => {
+        const page = await buildPage();
+        files.push(...page.files);
+        return { contents: pageModule(page.assets) };
+      });
+    },
+  };
+}
+
+/** The module `#page-assets` with a page that is built. */
+export function pageModule(assets: PageAssets): string {
+  return `const assets = ${JSON.stringify(assets)};\nexport const pageAssets = () => Promise.resolve(assets);\n`;
 }
 
 /** Replaces modules by ones whose functions throw when called. */

@@ -17,6 +17,8 @@ const PACKAGE_OF_COMMAND: Readonly<Record<string, string>> = {
   curl: 'curl',
   tar: 'tar',
   'docker-compose': 'docker-compose',
+  // In which the monitor's page is tested.
+  chromium: 'chromium',
 };
 
 /** What tests examine shipped files with. They are skipped, and say so, where it is missing. */

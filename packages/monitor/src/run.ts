@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import {
   effectiveSettings,
   IMDS_ADDRESS,
@@ -134,7 +135,10 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const status = createStatusServer({
     listen: settings.listen,
     logger,
-    status: () => monitorStatus({ reconciler, journal, version, startedAtMillis }),
+    clock,
+    status: () => monitorStatus({ reconciler, journal, version, startedAtMillis, hostname: hostname() }),
+    refresh: () => reconciler.proxies.refreshTokens(),
+    pageAssets: async () => await (await import('#page-assets')).pageAssets(),
     metrics: () =>
       metrics.page({
         status: monitorStatus({ reconciler, journal, version, startedAtMillis }),

@@ -148,6 +148,7 @@ export type {
   EngineStatus,
   GuardStatus,
   StoppedSource,
+  TokenStatus,
   MonitorStatus,
   PolicySummary,
   ProxyState,

@@ -20,6 +20,7 @@ import {
 } from '@msi-proxy/shared';
 import { readProxyMetrics, type ProxyMetricNumbers } from '@msi-proxy/shared/metrics';
 import type { ExecStream } from '../docker/index.ts';
+import { NO_TOKENS, readKeptTokens, type KeptTokens } from './kept-tokens.ts';
 
 export interface ProxySessionOptions {
   readonly stream: ExecStream;
@@ -37,6 +38,11 @@ export interface ProxySessionOptions {
 const WELCOME_TIMEOUT_MILLIS = 10_000;
 const SET_ROUTE_TIMEOUT_MILLIS = 10_000;
 
+// Whoever looks at the status does not wait for a proxy that is slow to tell what it keeps.
+const TOKENS_TIMEOUT_MILLIS = 500;
+/** Asked for no more often than this, however many look. */
+const TOKENS_INTERVAL_MILLIS = 2_000;
+
 /** The monitor's end of a control session with one proxy. */
 export class ProxySession {
   readonly #options: ProxySessionOptions;
@@ -52,6 +58,9 @@ export class ProxySession {
   #pulse: Timer | undefined;
   #report: Report | undefined;
   #metrics: ProxyMetricNumbers = {};
+  #tokens: KeptTokens | undefined;
+  #tokensAskedAtMillis = -Infinity;
+  #tokensAwaited: PromiseWithResolvers<undefined> | undefined;
   #role: 'serving' | 'standby' | undefined;
   #lastError = '';
 
@@ -76,6 +85,11 @@ export class ProxySession {
   /** What it measured last. */
   get metrics(): ProxyMetricNumbers {
     return this.#metrics;
+  }
+
+  /** Which tokens it kept when {@link refreshTokens} asked last. */
+  get tokens(): KeptTokens | undefined {
+    return this.#tokens;
   }
 
   /** Nothing has been heard for a while: the proxy hangs, or the engine, through which the stream runs. */
@@ -151,6 +165,22 @@ export class ProxySession {
     }
   }
 
+  /** Brings {@link tokens} up to date. Settles when it is, or when that takes too long; asks only now and then. */
+  async refreshTokens(): Promise<void> {
+    const { clock } = this.#options;
+    if (this.#ended || this.#silent) return;
+    if (clock.monotonicMillis() - this.#tokensAskedAtMillis >= TOKENS_INTERVAL_MILLIS) {
+      this.#tokensAskedAtMillis = clock.monotonicMillis();
+      this.#tokensAwaited ??= Promise.withResolvers<undefined>();
+      this.#send({ type: 'list-tokens' });
+    }
+    if (this.#tokensAwaited === undefined) return;
+    const late = Promise.withResolvers<undefined>();
+    const timer = clock.setTimer(() => late.resolve(undefined), TOKENS_TIMEOUT_MILLIS);
+    await Promise.race([this.#tokensAwaited.promise, late.promise]);
+    timer.cancel();
+  }
+
   end(): void {
     this.#end(unavailable('the monitor ended the session'));
   }
@@ -164,6 +194,7 @@ export class ProxySession {
     for (const { waiter } of this.#acknowledgeWaiters) waiter.reject(reason);
     for (const waiter of this.#routes.values()) waiter.reject(reason);
     this.#acknowledgeWaiters = [];
+    this.#tokensAwaited?.resolve(undefined);
   }
 
   #send(message: MonitorMessage): void {
@@ -234,10 +265,18 @@ export class ProxySession {
       case 'metrics':
         this.#metrics = readProxyMetrics(message.values);
         return;
+      case 'tokens':
+        this.#tokens = readKeptTokens(
+          message.tokens,
+          this.#tokens ?? NO_TOKENS,
+          this.#options.clock.wallMillis(),
+        );
+        this.#tokensAwaited?.resolve(undefined);
+        this.#tokensAwaited = undefined;
+        return;
       case 'heartbeat':
       // What the proxy's own command asks for, over a session of its own.
       case 'callers':
-      case 'tokens':
       case 'tokens-flushed':
         return;
     }

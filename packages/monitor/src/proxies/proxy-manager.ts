@@ -1,12 +1,15 @@
 import {
   printable,
+  type CallerReport,
   type ClientTraffic,
   type Clock,
   type Logger,
   type ProxyState,
   type ProxyStatus,
   type Refusal,
+  type Report,
 } from '@msi-proxy/shared';
+import type { KeptTokens } from '../control/kept-tokens.ts';
 import type { ContainerDetails } from '../docker/index.ts';
 import type { MeasuredProxy } from '../metrics/monitor-metrics.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
@@ -35,6 +38,7 @@ export class ProxyManager {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #known = new Map<string, Known>();
+  readonly #counts = new WeakMap<Report, ReadonlyMap<string, CallerReport>>();
   #serving: ProxyMember | undefined;
   #servingTarget: ProxyTarget | undefined;
   /** Settles when clients are sent to the one that serves. */
@@ -94,7 +98,7 @@ export class ProxyManager {
 
   status(): ProxyStatus[] {
     return [...this.#known.values()].map(({ member, state, reason, sinceMillis }) => {
-      const { address, welcome } = member;
+      const { address, welcome, report } = member;
       return {
         containerId: member.containerId,
         name: member.container.name,
@@ -103,6 +107,7 @@ export class ProxyManager {
         ...(reason !== undefined && { reason }),
         ...(address !== undefined && { address }),
         ...(welcome !== undefined && { version: welcome.proxyVersion, instanceId: welcome.instanceId }),
+        ...(report !== undefined && { imds: imdsOf(report) }),
       };
     });
   }
@@ -116,8 +121,9 @@ export class ProxyManager {
 
   /** What the proxies counted for a container, over all of them. */
   trafficOf(containerId: string): ClientTraffic | undefined {
-    const reports = [...this.#known.values()].flatMap(({ member }) => member.report?.callers ?? []);
-    const own = reports.filter(report => report.containerId === containerId);
+    const own = [...this.#known.values()].flatMap(({ member }) =>
+      member.report === undefined ? [] : (this.#countsIn(member.report).get(containerId) ?? []),
+    );
     if (own.length === 0) return undefined;
     const lastRefusal = own
       .flatMap(report => report.lastRefusal ?? [])
@@ -134,11 +140,30 @@ export class ProxyManager {
     };
   }
 
+  /** What the serving proxy keeps, as far as {@link refreshTokens} has asked. */
+  get tokens(): KeptTokens | undefined {
+    return this.#serving?.session?.tokens;
+  }
+
+  /** Asks the serving proxy what it keeps, unless that was done just now. */
+  async refreshTokens(): Promise<void> {
+    await this.#serving?.session?.refreshTokens();
+  }
+
   /** Ends the sessions. Whoever serves goes on serving. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all([...this.#known.values()].map(({ member }) => member.stop()));
     this.#known.clear();
+  }
+
+  /** A report is looked at once for each client. */
+  #countsIn(report: Report): ReadonlyMap<string, CallerReport> {
+    const known = this.#counts.get(report);
+    if (known !== undefined) return known;
+    const counts = new Map(report.callers.map(caller => [caller.containerId, caller]));
+    this.#counts.set(report, counts);
+    return counts;
   }
 
   #follow(container: ContainerDetails): void {
@@ -178,6 +203,10 @@ export class ProxyManager {
     if (member.obstacle === undefined) return 'standby';
     return member.welcome === undefined ? 'starting' : 'unhealthy';
   }
+}
+
+function imdsOf({ upstream: { state, lastError } }: Report): NonNullable<ProxyStatus['imds']> {
+  return { state, ...(lastError !== undefined && { lastError: printable(lastError) }) };
 }
 
 /** A restart keeps the id; everything else about the proxy is new. */

@@ -8,6 +8,7 @@ export interface MonitorStatusOptions {
   readonly journal: EventJournal;
   readonly version: string;
   readonly startedAtMillis: number;
+  readonly hostname?: string;
 }
 
 /** Everything that the monitor can tell about itself and the containers, at this moment. */
@@ -16,9 +17,12 @@ export function monitorStatus({
   journal,
   version,
   startedAtMillis,
+  hostname,
 }: MonitorStatusOptions): MonitorStatus {
+  const kept = reconciler.proxies.tokens;
   return {
     version,
+    ...(hostname !== undefined && { hostname }),
     startedAt: new Date(startedAtMillis).toISOString(),
     engine: reconciler.engineStatus,
     guard: reconciler.rules.status,
@@ -26,6 +30,7 @@ export function monitorStatus({
     clients: reconciler.desired.clients
       .map(client => clientStatus(client, reconciler))
       .sort((a, b) => a.name.localeCompare(b.name)),
+    ...(kept !== undefined && { tokens: kept.tokens }),
     events: journal.events,
   };
 }
@@ -41,6 +46,7 @@ function clientStatus({ container, addresses, plan }: DesiredClient, reconciler:
   if (plan.kind === 'refuse')
     return { ...facts, state: 'refused', since: container.startedAt, reason: plan.reason };
   const traffic = reconciler.proxies.trafficOf(plan.namespace.containerId);
+  const tokens = reconciler.proxies.tokens?.byContainer.get(plan.namespace.containerId);
   const record = reconciler.wiring.recordOf(plan.namespace);
   return {
     ...facts,
@@ -51,5 +57,6 @@ function clientStatus({ container, addresses, plan }: DesiredClient, reconciler:
     ...(record?.wiredAfterMillis !== undefined && { wiredAfterMillis: record.wiredAfterMillis }),
     policy: summarizePolicy(plan.policy),
     ...(traffic !== undefined && { traffic }),
+    ...(tokens !== undefined && { tokens }),
   };
 }

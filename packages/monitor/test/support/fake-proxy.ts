@@ -8,6 +8,7 @@ import {
   type ProxyMessage,
   type Report,
   type SetRoute,
+  type TokenSummary,
 } from '@msi-proxy/shared';
 import type { ExecProcess } from './fake-engine/index.ts';
 
@@ -28,6 +29,8 @@ export class FakeProxy {
   role: 'serving' | 'standby' | undefined;
   /** Why `set-route` fails; it succeeds when there is no reason. */
   routeProblem: string | undefined;
+  /** What it keeps. */
+  tokens: readonly TokenSummary[] = [];
   /** Acknowledgements wait while this is set. */
   holdsAcknowledgements = false;
   #session: Session | undefined;
@@ -161,8 +164,10 @@ export class FakeProxy {
       case 'heartbeat':
         if (message.sessionId !== this.#session.id) this.complaints.push('a heartbeat of another session');
         return;
-      case 'list-callers':
       case 'list-tokens':
+        this.#send({ type: 'tokens', tokens: this.tokens });
+        return;
+      case 'list-callers':
       case 'flush-tokens':
         this.complaints.push(`"${message.type}" from a monitor`);
     }

@@ -41,8 +41,12 @@ export interface RequestHandlerOptions {
   readonly policy: AuthorizeOptions;
   /** Where answers come from, by endpoint group. */
   readonly sources: (group: EndpointGroup | 'versions') => AnswerSource;
-  /** What is kept for a request, without asking for anything. */
-  readonly keptAnswer: (gated: GatedRequest, decision: Allowed) => KeptAnswer | undefined;
+  /** What is kept for a request of this container, without asking for anything. */
+  readonly keptAnswer: (
+    gated: GatedRequest,
+    decision: Allowed,
+    containerId: string,
+  ) => KeptAnswer | undefined;
   /** Whether connections end with their next answer, so that clients come to another proxy. */
   readonly endsConnections: () => boolean;
 }
@@ -119,7 +123,7 @@ export class RequestHandler {
     if (caller === undefined) return undefined;
     const decision = this.#decisions.decide(gated, caller.grant);
     if (decision.kind === 'deny') return undefined;
-    const answered = keptAnswer(gated, decision);
+    const answered = keptAnswer(gated, decision, caller.containerId);
     if (answered === undefined) return undefined;
     const { answer, via } = answered;
     statistics.count(caller.containerId);

@@ -17,7 +17,7 @@ export interface TokenSourceOptions {
 export interface TokenSource {
   readonly source: AnswerSource;
   /** What the broker keeps for a GET; `undefined` when it must be asked for, or must not be given. */
-  readonly kept: (gated: GatedRequest, decision: Allowed) => KeptAnswer | undefined;
+  readonly kept: (gated: GatedRequest, decision: Allowed, containerId: string) => KeptAnswer | undefined;
 }
 
 /** Answers token requests from the broker. */
@@ -41,12 +41,12 @@ export function createTokenSource({ broker, clock, timeoutMillis, relay }: Token
     // The answer to a HEAD has no body to keep.
     if (gated.method === 'HEAD') return relay(authorized);
     const request = requestOf(gated, decision);
-    const kept = broker.kept(request);
+    const kept = broker.kept(request, caller.containerId);
     return kept === undefined ? get(request, caller) : answeredBy(kept);
   };
-  const kept = (gated: GatedRequest, decision: Allowed): KeptAnswer | undefined => {
+  const kept: TokenSource['kept'] = (gated, decision, containerId) => {
     try {
-      const outcome = broker.kept(requestOf(gated, decision));
+      const outcome = broker.kept(requestOf(gated, decision), containerId);
       return outcome?.kind === 'answer' ? outcome : undefined;
     } catch {
       return undefined; // the source says why

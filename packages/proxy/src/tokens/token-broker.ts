@@ -66,6 +66,9 @@ const BACKGROUND_DEADLINE_MILLIS = 30_000;
 // Time for somebody who is called to do something before clients notice.
 const NEAR_EXPIRY_SECONDS = 600;
 
+/** All tokens together: a line of the control protocol is bounded. */
+const MAX_LISTED_HOLDERS = 16_384;
+
 const LONGEST_TIMER_MILLIS = 2 ** 31 - 1;
 
 /**
@@ -90,7 +93,7 @@ export class TokenBroker {
    * @throws {MsiProxyError} `MSI_UPSTREAM_*`, when IMDS gave no answer that can be passed on
    */
   async get(request: TokenRequest, waiter: TokenWaiter): Promise<TokenOutcome> {
-    const kept = this.kept(request);
+    const kept = this.kept(request, waiter.source);
     if (kept !== undefined) return kept;
     this.#dropRefused(request);
     const { flight, isNew } = this.#join(request, waiter);
@@ -102,22 +105,23 @@ export class TokenBroker {
       case 'refusal':
         return { kind: 'answer', answer: landing.answer, via };
       case 'token':
-        return this.#give(landing.entry, request, via);
+        return this.#give(landing.entry, request, { via, holder: waiter.source });
     }
   }
 
   /**
    * What can be given without asking IMDS.
    *
+   * @param holder id of the container that it is for
    * @throws {MsiProxyError} `MSI_UPSTREAM_WRONG_IDENTITY`
    */
-  kept(request: TokenRequest): TokenOutcome | undefined {
+  kept(request: TokenRequest, holder: string): TokenOutcome | undefined {
     if (request.bypassesCache) return undefined;
     const entry = this.#cache.get(request.plainTarget);
     if (entry !== undefined) {
       entry.hits += 1;
       if (entry.isDue) this.#refresh(entry);
-      return this.#give(entry, request, 'cache');
+      return this.#give(entry, request, { via: 'cache', holder });
     }
     const answer = this.#refusals.get(request.plainTarget);
     return answer && { kind: 'answer', answer, via: 'cache' };
@@ -133,16 +137,23 @@ export class TokenBroker {
   /** What is kept; no token bytes. */
   list(): TokenSummary[] {
     const nowMillis = this.#options.clock.wallMillis();
+    let room = MAX_LISTED_HOLDERS;
     return this.#cache
       .entries()
       .filter(({ leftSeconds }) => leftSeconds > 0)
-      .map(({ request, ageSeconds, leftSeconds, hits }) => ({
-        ...(request.identity && { identity: formatIdentity(request.identity) }),
-        resource: request.resource,
-        ageSeconds,
-        expiresAt: new Date(nowMillis + leftSeconds * 1_000).toISOString(),
-        hits,
-      }));
+      .map(({ request, ageSeconds, leftSeconds, hits, order, holders }) => {
+        const containerIds = [...holders].slice(0, room);
+        room -= containerIds.length;
+        return {
+          ...(request.identity && { identity: formatIdentity(request.identity) }),
+          resource: request.resource,
+          ageSeconds,
+          expiresAt: new Date(nowMillis + leftSeconds * 1_000).toISOString(),
+          hits,
+          id: order,
+          containerIds,
+        };
+      });
   }
 
   /** How many tokens are valid, and of how many the last refresh failed. */
@@ -177,7 +188,11 @@ export class TokenBroker {
   }
 
   /** The same token may be asked for by name and as whichever IMDS picks, so this is looked at each time. */
-  #give(entry: TokenEntry, { identity }: TokenRequest, via: Via): TokenOutcome {
+  #give(
+    entry: TokenEntry,
+    { identity }: TokenRequest,
+    { via, holder }: { readonly via: Via; readonly holder: string },
+  ): TokenOutcome {
     if (identity !== undefined && !canBelongTo(entry.answer.owner, identity)) {
       if (identity.kind === 'system') return { kind: 'other-identity' };
       throw new MsiProxyError(
@@ -186,6 +201,7 @@ export class TokenBroker {
       );
     }
     entry.isUsed = true;
+    entry.giveTo(holder);
     if (via === 'upstream') return { kind: 'answer', answer: entry.answer.original, via };
     const answer = entry.answer.after(entry.ageSeconds, this.#date.text(this.#options.clock.wallMillis()));
     return { kind: 'answer', answer, via };

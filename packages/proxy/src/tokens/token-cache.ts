@@ -3,6 +3,9 @@ import { LRUCache } from 'lru-cache';
 import type { TokenAnswer } from './token-answer.ts';
 import type { TokenRequest } from './token-request.ts';
 
+// Containers come and go; those that got it first leave.
+const MAX_HOLDERS = 4_096;
+
 /** A token that is kept, and what has become of it. */
 export class TokenEntry {
   readonly request: TokenRequest;
@@ -17,6 +20,7 @@ export class TokenEntry {
   /** Refreshes that failed since. */
   failures = 0;
   timer: Timer | undefined;
+  #holders = new Set<string>();
   readonly #clock: Clock;
   readonly #receivedAtMillis: number;
   readonly #receivedAtWallMillis: number;
@@ -34,6 +38,22 @@ export class TokenEntry {
     this.#clock = clock;
     this.#receivedAtMillis = clock.monotonicMillis();
     this.#receivedAtWallMillis = clock.wallMillis();
+  }
+
+  /** Containers that were given it, or the one that it renewed. */
+  get holders(): ReadonlySet<string> {
+    return this.#holders;
+  }
+
+  giveTo(containerId: string): void {
+    this.#holders.add(containerId);
+    if (this.#holders.size <= MAX_HOLDERS) return;
+    const [first] = this.#holders;
+    if (first !== undefined) this.#holders.delete(first);
+  }
+
+  renew(former: TokenEntry): void {
+    this.#holders = former.#holders;
   }
 
   /**
@@ -87,6 +107,7 @@ export class TokenCache {
     const key = entry.request.plainTarget;
     const present = this.#entries.peek(key);
     if (present !== undefined && present.order > entry.order) return false;
+    if (present !== undefined) entry.renew(present);
     this.#entries.set(key, entry);
     return this.holds(entry);
   }

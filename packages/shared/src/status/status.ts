@@ -4,11 +4,15 @@ import type { EndpointGroup } from '../policy/endpoints.ts';
 /** What `GET /api/status` of the monitor answers and `msi-monitor status --json` prints. Times are ISO 8601, UTC. */
 export interface MonitorStatus {
   readonly version: string;
+  /** Of the machine that the monitor runs on. */
+  readonly hostname?: string;
   readonly startedAt: string;
   readonly engine: EngineStatus;
   readonly guard: GuardStatus;
   readonly proxies: readonly ProxyStatus[];
   readonly clients: readonly ClientStatus[];
+  /** What the serving proxy keeps; absent while none tells. Without a byte of a token. */
+  readonly tokens?: readonly TokenStatus[];
   /** Newest last; bounded. */
   readonly events: readonly StatusEvent[];
 }
@@ -66,6 +70,8 @@ export interface ProxyStatus {
   readonly address?: string;
   readonly version?: string;
   readonly instanceId?: string;
+  /** How it finds IMDS. Absent until it has told. */
+  readonly imds?: { readonly state: 'unknown' | 'answering' | 'failing'; readonly lastError?: string };
 }
 
 export type ClientState =
@@ -95,6 +101,8 @@ export interface ClientStatus {
   readonly policy?: PolicySummary;
   /** What the proxies counted; absent as long as they have seen no request of this container. */
   readonly traffic?: ClientTraffic;
+  /** Which of {@link MonitorStatus.tokens} it was given, by their ids. Absent when it has none, or the proxy does not tell. */
+  readonly tokens?: readonly number[];
 }
 
 /** Counts begin at 0 with each start of a proxy. */
@@ -102,6 +110,18 @@ export interface ClientTraffic {
   readonly requests: number;
   readonly refusals: number;
   readonly lastRefusal?: Refusal;
+}
+
+/** A token that a proxy keeps. */
+export interface TokenStatus {
+  readonly id: number;
+  /** In the words of the labels; absent for whichever IMDS picked. */
+  readonly identity?: string;
+  readonly resource: string;
+  readonly receivedAt: string;
+  readonly expiresAt: string;
+  /** Requests that were answered with it without asking IMDS. */
+  readonly hits: number;
 }
 
 /** A policy in the words of the labels. */

@@ -94,7 +94,7 @@ describe('StatusServer', () => {
       assert.equal(answer.status, 405, method);
       assert.equal(answer.headers['allow'], 'GET, HEAD');
     }
-    assert.equal((await ask(where, '/')).status, 404);
+    assert.equal((await ask(where, '/nowhere')).status, 404);
   });
 
   it('answers nobody who asks by a name, which may be one that a web page made up', async () => {

@@ -524,9 +524,31 @@ describe('the token broker', () => {
       await get();
       await get();
       assert.deepEqual(broker.list(), [
-        { resource: VAULT, ageSeconds: 9, expiresAt: '2026-01-01T01:00:01.000Z', hits: 2 },
+        {
+          resource: VAULT,
+          ageSeconds: 9,
+          expiresAt: '2026-01-01T01:00:01.000Z',
+          hits: 2,
+          id: 1,
+          containerIds: ['client'],
+        },
       ]);
       assert.doesNotMatch(JSON.stringify(broker.list()), /token/);
+    });
+
+    it('with the containers that have it, also when it was renewed for them', async () => {
+      const holders = () => broker.list().flatMap(({ containerIds }) => [...(containerIds ?? [])]);
+      broker.prefetch(requestOf(), 'nobody');
+      await clock.advance(100);
+      assert.deepEqual(holders(), [], 'fetched ahead, and given to nobody');
+      await get(requestOf(), 'one');
+      await get(requestOf(), 'other');
+      await get(requestOf(), 'one');
+      assert.deepEqual(holders(), ['one', 'other']);
+      const [before] = broker.list();
+      await clock.advance(56 * MINUTE);
+      assert.deepEqual(holders(), ['one', 'other']);
+      assert.notEqual(broker.list()[0]?.id, before?.id);
     });
 
     it('and drops it, all or those of one identity', async () => {
