@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Scenario } from '../e2e/support/scenario.ts';
 import { waitUntil } from '../lab/index.ts';
+import { identify, isAlive } from '../lab/processes.ts';
 import { Churn, REQUESTS_FILE } from './churn.ts';
 import { EngineApi } from './engine-api.ts';
 import { Replacements, type Replacement } from './replacement.ts';
@@ -74,10 +75,24 @@ const REST_SAMPLE_MILLIS = 1_000;
 
 /** Clients come and go, proxies are replaced, and what monitor and proxy hold is looked at all the time. */
 export async function runLong(options: LongRunOptions): Promise<LongRun> {
-  const { minutes, clients, rate, replaceSeconds, pauseSeconds, progress } = options;
   await using scenario = await Scenario.start({ wiring: 'host' });
+  try {
+    return await runIn(scenario, options);
+  } catch (error) {
+    // What it says is gone with the VM.
+    const { stdout, stderr } = await scenario.vm.engine.run(['logs', '--tail', '40', MONITOR]);
+    const state = await scenario.vm.engine.run(['inspect', '--format', '{{json .State}}', MONITOR]);
+    options.progress(`The monitor: ${state.stdout}${stdout}${stderr}`);
+    throw error;
+  }
+}
+
+async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongRun> {
+  const { minutes, clients, rate, replaceSeconds, pauseSeconds, progress } = options;
   await scenario.startMonitorContainer({ name: MONITOR });
   const monitorPid = Number(await scenario.docker('inspect', '--format', '{{.State.Pid}}', MONITOR));
+  const monitor = identify(monitorPid);
+  if (monitor === undefined) throw new Error('the monitor has ended');
   const replacements = new Replacements(scenario);
   await replacements.startFirst();
   await scenario.docker('network', 'create', '--subnet', NETWORK.subnet, NETWORK.name);
@@ -100,7 +115,12 @@ export async function runLong(options: LongRunOptions): Promise<LongRun> {
     pauseSeconds,
   });
   progress(`Starting ${clients} containers`);
-  await churn.fill();
+  const fillMillis = performance.now();
+  await churn.fill(() => {
+    requests.read();
+    if (!isAlive(monitor)) throw new Error(`the monitor has ended, with ${churn.alive} containers`);
+  });
+  progress(`They run after ${((performance.now() - fillMillis) / 1_000).toFixed(0)} s`);
 
   const cpuBefore = await monitorCpuSeconds(scenario);
   const startMillis = performance.now();
