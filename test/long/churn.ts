@@ -81,9 +81,9 @@ export class Churn {
   }
 
   /** Replaces containers at the rate, or as fast as the engine can when that is less. */
-  async run(untilMillis: number): Promise<void> {
+  async run(isOver: () => boolean): Promise<void> {
     let dueMillis = performance.now();
-    while (performance.now() < untilMillis) {
+    while (!isOver()) {
       this.#throwProblem();
       if (this.#changes.size >= CONCURRENCY) {
         await Promise.race(this.#changes);

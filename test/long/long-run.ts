@@ -18,13 +18,13 @@ export interface LongRunOptions {
   readonly replaceSeconds: number;
   /** Of each client, between its requests. */
   readonly pauseSeconds: number;
+  /** Ends the run before its time. */
+  readonly stop: AbortSignal;
   readonly progress: (text: string) => void;
 }
 
 export interface HeapSample {
   readonly seconds: number;
-  /** Of the run that is over, from 0 to 1. */
-  readonly share: number;
   /** Containers that have come until then. */
   readonly starts: number;
   readonly monitorMegabytes: number;
@@ -67,6 +67,7 @@ const NETWORK = { name: 'churn', subnet: '172.30.0.0/24' };
 /** What the network has room for, with those that come before others are gone. */
 export const MAX_CLIENTS = 240;
 const MONITOR = 'monitor';
+const LOOK_MILLIS = 250;
 const SAMPLE_SECONDS = 5;
 const HEAP_SECONDS = 60;
 const READ_SECONDS = 1;
@@ -124,7 +125,8 @@ async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongR
 
   const cpuBefore = await monitorCpuSeconds(scenario);
   const startMillis = performance.now();
-  const untilMillis = startMillis + minutes * 60_000;
+  const endMillis = startMillis + minutes * 60_000;
+  const isOver = () => options.stop.aborted || performance.now() >= endMillis;
   const samples: Sample[] = [];
   const heaps: HeapSample[] = [];
   const elapsedSeconds = () => (performance.now() - startMillis) / 1_000;
@@ -151,7 +153,6 @@ async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongR
     const seconds = elapsedSeconds();
     heaps.push({
       seconds,
-      share: seconds / (minutes * 60),
       starts: churn.starts,
       monitorMegabytes,
       proxyMegabytes,
@@ -160,16 +161,16 @@ async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongR
   };
 
   await Promise.all([
-    churn.run(untilMillis),
-    repeat(untilMillis, READ_SECONDS, async () => requests.read()),
-    repeat(untilMillis, SAMPLE_SECONDS, sample),
-    replacements.run(untilMillis, replaceSeconds, async pid => {
+    churn.run(isOver),
+    repeat(isOver, READ_SECONDS, async () => requests.read()),
+    repeat(isOver, SAMPLE_SECONDS, sample),
+    replacements.run(isOver, replaceSeconds, async pid => {
       if (replaceSeconds <= HEAP_SECONDS) await measureHeaps(pid);
     }),
     ...(replaceSeconds <= HEAP_SECONDS
       ? []
       : [
-          repeat(untilMillis, HEAP_SECONDS, async () => {
+          repeat(isOver, HEAP_SECONDS, async () => {
             if (replacements.pid !== 0) await measureHeaps(replacements.pid);
           }),
         ]),
@@ -202,10 +203,12 @@ async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongR
 }
 
 /** The work again and again, at fixed times; never two at once. */
-async function repeat(untilMillis: number, everySeconds: number, work: () => Promise<void>): Promise<void> {
+async function repeat(isOver: () => boolean, everySeconds: number, work: () => Promise<void>): Promise<void> {
   let dueMillis = performance.now() + everySeconds * 1_000;
-  while (dueMillis < untilMillis) {
-    await sleep(Math.max(0, dueMillis - performance.now()));
+  for (;;) {
+    while (performance.now() < dueMillis && !isOver())
+      await sleep(Math.min(LOOK_MILLIS, Math.max(0, dueMillis - performance.now())));
+    if (isOver()) return;
     await work();
     dueMillis = Math.max(dueMillis + everySeconds * 1_000, performance.now());
   }
