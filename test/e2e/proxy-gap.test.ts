@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { IMDS_ADDRESS } from '@msi-proxy/shared';
+import { IMDS_ADDRESS, VM_EXTENSION_PATH } from '@msi-proxy/shared';
 import {
   curlArguments,
   readCurlOutput,
@@ -9,6 +9,7 @@ import {
   sdkArguments,
   tokenPath,
   waitUntil,
+  type ImdsRequest,
   type SdkLibrary,
   type SdkRequest,
   type WaitingProgram,
@@ -17,6 +18,7 @@ import { Scenario } from './support/scenario.ts';
 
 const RESOURCE = 'https://vault.azure.net';
 const TOKEN = { path: tokenPath(RESOURCE) };
+const FORM = { path: VM_EXTENSION_PATH, extra: ['--data-urlencode', `resource=${RESOURCE}`] };
 
 const GAPS_SECONDS = [0.3, 1, 3, 10];
 const MAX_FAILED_CLIENTS = 1;
@@ -185,16 +187,17 @@ describe('while proxies change, wired by host', () => {
         sdk('azure-identity', 'managed-identity', 'py MI'),
         sdk('azure-identity', 'default', 'py DAC'),
         sdk('msrestazure', 'managed-identity', 'msrestazure'),
-        curlCall(),
+        curlCall('curl', TOKEN),
+        curlCall('curl form', FORM),
       ]);
     }
 
-    async function curlCall(): Promise<Call> {
+    async function curlCall(name: string, request: ImdsRequest): Promise<Call> {
       const script = 'echo ready; read line; exec "$@"';
-      const argv = ['sh', '-c', script, 'curl', ...curlArguments({ ...TOKEN, timeoutSeconds: 60 })];
+      const argv = ['sh', '-c', script, 'curl', ...curlArguments({ ...request, timeoutSeconds: 60 })];
       const program = await scenario.vm.engine.execWaiting('client', argv);
       return {
-        name: 'curl',
+        name,
         make: async () => {
           const stdout = await program.go();
           const { status, elapsedMillis } = readCurlOutput({ exitCode: 0, stdout, stderr: '' });

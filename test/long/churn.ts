@@ -64,21 +64,26 @@ export class Churn {
     return this.#stops;
   }
 
-  /** Starts containers until there are as many as there should be. */
-  async fill(): Promise<void> {
+  /**
+   * Starts containers until there are as many as there should be.
+   *
+   * @param check is called again and again, and throws when there is no point in going on
+   */
+  async fill(check: () => void): Promise<void> {
     const { clients } = this.#options;
     while (this.#begun < clients || this.#changes.size > 0) {
       if (this.#begun < clients && this.#changes.size < CONCURRENCY) this.#change(() => this.#startOne());
       else await Promise.race(this.#changes);
       this.#throwProblem();
+      check();
     }
     this.#starts = 0;
   }
 
   /** Replaces containers at the rate, or as fast as the engine can when that is less. */
-  async run(untilMillis: number): Promise<void> {
+  async run(isOver: () => boolean): Promise<void> {
     let dueMillis = performance.now();
-    while (performance.now() < untilMillis) {
+    while (!isOver()) {
       this.#throwProblem();
       if (this.#changes.size >= CONCURRENCY) {
         await Promise.race(this.#changes);

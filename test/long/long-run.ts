@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Scenario } from '../e2e/support/scenario.ts';
 import { waitUntil } from '../lab/index.ts';
+import { identify, isAlive } from '../lab/processes.ts';
 import { Churn, REQUESTS_FILE } from './churn.ts';
 import { EngineApi } from './engine-api.ts';
 import { Replacements, type Replacement } from './replacement.ts';
@@ -17,13 +18,13 @@ export interface LongRunOptions {
   readonly replaceSeconds: number;
   /** Of each client, between its requests. */
   readonly pauseSeconds: number;
+  /** Ends the run before its time. */
+  readonly stop: AbortSignal;
   readonly progress: (text: string) => void;
 }
 
 export interface HeapSample {
   readonly seconds: number;
-  /** Of the run that is over, from 0 to 1. */
-  readonly share: number;
   /** Containers that have come until then. */
   readonly starts: number;
   readonly monitorMegabytes: number;
@@ -66,6 +67,7 @@ const NETWORK = { name: 'churn', subnet: '172.30.0.0/24' };
 /** What the network has room for, with those that come before others are gone. */
 export const MAX_CLIENTS = 240;
 const MONITOR = 'monitor';
+const LOOK_MILLIS = 250;
 const SAMPLE_SECONDS = 5;
 const HEAP_SECONDS = 60;
 const READ_SECONDS = 1;
@@ -74,10 +76,24 @@ const REST_SAMPLE_MILLIS = 1_000;
 
 /** Clients come and go, proxies are replaced, and what monitor and proxy hold is looked at all the time. */
 export async function runLong(options: LongRunOptions): Promise<LongRun> {
-  const { minutes, clients, rate, replaceSeconds, pauseSeconds, progress } = options;
   await using scenario = await Scenario.start({ wiring: 'host' });
+  try {
+    return await runIn(scenario, options);
+  } catch (error) {
+    // What it says is gone with the VM.
+    const { stdout, stderr } = await scenario.vm.engine.run(['logs', '--tail', '40', MONITOR]);
+    const state = await scenario.vm.engine.run(['inspect', '--format', '{{json .State}}', MONITOR]);
+    options.progress(`The monitor: ${state.stdout}${stdout}${stderr}`);
+    throw error;
+  }
+}
+
+async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongRun> {
+  const { minutes, clients, rate, replaceSeconds, pauseSeconds, progress } = options;
   await scenario.startMonitorContainer({ name: MONITOR });
   const monitorPid = Number(await scenario.docker('inspect', '--format', '{{.State.Pid}}', MONITOR));
+  const monitor = identify(monitorPid);
+  if (monitor === undefined) throw new Error('the monitor has ended');
   const replacements = new Replacements(scenario);
   await replacements.startFirst();
   await scenario.docker('network', 'create', '--subnet', NETWORK.subnet, NETWORK.name);
@@ -100,11 +116,17 @@ export async function runLong(options: LongRunOptions): Promise<LongRun> {
     pauseSeconds,
   });
   progress(`Starting ${clients} containers`);
-  await churn.fill();
+  const fillMillis = performance.now();
+  await churn.fill(() => {
+    requests.read();
+    if (!isAlive(monitor)) throw new Error(`the monitor has ended, with ${churn.alive} containers`);
+  });
+  progress(`They run after ${((performance.now() - fillMillis) / 1_000).toFixed(0)} s`);
 
   const cpuBefore = await monitorCpuSeconds(scenario);
   const startMillis = performance.now();
-  const untilMillis = startMillis + minutes * 60_000;
+  const endMillis = startMillis + minutes * 60_000;
+  const isOver = () => options.stop.aborted || performance.now() >= endMillis;
   const samples: Sample[] = [];
   const heaps: HeapSample[] = [];
   const elapsedSeconds = () => (performance.now() - startMillis) / 1_000;
@@ -131,7 +153,6 @@ export async function runLong(options: LongRunOptions): Promise<LongRun> {
     const seconds = elapsedSeconds();
     heaps.push({
       seconds,
-      share: seconds / (minutes * 60),
       starts: churn.starts,
       monitorMegabytes,
       proxyMegabytes,
@@ -140,16 +161,16 @@ export async function runLong(options: LongRunOptions): Promise<LongRun> {
   };
 
   await Promise.all([
-    churn.run(untilMillis),
-    repeat(untilMillis, READ_SECONDS, async () => requests.read()),
-    repeat(untilMillis, SAMPLE_SECONDS, sample),
-    replacements.run(untilMillis, replaceSeconds, async pid => {
+    churn.run(isOver),
+    repeat(isOver, READ_SECONDS, async () => requests.read()),
+    repeat(isOver, SAMPLE_SECONDS, sample),
+    replacements.run(isOver, replaceSeconds, async pid => {
       if (replaceSeconds <= HEAP_SECONDS) await measureHeaps(pid);
     }),
     ...(replaceSeconds <= HEAP_SECONDS
       ? []
       : [
-          repeat(untilMillis, HEAP_SECONDS, async () => {
+          repeat(isOver, HEAP_SECONDS, async () => {
             if (replacements.pid !== 0) await measureHeaps(replacements.pid);
           }),
         ]),
@@ -182,10 +203,12 @@ export async function runLong(options: LongRunOptions): Promise<LongRun> {
 }
 
 /** The work again and again, at fixed times; never two at once. */
-async function repeat(untilMillis: number, everySeconds: number, work: () => Promise<void>): Promise<void> {
+async function repeat(isOver: () => boolean, everySeconds: number, work: () => Promise<void>): Promise<void> {
   let dueMillis = performance.now() + everySeconds * 1_000;
-  while (dueMillis < untilMillis) {
-    await sleep(Math.max(0, dueMillis - performance.now()));
+  for (;;) {
+    while (performance.now() < dueMillis && !isOver())
+      await sleep(Math.min(LOOK_MILLIS, Math.max(0, dueMillis - performance.now())));
+    if (isOver()) return;
     await work();
     dueMillis = Math.max(dueMillis + everySeconds * 1_000, performance.now());
   }

@@ -1,6 +1,7 @@
 // npm run test:long [-- --minutes 30 --clients 200 --rate 5 --replace-seconds 60 --pause-seconds 10 --write name]: clients come and go, the proxy is
 // replaced, and what monitor and proxy hold may not grow. Ends with 1 when something was seen that may not be. `--write` makes
-// docs/images/<name>.svg and docs/<name>.txt.
+// docs/images/<name>.svg and docs/<name>.txt. After
+// SIGUSR2 it ends before its time, with what it has seen.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -10,6 +11,9 @@ import { chartOf } from './chart.ts';
 import { MAX_CLIENTS, runLong } from './long-run.ts';
 import { reportOf } from './report.ts';
 import { judge } from './verdict.ts';
+
+const stop = new AbortController();
+process.once('SIGUSR2', () => stop.abort());
 
 await runMain(async () => {
   const { values } = parseArgs({
@@ -30,6 +34,7 @@ await runMain(async () => {
     rate: positive('rate', values.rate),
     replaceSeconds: positive('replace-seconds', values['replace-seconds']),
     pauseSeconds: positive('pause-seconds', values['pause-seconds']),
+    stop: stop.signal,
     progress: text => console.log(text),
   });
   const criteria = judge(run);

@@ -12,6 +12,7 @@ export interface Replacement {
 
 /** Each so many-th proxy is killed, with nobody to take over. */
 const KILLED_EVERY = 3;
+const LOOK_MILLIS = 250;
 const TIMEOUT_MILLIS = 120_000;
 
 /** Replaces the proxy again and again: mostly as an operator does, sometimes as a crash does. */
@@ -50,17 +51,14 @@ export class Replacements {
    * @param beforeEach is called before a proxy goes
    */
   async run(
-    untilMillis: number,
+    isOver: () => boolean,
     everySeconds: number,
     beforeEach: (pid: number) => Promise<void>,
   ): Promise<void> {
     for (let number = 1; ; number += 1) {
-      const restMillis = untilMillis - performance.now();
-      if (restMillis < everySeconds * 1_000) {
-        await sleep(Math.max(0, restMillis));
-        return;
-      }
-      await sleep(everySeconds * 1_000);
+      const dueMillis = performance.now() + everySeconds * 1_000;
+      while (performance.now() < dueMillis && !isOver()) await sleep(LOOK_MILLIS);
+      if (isOver()) return;
       await beforeEach(this.#pid);
       await this.#replace(`proxy-${number}`, number % KILLED_EVERY === 0 ? 'killed' : 'planned');
     }

@@ -11,7 +11,7 @@ export interface Criterion {
 }
 
 /** Caches fill, code is compiled, and the heap finds its size. */
-export const WARM_UP_SHARE = 1 / 6;
+const WARM_UP_SHARE = 1 / 6;
 
 /**
  * Whatever is kept of each container by mistake is more than this: its id alone has 64 characters, and an entry of a map
@@ -87,8 +87,8 @@ export function judge(run: LongRun): readonly Criterion[] {
 }
 
 /** The slope of the live heap, which knows no garbage, over the containers that came meanwhile. */
-function heapCriterion({ heaps }: LongRun): Criterion {
-  const settled = heaps.filter(({ share }) => share >= WARM_UP_SHARE);
+function heapCriterion({ heaps, seconds: all }: LongRun): Criterion {
+  const settled = heaps.filter(({ seconds }) => seconds >= all * WARM_UP_SHARE);
   const bytesPerStart = slopeOf(
     settled.map(({ starts, monitorMegabytes }) => ({ x: starts, y: monitorMegabytes * 1e6 })),
   );

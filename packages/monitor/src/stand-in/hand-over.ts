@@ -117,7 +117,7 @@ export class HandOver {
       // A connection that breaks in the middle breaks the client's too, which is how it learns of it.
       pipeline(answer, response, () => undefined);
     });
-    passed.end();
+    passed.end(held.body);
   }
 
   #nextPort(): number {

@@ -1,5 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { errorShapeOf, sendLocalAnswer, serviceUnavailable, type LocalAnswer } from '@msi-proxy/shared/http';
+import {
+  errorShapeOf,
+  NO_BODY,
+  readBody,
+  sendLocalAnswer,
+  serviceUnavailable,
+  type LocalAnswer,
+} from '@msi-proxy/shared/http';
 
 /** A request of a container that waits for a proxy. */
 export class HeldRequest {
@@ -8,6 +15,7 @@ export class HeldRequest {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #callbacks: (() => void)[] = [];
+  #body = NO_BODY;
 
   constructor(address: string, request: IncomingMessage, response: ServerResponse) {
     this.address = address;
@@ -25,6 +33,17 @@ export class HeldRequest {
 
   get response(): ServerResponse {
     return this.#response;
+  }
+
+  get body(): Buffer {
+    return this.#body;
+  }
+
+  /** @returns whether all of the body has come: not if the client has left */
+  async readBody(contentLength: number): Promise<boolean> {
+    const body = await readBody(this.#request, contentLength);
+    if (body !== undefined) this.#body = body;
+    return body !== undefined;
   }
 
   /** Nobody waits for the answer any more, or has it already. */

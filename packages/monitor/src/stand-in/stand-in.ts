@@ -6,6 +6,7 @@ import type { VmRules } from '../guard/vm-rules.ts';
 import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import { HandOver } from './hand-over.ts';
 import { HeldRequest } from './held-request.ts';
+import { holdableBodyLength } from './holdable-body.ts';
 
 export interface StandInOptions {
   readonly port: number;
@@ -17,7 +18,7 @@ export interface StandInOptions {
 /** Safe up to 38 s with every SDK that was measured, see docs/adr/0015. */
 const HOLD_MILLIS = 30_000;
 
-// Each takes some kilobytes: its socket, and at most 8 KiB of headers.
+// Each takes some kilobytes: its socket, at most 8 KiB of headers, and at most 4 KiB of a form.
 const MAX_CONNECTIONS = 512;
 const MAX_HELD = 256;
 // One container must not use up the places of all.
@@ -36,8 +37,10 @@ const SENDABLE_TARGET = /^[\u0021-\u007e]+$/;
 export class StandIn {
   readonly #options: StandInOptions;
   readonly #handOver: HandOver;
-  /** All that are held or being passed on. */
+  /** All that are being read, held or passed on. */
   readonly #requests = new Set<HeldRequest>();
+  /** Those of which the body has not come. */
+  readonly #reading = new Set<HeldRequest>();
   /** Those that are held, each with the end of its time. */
   readonly #held = new Map<HeldRequest, Timer>();
   #address: string | undefined;
@@ -47,6 +50,11 @@ export class StandIn {
   constructor(options: StandInOptions) {
     this.#options = options;
     this.#handOver = new HandOver(options);
+  }
+
+  /** How many requests are being read, held or passed on. */
+  get underWay(): number {
+    return this.#requests.size;
   }
 
   /**
@@ -86,7 +94,7 @@ export class StandIn {
     const starting = this.#starting;
     this.#starting = undefined;
     this.#address = undefined;
-    for (const held of [...this.#held.keys()]) held.giveUp();
+    for (const held of [...this.#reading, ...this.#held.keys()]) held.giveUp();
     const server = await starting?.catch(() => undefined);
     await server?.drain(DRAIN_MILLIS);
   }
@@ -113,13 +121,23 @@ export class StandIn {
       held.answer(badRequest(errorShapeOf(url), 'The request path is not in canonical form'));
     } else if (headers['metadata']?.toString().toLowerCase() !== 'true') {
       held.answer(probeAnswer(url));
-    } else if (!isHoldable(request) || !this.#hasRoomFor(address)) held.giveUp();
-    else this.#accept(held);
+    } else {
+      const bodyLength = holdableBodyLength(request);
+      if (bodyLength === undefined || !this.#hasRoomFor(address)) held.giveUp();
+      else void this.#accept(held, bodyLength);
+    }
   }
 
-  #accept(held: HeldRequest): void {
+  async #accept(held: HeldRequest, bodyLength: number): Promise<void> {
     this.#requests.add(held);
     held.onceOver(() => this.#requests.delete(held));
+    if (bodyLength > 0) {
+      // Ended by the server's limit of time for a whole request when the body does not come.
+      this.#reading.add(held);
+      const isWhole = await held.readBody(bodyLength);
+      this.#reading.delete(held);
+      if (!isWhole || held.isOver) return;
+    }
     if (this.#proxy === undefined) this.#hold(held);
     else this.#pass(held, this.#proxy);
   }
@@ -148,10 +166,4 @@ export class StandIn {
     const own = [...this.#requests].filter(held => held.address === address);
     return own.length < MAX_HELD_PER_ADDRESS;
   }
-}
-
-/** What has a body would have to be kept with it; its client tries again. */
-function isHoldable({ method, headers }: IncomingMessage): boolean {
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
-  return (method === 'GET' || method === 'HEAD') && !hasBody;
 }

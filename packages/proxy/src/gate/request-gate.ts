@@ -2,6 +2,7 @@ import { VM_EXTENSION_PATH } from '@msi-proxy/shared';
 import {
   badRequest,
   errorShapeOf,
+  MAX_BODY_BYTES,
   methodNotAllowed,
   notFound,
   probeAnswer,
@@ -22,12 +23,6 @@ export interface RawRequest {
   readonly target: string;
   readonly rawHeaders: readonly string[];
 }
-
-/**
- * An acknowledgement of scheduled events is `{"StartRequests":[{"EventId":"…"}]}`, a form names an identity and a resource:
- * a few hundred bytes.
- */
-const MAX_BODY_BYTES = 4096;
 
 /** A body, or the promise of one, in a request that has none in IMDS's protocol. */
 const BODY_HEADERS = ['transfer-encoding', 'trailer', 'expect'];

@@ -3,11 +3,13 @@ import { MsiProxyError, type Caller, type Clock, type EndpointGroup, type Logger
 import {
   badRequest,
   internalError,
+  type LocalAnswer,
+  NO_BODY,
+  readBody,
   sendLocalAnswer,
+  type SendOptions,
   serviceUnavailable,
   throttled,
-  type LocalAnswer,
-  type SendOptions,
 } from '@msi-proxy/shared/http';
 import type { AuditLog, AuditRecord } from '../audit.ts';
 import type { Allowed, AuthorizeOptions } from '../authorize/authorize.ts';
@@ -24,7 +26,6 @@ import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { Answered, AnswerSource, KeptAnswer } from './answer-source.ts';
 import { announcesBody, malformedReason } from './http-form.ts';
 import type { ProxyMetrics } from '../metrics/proxy-metrics.ts';
-import { NO_BODY, readBody } from './read-body.ts';
 import type { ReadyEndpoint } from './ready-endpoint.ts';
 import { sendUpstreamAnswer } from './send-answer.ts';
 import { sourceAddress } from './source-address.ts';

@@ -19,4 +19,5 @@ export {
   throttled,
 } from './imds-answers.ts';
 export type { LocalAnswer } from './local-answer.ts';
+export { MAX_BODY_BYTES, NO_BODY, readBody } from './read-body.ts';
 export { SERVER_HEADER, sendLocalAnswer, type SendOptions } from './send-answer.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { READY_PATH, silentLogger, TOKEN_PATH } from '@msi-proxy/shared';
+import { READY_PATH, silentLogger, TOKEN_PATH, VM_EXTENSION_PATH } from '@msi-proxy/shared';
 import {
   ask,
   FakeClock,
@@ -17,6 +17,8 @@ import { StandIn } from '../../../src/stand-in/stand-in.ts';
 import type { ProxyEndpoint } from '../../../src/wiring/proxy-endpoint.ts';
 
 const TOKEN = `${TOKEN_PATH}?api-version=2018-02-01&resource=https://vault.azure.net`;
+const FORM = 'resource=https%3A%2F%2Fvault.azure.net';
+const FORM_TYPE = 'Content-Type: application/x-www-form-urlencoded';
 const A = '127.0.0.2';
 const B = '127.0.0.3';
 
@@ -248,6 +250,15 @@ describe('the stand-in', () => {
     'a chunked body':
       requestText(TOKEN, { headers: ['Metadata: true', 'Transfer-Encoding: chunked'] }) + '0\r\n\r\n',
     'another method': requestText(TOKEN, { method: 'DELETE' }),
+    'a form that is longer than any of the protocol': formText('a'.repeat(4_097)),
+    'a form of no length': formText('', ['Content-Length: 0']),
+    'a form that is chunked': formText('', ['Transfer-Encoding: chunked']) + '0\r\n\r\n',
+    'a form that waits to be told to go on': formText(FORM, ['Expect: 100-continue']),
+    'a form at another path': requestText(`${VM_EXTENSION_PATH}s`, {
+      method: 'POST',
+      headers: ['Metadata: true', FORM_TYPE],
+      body: FORM,
+    }),
   })) {
     it(`does not hold a request with ${what}`, async () => {
       const { status, headers } = await sendRaw({ port: endpoint.port }, text);
@@ -261,6 +272,73 @@ describe('the stand-in', () => {
     const { status } = await sendRaw({ port: endpoint.port }, requestText('/metadata/\xe9'));
 
     assert.equal(status, 400);
+  });
+
+  it('holds a form of the older protocol, and passes it on with its body', async () => {
+    let body = '';
+    respond = (request, response) => {
+      request.setEncoding('latin1').on('data', (text: string) => (body += text));
+      request.once('end', () => response.end('{"access_token":"secret"}'));
+    };
+    const { answer } = await hold(A, formText(FORM));
+
+    standIn.setProxy(serving);
+
+    assert.equal((await answer).status, 200);
+    assert.equal(body, FORM);
+    const { method, url, headers } = asked[0]!;
+    assert.deepEqual(
+      [method, url, headers['content-length']],
+      ['POST', VM_EXTENSION_PATH, String(FORM.length)],
+    );
+    assert.deepEqual(
+      lent.map(({ address }) => address),
+      [A],
+    );
+  });
+
+  it('holds a form as soon as all of it is there', async () => {
+    const client = open({ port: endpoint.port, from: A });
+    clients.push(client);
+    const answer = readAll(client);
+    client.write(formText(FORM).slice(0, -1));
+    await until(() => standIn.underWay === 1);
+    standIn.setProxy(serving);
+    const lentBefore = lent.length;
+
+    client.write(FORM.at(-1)!);
+
+    assert.equal((await answer).status, 200);
+    assert.equal(lentBefore, 0, 'a form that was not whole was passed on');
+  });
+
+  it('counts forms of which the end has not come, and forgets them when their client leaves', async () => {
+    for (let count = 1; count <= 16; count += 1) {
+      const client = open({ port: endpoint.port, from: A });
+      clients.push(client);
+      client.write(formText(FORM).slice(0, -1));
+      await until(() => standIn.underWay === count);
+    }
+
+    assert.equal((await ask(TOKEN, { port: endpoint.port, from: A })).status, 503);
+    for (const client of clients) client.destroy();
+    await until(() => standIn.underWay === 0);
+    const { answer } = await hold(A);
+    standIn.setProxy(serving);
+    assert.equal((await answer).status, 200);
+  });
+
+  it('tells the client of a form to try again when it stops in the middle of it', async () => {
+    const client = open({ port: endpoint.port, from: A });
+    clients.push(client);
+    const answer = readAll(client);
+    client.write(formText(FORM).slice(0, -1));
+    await until(() => standIn.underWay === 1);
+
+    const stopped = standIn.stop();
+
+    assert.equal((await answer).status, 503);
+    await stopped;
   });
 
   it('survives what cannot be sent on', async () => {
@@ -365,3 +443,11 @@ describe('the stand-in', () => {
     await taken.stop();
   });
 });
+
+function formText(body: string, headers: readonly string[] = []): string {
+  return requestText(VM_EXTENSION_PATH, {
+    method: 'POST',
+    headers: ['Metadata: true', FORM_TYPE, ...headers],
+    body,
+  });
+}
