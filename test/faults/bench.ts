@@ -6,6 +6,7 @@ import { DEFAULT_APP_IDENTITY, DEFAULT_DATA_IDENTITY } from '@msi-proxy/imds-emu
 import { Scenario, waitUntil, type Daemon } from './lab.ts';
 import { holdingsOf, leaksBetween, type Holdings } from './leaks.ts';
 import { Load } from './load.ts';
+import { Preload } from './preload.ts';
 import { judge, type Verdict, type Window } from './verdict.ts';
 
 export interface Fault {
@@ -55,6 +56,7 @@ const FULL_DEVICE = '/dev/full';
 /** A VM with the product, two clients with an identity each and a container without the label, all under load. */
 export class Bench implements AsyncDisposable {
   readonly scenario: Scenario;
+  readonly preload: Preload;
   readonly random: () => number;
   readonly #fault: Fault;
   readonly #excused: Window[] = [];
@@ -65,6 +67,7 @@ export class Bench implements AsyncDisposable {
 
   private constructor(scenario: Scenario, fault: Fault, random: () => number) {
     this.scenario = scenario;
+    this.preload = new Preload(join(scenario.vm.directory, 'preload'));
     this.#fault = fault;
     this.random = random;
   }
@@ -188,12 +191,12 @@ export class Bench implements AsyncDisposable {
   }
 
   async startMonitor(): Promise<void> {
-    this.#monitor = await this.scenario.startMonitor({ ...this.#fault.monitorEnv });
+    this.#monitor = await this.scenario.startMonitor({ ...this.preload.env, ...this.#fault.monitorEnv });
   }
 
   /** Does not wait for it. */
   async spawnMonitor(): Promise<void> {
-    this.#monitor = await this.scenario.spawnMonitor({ ...this.#fault.monitorEnv });
+    this.#monitor = await this.scenario.spawnMonitor({ ...this.preload.env, ...this.#fault.monitorEnv });
   }
 
   async pidOf(container: string): Promise<number> {
@@ -215,7 +218,11 @@ export class Bench implements AsyncDisposable {
     if (logsFull) await symlink(FULL_DEVICE, join(this.scenario.vm.directory, 'monitor.log'));
     await this.startMonitor();
     await this.scenario.startProxy({
-      extra: [...proxyArguments, ...(logsFull ? ['--entrypoint', 'sh'] : [])],
+      extra: [
+        ...this.preload.containerArguments,
+        ...proxyArguments,
+        ...(logsFull ? ['--entrypoint', 'sh'] : []),
+      ],
       ...(logsFull && { command: ['-c', `exec msi-proxy >${FULL_DEVICE} 2>&1`] }),
     });
     await this.scenario.untilServing();
@@ -231,7 +238,12 @@ export class Bench implements AsyncDisposable {
   }
 
   async #holdings(): Promise<Holdings> {
-    return await holdingsOf(this.scenario, this.monitor.pid, 'proxy');
+    return await holdingsOf({
+      scenario: this.scenario,
+      preload: this.preload,
+      monitorPid: this.monitor.pid,
+      proxy: 'proxy',
+    });
   }
 }
 

@@ -1,3 +1,4 @@
+import { CLOCK_FAULTS } from './clock-faults.ts';
 import { ENGINE_FAULTS } from './engine-faults.ts';
 import { IMDS_FAULTS } from './imds-faults.ts';
 import { LIMIT_FAULTS } from './limit-faults.ts';
@@ -11,4 +12,5 @@ export const FAULTS: readonly Fault[] = [
   ...NETWORK_FAULTS,
   ...IMDS_FAULTS,
   ...LIMIT_FAULTS,
+  ...CLOCK_FAULTS,
 ];

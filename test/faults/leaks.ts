@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type Scenario } from './lab.ts';
+import { type Preload } from './preload.ts';
 
 /** What the product holds of the machine when it is at rest. */
 export interface Holdings {
@@ -11,11 +12,12 @@ export interface Holdings {
   readonly monitorChildren: number;
   readonly proxyFiles: number;
   readonly proxyProcesses: number;
-  readonly monitorMegabytes: number;
-  readonly proxyMegabytes: number;
+  /** What is left after garbage was collected. */
+  readonly monitorHeapMegabytes: number;
+  readonly proxyHeapMegabytes: number;
 }
 
-/** What may come and go: kept connections to the engine and IMDS, and a heap that was not collected yet. */
+/** What may come and go: kept connections to the engine and IMDS, tokens that were asked for, compiled code. */
 const TOLERANCE: Holdings = {
   sockets: 12,
   rules: 0,
@@ -23,11 +25,19 @@ const TOLERANCE: Holdings = {
   monitorChildren: 0,
   proxyFiles: 8,
   proxyProcesses: 0,
-  monitorMegabytes: 60,
-  proxyMegabytes: 60,
+  monitorHeapMegabytes: 8,
+  proxyHeapMegabytes: 8,
 };
 
-export async function holdingsOf(scenario: Scenario, monitorPid: number, proxy: string): Promise<Holdings> {
+export interface HeldBy {
+  readonly scenario: Scenario;
+  readonly preload: Preload;
+  readonly monitorPid: number;
+  /** Name of its container. */
+  readonly proxy: string;
+}
+
+export async function holdingsOf({ scenario, preload, monitorPid, proxy }: HeldBy): Promise<Holdings> {
   const proxyPid = Number(await scenario.docker('inspect', '--format', '{{.State.Pid}}', proxy));
   const sockets = await scenario.vm.exec([
     'ss',
@@ -53,8 +63,8 @@ export async function holdingsOf(scenario: Scenario, monitorPid: number, proxy: 
     monitorChildren: childrenOf(monitorPid),
     proxyFiles: openFilesOf(proxyPid),
     proxyProcesses: processes,
-    monitorMegabytes: megabytesOf(monitorPid),
-    proxyMegabytes: megabytesOf(proxyPid),
+    monitorHeapMegabytes: await preload.heapMegabytes(monitorPid, monitorPid),
+    proxyHeapMegabytes: await preload.heapMegabytes(proxyPid, 1),
   };
 }
 

@@ -5,8 +5,9 @@ import { type Bench, type Fault } from './bench.ts';
 import { openFilesOf } from './leaks.ts';
 import { mustRun } from './lab.ts';
 
-const IDLE_CONNECTIONS = 100;
-const FREE_FILES = 10;
+const IDLE_CONNECTIONS = 200;
+/** It has about 30 open when it is at rest. */
+const PROXY_FILES = 64;
 const ONE_SECOND_MILLIS = 1_000;
 
 /** Opens connections to the proxy and keeps them until its input ends. */
@@ -18,17 +19,23 @@ const IDLE_PROGRAM = `
 export const LIMIT_FAULTS: readonly Fault[] = [
   {
     name: 'proxy-files',
-    title: `The proxy may open ${FREE_FILES} files more, and ${IDLE_CONNECTIONS} idle connections are made to it`,
+    title: `The proxy may open ${PROXY_FILES} files, and ${IDLE_CONNECTIONS} idle connections are made to it`,
     count: 10,
     unit: 'second',
+    proxyArguments: ['--ulimit', `nofile=${PROXY_FILES}:${PROXY_FILES}`],
     run: async (bench, count) => {
+      const pid = await bench.pidOf('proxy');
+      let most = 0;
       await bench.excuse(async () => {
-        await withFewFiles(await bench.pidOf('proxy'), async () => {
-          await withIdleConnections(bench, async () => sleep(count * ONE_SECOND_MILLIS));
+        await withIdleConnections(bench, async () => {
+          for (let second = 0; second < count; second += 1) {
+            await sleep(ONE_SECOND_MILLIS);
+            most = Math.max(most, openFilesOf(pid));
+          }
         });
         await bench.converge();
       });
-      return undefined;
+      return `at most ${most} files were open`;
     },
   },
   {
@@ -37,7 +44,7 @@ export const LIMIT_FAULTS: readonly Fault[] = [
     count: 20,
     unit: 'second',
     run: async (bench, count) => {
-      await withFewFiles(bench.monitor.pid, async () => sleep(count * ONE_SECOND_MILLIS), 0);
+      await withNoMoreFiles(bench.monitor.pid, async () => sleep(count * ONE_SECOND_MILLIS));
       await bench.converge();
       return undefined;
     },
@@ -56,7 +63,7 @@ export const LIMIT_FAULTS: readonly Fault[] = [
   },
 ];
 
-async function withFewFiles(pid: number, holds: () => Promise<unknown>, free = FREE_FILES): Promise<void> {
+async function withNoMoreFiles(pid: number, holds: () => Promise<unknown>): Promise<void> {
   const limitsOf = async () =>
     (await mustRun(['prlimit', '--pid', String(pid), '--nofile', '--noheadings', '--output', 'SOFT,HARD']))
       .trim()
@@ -64,7 +71,7 @@ async function withFewFiles(pid: number, holds: () => Promise<unknown>, free = F
   const [soft, hard] = await limitsOf();
   const set = async (limit: string) =>
     mustRun(['prlimit', '--pid', String(pid), `--nofile=${limit}:${hard}`]);
-  await set(String(openFilesOf(pid) + free));
+  await set(String(openFilesOf(pid)));
   try {
     await holds();
   } finally {

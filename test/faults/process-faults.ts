@@ -28,7 +28,8 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   },
   {
     name: 'monitor-kill',
-    title: 'The monitor is killed with SIGKILL at random moments of its start and of its work, and started again',
+    title:
+      'The monitor is killed with SIGKILL at random moments of its start and of its work, and started again',
     count: 200,
     run: async (bench, count) => {
       for (let kill = 0; kill < count; kill += 1) {
