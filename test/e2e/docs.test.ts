@@ -82,7 +82,12 @@ async function runAsReader({ vm }: Scenario, commands: string, expectedExitCode:
   // The lab's engine has its socket elsewhere, so that one folder differs.
   const here = commands.replaceAll('/var/run:/host/run', `${dirname(vm.engine.socketPath)}:/host/run`);
   const { exitCode, stdout, stderr } = await vm.run(['bash', '-euo', 'pipefail', '-c', `{ ${here}\n} 2>&1`], {
-    env: { ...process.env, DOCKER_HOST: vm.engine.host },
+    env: {
+      ...process.env,
+      DOCKER_HOST: vm.engine.host,
+      // What deploy/swarm/stack.yml mounts.
+      DOCKER_SOCKET_FOLDER: dirname(vm.engine.socketPath),
+    },
   });
   assert.equal(exitCode, expectedExitCode, `$ ${commands}\n${stdout}${stderr}`);
   return stdout;

@@ -9,7 +9,9 @@ import {
   preparedEngineData,
   removeAbandonedLabs,
   SimulatedVm,
+  VirtualNetwork,
   VM_ADDRESS,
+  waitUntil,
 } from '../lab/index.ts';
 
 describe('the simulated VM', () => {
@@ -62,27 +64,67 @@ describe('the simulated VM', () => {
   });
 });
 
+describe('simulated VMs on a network', () => {
+  it('reach each other while the cable is there, and each only its own IMDS', async () => {
+    const preparedData = await preparedEngineData();
+    await using network = await VirtualNetwork.create();
+    await using first = await SimulatedVm.start({ preparedData, machine: { name: 'vm-1' } });
+    await using second = await SimulatedVm.start({ preparedData, machine: { name: 'vm-2' } });
+    await network.join(first, '10.99.0.1');
+    await network.join(second, '10.99.0.2');
+    await second.startDaemon('listener', [
+      process.execPath,
+      '--eval',
+      "require('http').createServer((_, response) => response.end('second')).listen(8000, '10.99.0.2')",
+    ]);
+    const reachSecond = ['curl', '--silent', '--max-time', '1', 'http://10.99.0.2:8000/'] as const;
+    await waitUntil(async () => (await first.run(reachSecond)).stdout === 'second', {
+      what: 'the second VM',
+    });
+
+    const url = `http://169.254.169.254${instancePath('compute/name')}`;
+    for (const [vm, name] of [
+      [first, 'vm-1'],
+      [second, 'vm-2'],
+    ] as const) {
+      assert.equal(await vm.exec(['curl', '--silent', '--header', 'Metadata: true', url]), name);
+      assert.equal((await vm.imds.arrivals()).connections.length, 1);
+      assert.equal(await vm.docker('info', '--format', '{{.Name}}'), name);
+    }
+
+    await network.cut(second);
+    assert.notEqual((await first.run(reachSecond)).exitCode, 0);
+    await network.mend(second);
+    await waitUntil(async () => (await first.run(reachSecond)).stdout === 'second', {
+      what: 'the second VM',
+    });
+  });
+});
+
 describe('a lab whose owner was killed', () => {
   it('is removed without a trace by the next run', async () => {
     const [file, ...args] = nodeArgv('test/e2e/support/abandoned-lab.ts');
     const owner = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [id] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
+    const [ids] = (await once(owner.stdout.setEncoding('utf8'), 'data')) as [string];
     owner.kill('SIGKILL');
     await once(owner, 'close');
-    const lab = id.trim();
-    assert.ok(existsSync(`/var/run/netns/msi-vm-${lab}`));
+    const [vm, network] = ids.trim().split(' ') as [string, string];
+    assert.ok(existsSync(`/var/run/netns/msi-vm-${vm}`));
+    assert.ok(existsSync(`/var/run/netns/msi-lan-${network}`));
 
-    const removed = await removeAbandonedLabs();
+    const removed = (await removeAbandonedLabs()).map(record => record.id);
 
-    assert.ok(removed.some(record => record.id === lab));
-    assert.deepEqual(
-      readdirSync('/var/run/netns').filter(name => name.endsWith(lab)),
-      [],
-    );
-    assert.equal(existsSync(`/var/tmp/msi-lab-${lab}`), false);
-    assert.equal(existsSync(`/run/msi-proxy-lab/${lab}.json`), false);
-    assert.equal(readFileSync('/proc/mounts', 'utf8').includes(`msi-lab-${lab}`), false);
-    assert.deepEqual(processesNaming(`msi-lab-${lab}`), []);
+    for (const lab of [vm, network]) {
+      assert.ok(removed.includes(lab));
+      assert.deepEqual(
+        readdirSync('/var/run/netns').filter(name => name.endsWith(lab)),
+        [],
+      );
+      assert.equal(existsSync(`/var/tmp/msi-lab-${lab}`), false);
+      assert.equal(existsSync(`/run/msi-proxy-lab/${lab}.json`), false);
+      assert.equal(readFileSync('/proc/mounts', 'utf8').includes(`msi-lab-${lab}`), false);
+      assert.deepEqual(processesNaming(`msi-lab-${lab}`), []);
+    }
   });
 });
 

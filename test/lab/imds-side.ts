@@ -34,11 +34,7 @@ export class ImdsSide {
   }
 
   /** @param machine the VM that it answers for; the emulator's own unless given */
-  static async start(
-    namespace: string,
-    directory: string,
-    machine?: MachineDescription,
-  ): Promise<ImdsSide> {
+  static async start(namespace: string, directory: string, machine?: MachineDescription): Promise<ImdsSide> {
     const socketPath = join(directory, 'imds.sock');
     const machineFile = join(directory, 'machine.json');
     if (machine !== undefined) await writeFile(machineFile, JSON.stringify(machine));

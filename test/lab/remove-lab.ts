@@ -99,7 +99,7 @@ function mountPointsBelow(directory: string): string[] {
 }
 
 function removeControlGroups(parent: string): void {
-  for (const path of controlGroupsBelow(parent)) rmdirSync(path);
+  for (const path of controlGroupsBelow(parent)) unlessGone(() => rmdirSync(path));
 }
 
 function thawControlGroups(parent: string): void {
@@ -108,7 +108,8 @@ function thawControlGroups(parent: string): void {
       ['freezer.state', 'THAWED'],
       ['cgroup.freeze', '0'],
     ] as const) {
-      if (existsSync(join(path, file))) writeFileSync(join(path, file), thawed);
+      // Each version of control groups has one of the files.
+      if (existsSync(join(path, file))) unlessGone(() => writeFileSync(join(path, file), thawed));
     }
   }
 }
@@ -118,14 +119,30 @@ function controlGroupsBelow(parent: string): string[] {
   const root = '/sys/fs/cgroup';
   const hierarchies = [root, ...readdirSync(root).map(name => join(root, name))];
   return hierarchies
-    .map(hierarchy => join(hierarchy, parent))
-    .filter(path => existsSync(path))
-    .flatMap(path => {
-      const below = readdirSync(path, { recursive: true, withFileTypes: true });
-      return [
-        path,
-        ...below.filter(entry => entry.isDirectory()).map(entry => join(entry.parentPath, entry.name)),
-      ];
-    })
+    .flatMap(hierarchy => foldersIn(join(hierarchy, parent)))
     .sort((a, b) => b.length - a.length);
+}
+
+/** The folder and those in it. Not `readdir` with `recursive`, which fails when one goes away meanwhile, as a container's does. */
+function foldersIn(path: string): string[] {
+  try {
+    const below = readdirSync(path, { withFileTypes: true }).filter(entry => entry.isDirectory());
+    return [path, ...below.flatMap(({ name }) => foldersIn(join(path, name)))];
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
+}
+
+function unlessGone(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+/** The kernel says ENODEV of a file of a control group that was just removed. */
+function isGone(error: unknown): boolean {
+  return ['ENOENT', 'ENODEV', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }

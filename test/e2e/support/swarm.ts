@@ -1,7 +1,8 @@
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
+  monitorStatus,
   requestFrom,
   SimulatedVm,
   VirtualNetwork,
@@ -10,11 +11,14 @@ import {
   type ImdsRequest,
   type MachineDescription,
 } from '../../lab/index.ts';
+import { type MonitorStatus } from '@msi-proxy/shared';
 import { productEngineData } from './product-data.ts';
 
 const STACK_FILE = fileURLToPath(new URL('../../../deploy/swarm/stack.yml', import.meta.url));
 /** Name of the stack of {@link Swarm.deployProduct}. */
 const STACK = 'msi';
+export const PROXY_SERVICE = `${STACK}_proxy`;
+export const MONITOR_SERVICE = `${STACK}_monitor`;
 
 /** A VM that is, or will be, a node of the swarm. */
 export interface SwarmNode {
@@ -23,9 +27,9 @@ export interface SwarmNode {
   /** On the network that joins the nodes. */
   readonly address: string;
   readonly vm: SimulatedVm;
-  /** The VM's own identity, as its tokens name it. */
+  /** The VM's system-assigned identity, which its tokens name. */
   readonly clientId: string;
-  readonly resourceId: string;
+  readonly objectId: string;
 }
 
 export interface ServiceOptions {
@@ -87,7 +91,7 @@ export class Swarm implements AsyncDisposable {
     const address = `10.99.0.${number}`;
     const { name } = machine;
     const { clientId, objectId } = machine.systemAssignedIdentity!;
-    const node = { name, address, vm, clientId, resourceId: objectId };
+    const node = { name, address, vm, clientId, objectId };
     this.#nodes.push(node);
     await this.#network.join(vm, address);
     // The same path for all nodes but for their names, which a stack can name.
@@ -106,15 +110,17 @@ export class Swarm implements AsyncDisposable {
     return await this.#nodes[0]!.vm.docker(...args);
   }
 
-  /** Deploys deploy/swarm/stack.yml as it is, but for the folder of the engines' sockets, which is not /var/run here. */
-  async deployProduct(images: { readonly proxy?: string; readonly monitor?: string } = {}): Promise<void> {
-    const { proxy = 'msi-proxy/proxy', monitor = 'msi-proxy/monitor' } = images;
+  /** Deploys deploy/swarm/stack.yml. */
+  async deployProduct(tag = 'latest'): Promise<void> {
     const { vm } = this.#nodes[0]!;
-    const stack = await readFile(STACK_FILE, 'utf8');
-    const file = join(vm.directory, 'stack.yml');
-    await writeFile(file, stack.replace('/var/run', `${this.#socketFolders}/{{.Node.Hostname}}`));
-    await vm.exec(['docker', 'stack', 'deploy', '--compose-file', file, '--resolve-image', 'never', STACK], {
-      env: { ...process.env, DOCKER_HOST: vm.engine.host, MSI_PROXY_IMAGE: proxy, MSI_MONITOR_IMAGE: monitor },
+    const options = ['--compose-file', STACK_FILE, '--resolve-image', 'never'];
+    await vm.exec(['docker', 'stack', 'deploy', ...options, STACK], {
+      env: {
+        ...process.env,
+        DOCKER_HOST: vm.engine.host,
+        DOCKER_SOCKET_FOLDER: `${this.#socketFolders}/{{.Node.Hostname}}`,
+        MSI_TAG: tag,
+      },
     });
   }
 
@@ -153,6 +159,50 @@ export class Swarm implements AsyncDisposable {
       },
       { what: `${count} tasks of ${service}`, timeoutMillis: 90_000, intervalMillis: 200 },
     );
+  }
+
+  async scale(service: string, replicas: number): Promise<void> {
+    await this.manager('service', 'scale', '--detach', `${service}=${replicas}`);
+  }
+
+  /** Waits until the update of a service has come to its end. @returns how it ended */
+  async untilUpdated(service: string): Promise<string> {
+    const format = '{{with .UpdateStatus}}{{.State}}{{end}}';
+    return await waitUntil(
+      async () => {
+        const state = await this.manager('service', 'inspect', '--format', format, service);
+        return state !== 'updating' && state;
+      },
+      { what: `${service} to be updated`, timeoutMillis: 300_000, intervalMillis: 500 },
+    );
+  }
+
+  /** Waits until the managers take a node for `ready` or `down`. */
+  async untilNode({ name }: SwarmNode, state: 'ready' | 'down'): Promise<void> {
+    await waitUntil(
+      async () => (await this.manager('node', 'inspect', '--format', '{{.Status.State}}', name)) === state,
+      { what: `${name} to be ${state}`, timeoutMillis: 90_000, intervalMillis: 500 },
+    );
+  }
+
+  /** What the monitor of a node says. */
+  async status(node: SwarmNode): Promise<MonitorStatus> {
+    const [monitor] = await this.tasks(MONITOR_SERVICE, [node]);
+    if (monitor === undefined) throw new Error(`${node.name} has no monitor`);
+    return await monitorStatus(args => node.vm.engine.docker(args), monitor.containerId);
+  }
+
+  /** Waits until a proxy serves on each of the nodes, and nothing is left of others. */
+  async untilServing(nodes: readonly SwarmNode[] = this.#nodes): Promise<void> {
+    for (const node of nodes) {
+      await waitUntil(
+        async () => {
+          const { proxies } = await this.status(node);
+          return proxies.length === 1 && proxies[0]?.state === 'serving';
+        },
+        { what: `a proxy to serve on ${node.name}`, timeoutMillis: 90_000, intervalMillis: 500 },
+      );
+    }
   }
 
   /** Asks 169.254.169.254 with curl from inside a task. */

@@ -85,7 +85,9 @@ export class HandOver {
     const socket = connect({ host: proxy.address, port: proxy.port, localAddress, localPort });
     try {
       await opened(socket, this.#options.clock);
-      this.#send(held, socket);
+      // The client may have left meanwhile.
+      if (held.isOver) socket.destroy();
+      else this.#send(held, socket);
     } catch {
       // Also what Node's client does not send, such as a `Trailer` without chunks.
       socket.destroy();
@@ -108,6 +110,11 @@ export class HandOver {
     });
     passed.once('error', () => held.giveUp());
     passed.once('response', answer => {
+      // Between the end of the client's connection and the word of it.
+      if (held.isOver) {
+        passed.destroy();
+        return;
+      }
       response.sendDate = false;
       response.writeHead(answer.statusCode ?? 503, answer.statusMessage, [
         ...endToEndHeaders(answer.rawHeaders),

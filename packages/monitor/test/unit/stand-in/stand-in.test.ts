@@ -33,6 +33,7 @@ describe('the stand-in', () => {
   let respond: (request: IncomingMessage, response: ServerResponse) => void;
   let lent: LentSource[];
   let lendProblem: Error | undefined;
+  let beforeConnecting: () => Promise<void>;
   let clients: Socket[];
 
   beforeEach(async () => {
@@ -41,6 +42,7 @@ describe('the stand-in', () => {
     ports = [];
     lent = [];
     lendProblem = undefined;
+    beforeConnecting = () => Promise.resolve();
     clients = [];
     respond = (_, response) => {
       response.writeHead(200, { 'X-From': 'proxy', 'Content-Length': 25, Connection: 'keep-alive' });
@@ -60,6 +62,7 @@ describe('the stand-in', () => {
       lendSources: async (sources, connect) => {
         if (lendProblem !== undefined) throw lendProblem;
         lent.push(...sources.map(({ port, address }) => ({ port, address })));
+        await beforeConnecting();
         await connect();
       },
     });
@@ -225,6 +228,22 @@ describe('the stand-in', () => {
     standIn.setProxy(serving);
     await ask(TOKEN, { port: endpoint.port });
 
+    assert.equal(asked.length, 1);
+  });
+
+  it('does not ask the proxy for a client that leaves while the way there is opened', async () => {
+    const { client } = await hold();
+    beforeConnecting = async () => {
+      client.destroy();
+      // Answered after the end of that connection was seen.
+      await ask(READY_PATH, { port: endpoint.port, headers: [] });
+    };
+    standIn.setProxy(serving);
+    await until(() => lent.length === 1);
+    await until(() => clock.pendingTimers === 0);
+    beforeConnecting = () => Promise.resolve();
+
+    assert.equal((await ask(TOKEN, { port: endpoint.port })).status, 200);
     assert.equal(asked.length, 1);
   });
 
