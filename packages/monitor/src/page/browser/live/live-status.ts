@@ -41,18 +41,18 @@ export class LiveStatus {
   start(): void {
     const source = new EventSource(this.#url);
     this.#source = source;
-    const on = <Data>(event: string, inputOf: (data: Data) => LiveInput) => {
+    const on = (event: string, inputOf: (json: string) => LiveInput) => {
       source.addEventListener(event, ({ data }: MessageEvent<string>) => {
         this.#awaitNext();
-        this.#apply(inputOf(JSON.parse(data) as Data));
+        this.#apply(inputOf(data));
       });
     };
-    on<MonitorStatus>(LIVE_EVENTS.status, status => {
+    on(LIVE_EVENTS.status, json => {
       this.#retryMillis = RETRY_MILLIS.first;
-      return { kind: 'status', status };
+      return { kind: 'status', status: JSON.parse(json) as MonitorStatus };
     });
-    on<StatusChanges>(LIVE_EVENTS.changes, changes => ({ kind: 'changes', changes }));
-    on<Beat>(LIVE_EVENTS.beat, ({ nowMillis }) => ({ kind: 'beat', nowMillis }));
+    on(LIVE_EVENTS.changes, json => ({ kind: 'changes', changes: JSON.parse(json) as StatusChanges }));
+    on(LIVE_EVENTS.beat, json => ({ kind: 'beat', ...(JSON.parse(json) as Beat) }));
     source.onerror = () => this.#lose();
     this.#awaitNext();
   }
