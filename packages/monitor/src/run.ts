@@ -4,12 +4,10 @@ import {
   localCommandRunner,
   MsiProxyError,
   systemClock,
-  unknownSettings,
-  type Environment,
   type Logger,
 } from '@msi-proxy/shared';
 import type { ProcessUsage } from '@msi-proxy/shared/metrics';
-import { MONITOR_SETTINGS, SETTINGS_PREFIX, type MonitorSettings } from './config.ts';
+import { MONITOR_SETTINGS, type MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
 import { createNoVmRules } from './guard/no-vm-rules.ts';
@@ -34,7 +32,6 @@ import type { WiringMethod } from './wiring/wiring-method.ts';
 
 export interface RunOptions {
   readonly settings: MonitorSettings;
-  readonly environment: Environment;
   readonly logger: Logger;
   readonly version: string;
   /** As Node names it, of the machine that the monitor runs on. */
@@ -45,6 +42,8 @@ export interface RunOptions {
 }
 
 export interface RunningMonitor {
+  /** Takes those settings that can be changed while running from these. */
+  reconfigure(settings: MonitorSettings): void;
   /** Stops following Docker; wiring and rules stay in place. */
   stop(): Promise<void>;
 }
@@ -65,13 +64,10 @@ function noGuardReason(missingAccess: string): string {
 
 /** Starts the monitor. Does not wait for Docker, which may come later. */
 export async function run(options: RunOptions): Promise<RunningMonitor> {
-  const { settings, environment, logger, version } = options;
+  const { settings, logger, version } = options;
   const clock = systemClock;
   const startedAtMillis = clock.wallMillis();
   logger.info('Starting', { version, settings: effectiveSettings(MONITOR_SETTINGS, settings) });
-  for (const name of unknownSettings(MONITOR_SETTINGS, environment, SETTINGS_PREFIX)) {
-    logger.warn(`${name} is not a setting of the monitor and has no effect`);
-  }
 
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger });
   const isWindows = options.platform === 'win32';
@@ -108,6 +104,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
           lendSources: (sources, connect) => rules.lendSources(sources, connect),
         })
       : undefined;
+  let current = settings;
   const reconciler: Reconciler = new Reconciler({
     engine,
     rules,
@@ -125,7 +122,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     proxyNetworkName: proxyNetwork,
     proxyNetworkDriver: isWindows ? 'nat' : 'bridge',
     ...(settings.proxySubnet !== undefined && { proxySubnet: settings.proxySubnet }),
-    resyncMillis: settings.resyncSeconds * 1_000,
+    resyncMillis: () => current.resyncSeconds * 1_000,
     unlabelledSharers: settings.unlabelledSharers,
     containerOs: settings.containerOs,
     version,
@@ -141,12 +138,17 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
         proxies: reconciler.proxies.measured,
         process: options.processUsage(),
       }),
-    ready: () => readiness(reconciler, settings, clock.wallMillis()),
+    ready: () => readiness(reconciler, current, clock.wallMillis()),
   });
 
   await status.start();
   await reconciler.start();
   return {
+    reconfigure(changed) {
+      const isOther = changed.resyncSeconds !== current.resyncSeconds;
+      current = changed;
+      if (isOther) reconciler.rescheduleResync();
+    },
     async stop() {
       stopping.abort();
       await reconciler.stop();
