@@ -9,11 +9,11 @@ import { ERROR_CODES, settingsMarkdown } from '@msi-proxy/shared';
 import { commandsMarkdown } from '@msi-proxy/shared/command-line';
 import { MONITOR_METRICS, PROXY_METRICS, type MetricDefinition } from '@msi-proxy/shared/metrics';
 import { EMULATOR_PROGRAM } from '../packages/imds-emulator/src/command-line.ts';
-import { EMULATOR_SETTINGS } from '../packages/imds-emulator/src/config/settings.ts';
+import { EMULATOR_CONFIGURATION } from '../packages/imds-emulator/src/config/settings.ts';
 import { MONITOR_PROGRAM } from '../packages/monitor/src/command-line.ts';
-import { MONITOR_SETTINGS } from '../packages/monitor/src/config.ts';
+import { MONITOR_CONFIGURATION } from '../packages/monitor/src/config.ts';
 import { PROXY_PROGRAM } from '../packages/proxy/src/command-line.ts';
-import { PROXY_SETTINGS } from '../packages/proxy/src/config.ts';
+import { PROXY_CONFIGURATION } from '../packages/proxy/src/config.ts';
 
 const NOTE = noteOf('tables in the code');
 
@@ -93,13 +93,13 @@ function settingsPage(): string {
   return [
     '# Settings',
     NOTE,
-    'Settings are environment variables. An empty value counts as not set. All values that cannot be used are reported at once, and the program ends with exit code 78.',
+    'Each setting can be given by a flag, by an environment variable or in a settings file, and the first of these that gives it holds; [configuration.md](configuration.md) tells how. An empty value counts as not given. All values that cannot be used are reported at once, and the program ends with exit code 78. Those that say so can be changed while the program runs.',
     '## Proxy (`msi-proxy`)',
-    settingsMarkdown(PROXY_SETTINGS),
+    settingsMarkdown(PROXY_CONFIGURATION),
     '## Monitor (`msi-monitor`)',
-    settingsMarkdown(MONITOR_SETTINGS),
+    settingsMarkdown(MONITOR_CONFIGURATION),
     '## Emulator (`imds-emulator`)',
-    settingsMarkdown(EMULATOR_SETTINGS),
+    settingsMarkdown(EMULATOR_CONFIGURATION),
   ].join('\n\n');
 }
 

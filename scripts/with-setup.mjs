@@ -42,7 +42,8 @@ function dependenciesAreCurrent() {
   const installed = readJson(installedLock).packages;
   return Object.entries(readJson('package-lock.json').packages).every(
     ([path, entry]) =>
-      !path.startsWith('node_modules/') ||
+      // Packages of ours may have some of their own below them.
+      !/(?:^|\/)node_modules\//.test(path) ||
       entry.optional === true ||
       entry.link === true ||
       installed[path]?.version === entry.version,

@@ -1,20 +1,23 @@
 import { once } from 'node:events';
 import {
   codeOf,
+  controlLogLevel,
   createLogger,
   effectiveSettings,
   EXIT_CONFIG,
   EXIT_FAILURE,
   EXIT_OK,
+  loadSettings,
   messageOf,
-  readSettings,
-  unknownSettings,
+  ReloadRequests,
+  settingsReload,
   type Environment,
+  type SettingFlags,
 } from '@msi-proxy/shared';
 import { openCommandLine } from '@msi-proxy/shared/command-line';
 import { EMULATOR_PROGRAM } from './command-line.ts';
 import { loadVirtualMachine } from './config/load-vm.ts';
-import { EMULATOR_PREFIX, EMULATOR_SETTINGS, type EmulatorSettings } from './config/settings.ts';
+import { EMULATOR_CONFIGURATION, EMULATOR_SETTINGS } from './config/settings.ts';
 import { createEmulator } from './emulator.ts';
 import { isHealthy } from './healthcheck.ts';
 
@@ -25,35 +28,55 @@ export interface CliOptions {
   readonly version: string;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
+  /** As Node names it. */
+  readonly platform: string;
   /** Ends serving. */
   readonly signal: AbortSignal;
+  /** Calls back whenever the settings file should be read again. */
+  readonly onReload?: (reload: () => void) => void;
+}
+
+/** With what the command line says of settings. */
+interface CommandOptions extends CliOptions {
+  readonly flags: SettingFlags;
 }
 
 /** Runs the program. @returns its exit code */
-export async function runCli(options: CliOptions): Promise<number> {
-  const { environment, stderr } = options;
-  const opened = await openCommandLine(EMULATOR_PROGRAM, options);
+export async function runCli(cli: CliOptions): Promise<number> {
+  const opened = await openCommandLine(EMULATOR_PROGRAM, cli);
   if (typeof opened === 'number') return opened;
+  const options: CommandOptions = { ...cli, flags: opened.settings.flags };
   try {
-    const settings = readSettings(EMULATOR_SETTINGS, environment);
     switch (opened.command) {
       case 'serve':
-        await serve(settings, options);
+        await serve(options);
         return EXIT_OK;
       case 'healthcheck':
-        return (await isHealthy(settings.controlListen)) ? EXIT_OK : EXIT_FAILURE;
+        return await healthcheck(options);
     }
   } catch (error) {
-    stderr.write(`imds-emulator: ${messageOf(error)}\n`);
+    cli.stderr.write(`imds-emulator: ${messageOf(error)}\n`);
     return codeOf(error) === 'MSI_SETTINGS_INVALID' ? EXIT_CONFIG : EXIT_FAILURE;
   }
 }
 
-async function serve(settings: EmulatorSettings, { environment, stdout, signal }: CliOptions): Promise<void> {
-  const vm = await loadVirtualMachine(settings.configFile);
-  const logger = createLogger({ component: 'imds-emulator', level: settings.logLevel, stream: stdout });
-  const unknown = unknownSettings(EMULATOR_SETTINGS, environment, EMULATOR_PREFIX);
-  if (unknown.length > 0) logger.warn('unknown settings are ignored', { settings: unknown });
+async function healthcheck(options: CommandOptions): Promise<number> {
+  const part = { controlListen: EMULATOR_SETTINGS.controlListen };
+  const { values } = await loadSettings(EMULATOR_CONFIGURATION, options, part);
+  return (await isHealthy(values.controlListen)) ? EXIT_OK : EXIT_FAILURE;
+}
+
+async function serve(options: CommandOptions): Promise<void> {
+  const { stdout, signal, onReload } = options;
+  const reloads = new ReloadRequests();
+  onReload?.(() => reloads.request());
+  const load = () => loadSettings(EMULATOR_CONFIGURATION, options, EMULATOR_SETTINGS);
+  const loaded = await load();
+  const settings = loaded.values;
+  const vm = await loadVirtualMachine(settings.vmFile);
+  const logger = createLogger({ component: 'imds-emulator', stream: stdout });
+  const logLevel = controlLogLevel(logger, settings.logLevel);
+  for (const warning of loaded.warnings) logger.warn(warning);
 
   const emulator = createEmulator({
     vm,
@@ -68,6 +91,15 @@ async function serve(settings: EmulatorSettings, { environment, stdout, signal }
     ...(settings.vmExtensionListen && { vmExtensionListen: settings.vmExtensionListen }),
   });
   try {
+    reloads.serveWith(
+      settingsReload({
+        configuration: EMULATOR_CONFIGURATION,
+        loaded,
+        load,
+        apply: changed => logLevel.setOwnLevel(changed.logLevel),
+        logger,
+      }),
+    );
     logger.info('serving', { ...addresses, settings: effectiveSettings(EMULATOR_SETTINGS, settings) });
     if (!signal.aborted) await once(signal, 'abort');
     logger.info('stopping');

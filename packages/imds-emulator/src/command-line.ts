@@ -1,6 +1,6 @@
 import { EXIT_FAILURE, EXIT_OK } from '@msi-proxy/shared';
 import { COMMON_EXIT_CODES, defineProgram } from '@msi-proxy/shared/command-line';
-import { EMULATOR_SETTINGS } from './config/settings.ts';
+import { EMULATOR_CONFIGURATION, EMULATOR_SETTINGS } from './config/settings.ts';
 
 /** The command line of the emulator; parsing, help, completion and docs/commands.md come from here. */
 export const EMULATOR_PROGRAM = defineProgram({
@@ -8,6 +8,7 @@ export const EMULATOR_PROGRAM = defineProgram({
   summary: 'stands in for Azure’s Instance Metadata Service (IMDS)',
   description: ['For tests, demos and laptops. Its tokens are real in form and good for nothing.'],
   defaultCommand: 'serve',
+  configuration: EMULATOR_CONFIGURATION,
   commands: {
     serve: { summary: 'serve an emulated IMDS', settings: EMULATOR_SETTINGS },
     healthcheck: {

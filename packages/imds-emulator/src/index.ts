@@ -1,4 +1,4 @@
-export { EMULATOR_PREFIX, EMULATOR_SETTINGS, type EmulatorSettings } from './config/settings.ts';
+export { EMULATOR_CONFIGURATION, EMULATOR_SETTINGS, type EmulatorSettings } from './config/settings.ts';
 export type { EmulatorStats } from './control/control-routes.ts';
 export { formatProblem, type Decoded, type DocumentProblem } from './decode/decoder.ts';
 export { createEmulator, type Emulator, type EmulatorAddresses, type EmulatorOptions } from './emulator.ts';

@@ -17,5 +17,10 @@ process.exitCode = await runCli({
   stdout: process.stdout,
   stderr: process.stderr,
   version: VERSION,
+  platform: process.platform,
+  // On Windows it means that the console was closed, which ends the process whatever it does.
+  onReload: reload => {
+    if (process.platform !== 'win32') process.on('SIGHUP', reload);
+  },
   signal: stopping.signal,
 });

@@ -1,22 +1,27 @@
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  controlLogLevel,
   createLogger,
-  debugSwitch,
   EXIT_CONFIG,
   EXIT_FAILURE,
   EXIT_OK,
+  loadSettings,
   messageOf,
   MsiProxyError,
-  readSettings,
+  ReloadRequests,
   SettingsError,
+  settingsReload,
   systemClock,
   type Environment,
+  type SettingFlags,
+  type SettingsOf,
+  type SettingsTable,
 } from '@msi-proxy/shared';
 import type { ProcessUsage } from '@msi-proxy/shared/metrics';
 import { openCommandLine, type Invocation } from '@msi-proxy/shared/command-line';
 import { MONITOR_PROGRAM } from './command-line.ts';
-import { MONITOR_SETTINGS } from './config.ts';
+import { MONITOR_CONFIGURATION, MONITOR_SETTINGS, type MonitorSettings } from './config.ts';
 import type { TerminalOutput } from './terminal/terminal.ts';
 
 /** What the command line needs of the process. */
@@ -34,16 +39,24 @@ export interface CliOptions {
   readonly onStop: (stop: () => void) => void;
   /** Calls back whenever the log should become more detailed, or be as before. */
   readonly onDebugSwitch?: (toggle: () => void) => void;
+  /** Calls back whenever the settings file should be read again. */
+  readonly onReload?: (reload: () => void) => void;
+}
+
+/** With what the command line says of settings. */
+interface CommandOptions extends CliOptions {
+  readonly flags: SettingFlags;
 }
 
 const WATCH_INTERVAL_MILLIS = 1_000;
 
 /** @returns the exit code */
-export async function runCli(options: CliOptions): Promise<number> {
-  const { stderr } = options;
-  const completions = { container: () => containerNames(options) };
-  const opened = await openCommandLine(MONITOR_PROGRAM, { ...options, completions });
+export async function runCli(cli: CliOptions): Promise<number> {
+  const { stderr } = cli;
+  const completions = { container: () => containerNames({ ...cli, flags: {} }) };
+  const opened = await openCommandLine(MONITOR_PROGRAM, { ...cli, completions });
   if (typeof opened === 'number') return opened;
+  const options: CommandOptions = { ...cli, flags: opened.settings.flags };
   try {
     switch (opened.command) {
       case 'run':
@@ -70,11 +83,19 @@ export async function runCli(options: CliOptions): Promise<number> {
 // Each command loads what it needs, so that `probe`, which is run for each wiring check, starts fast.
 
 /** What to do about an error that says what it is. */
-async function remedyLine(error: unknown, { environment, platform }: CliOptions): Promise<string> {
+async function remedyLine(error: unknown, options: CommandOptions): Promise<string> {
   if (!(error instanceof MsiProxyError) || error instanceof SettingsError) return '';
   const { remedyOf } = await import('./remedies.ts');
-  const { dockerHost } = readSettings({ dockerHost: MONITOR_SETTINGS.dockerHost }, environment);
-  return `→ ${remedyOf(error, { host: dockerHost, platform })}\n`;
+  const { dockerHost } = await settingsFor(options, { dockerHost: MONITOR_SETTINGS.dockerHost });
+  return `→ ${remedyOf(error, { host: dockerHost, platform: options.platform })}\n`;
+}
+
+/** For the commands that need a few of them. */
+async function settingsFor<Table extends SettingsTable>(
+  options: CommandOptions,
+  part: Table,
+): Promise<SettingsOf<Table>> {
+  return (await loadSettings(MONITOR_CONFIGURATION, options, part)).values;
 }
 
 type OptionsOf<Command> = Extract<
@@ -82,48 +103,47 @@ type OptionsOf<Command> = Extract<
   { readonly command: Command }
 >['options'];
 
-async function runUntilStopped({
-  environment,
-  version,
-  platform,
-  selfArgv,
-  processUsage,
-  onStop,
-  onDebugSwitch,
-}: CliOptions): Promise<number> {
+async function runUntilStopped(options: CommandOptions): Promise<number> {
+  const { version, platform, selfArgv, processUsage, onStop, onDebugSwitch, onReload } = options;
   const logger = createLogger({ component: 'monitor' });
+  const reloads = new ReloadRequests();
+  onReload?.(() => reloads.request());
   try {
-    const settings = readSettings(MONITOR_SETTINGS, environment);
-    logger.setLevel(settings.logLevel);
-    onDebugSwitch?.(debugSwitch(logger, settings.logLevel));
+    const load = () => loadSettings(MONITOR_CONFIGURATION, options, MONITOR_SETTINGS);
+    const loaded = await load();
+    const settings = loaded.values;
+    const logLevel = controlLogLevel(logger, settings.logLevel);
+    onDebugSwitch?.(logLevel.toggle);
+    for (const warning of loaded.warnings) logger.warn(warning);
     const stopRequested = new Promise<undefined>(resolve => {
       onStop(() => resolve(undefined));
     });
     const { run } = await import('./run.ts');
-    const monitor = await run({ settings, environment, logger, version, platform, selfArgv, processUsage });
+    const monitor = await run({ settings, logger, version, platform, selfArgv, processUsage });
+    const apply = (changed: MonitorSettings) => {
+      logLevel.setOwnLevel(changed.logLevel);
+      monitor.reconfigure(changed);
+    };
+    reloads.serveWith(settingsReload({ configuration: MONITOR_CONFIGURATION, loaded, load, apply, logger }));
     await stopRequested;
     logger.info('Stopping; wiring and packet rules stay in place');
     await monitor.stop();
     return EXIT_OK;
   } catch (error) {
     if (error instanceof SettingsError) {
-      for (const { env, value, expected } of error.problems) {
-        logger.error(`${env} is "${value}": expected ${expected}`, { code: error.code });
-      }
+      for (const { text, ...fields } of error.problems) logger.error(text, { code: error.code, ...fields });
     } else logger.error('The monitor could not start', { err: error });
     throw error;
   }
 }
 
-async function status(
-  { environment, stdout, onStop }: CliOptions,
-  { json, watch }: OptionsOf<'status'>,
-): Promise<number> {
+async function status(options: CommandOptions, { json, watch }: OptionsOf<'status'>): Promise<number> {
+  const { environment, stdout, onStop } = options;
   const [{ fetchStatus, formatStatus, watchStatus }, { createTerminal }] = await Promise.all([
     import('./status/index.ts'),
     import('./terminal/terminal.ts'),
   ]);
-  const { listen } = readSettings({ listen: MONITOR_SETTINGS.listen }, environment);
+  const { listen } = await settingsFor(options, { listen: MONITOR_SETTINGS.listen });
   const terminal = createTerminal(stdout, environment);
   const fetch = () => fetchStatus(listen);
   if (watch) {
@@ -150,16 +170,17 @@ async function status(
 }
 
 async function doctor(
-  { environment, stdout, platform, version, selfArgv }: CliOptions,
+  options: CommandOptions,
   container: string | undefined,
   { resource, identity, json }: OptionsOf<'doctor'>,
 ): Promise<number> {
+  const { environment, stdout, platform, version, selfArgv } = options;
   const [{ runDoctor }, { createTerminal }] = await Promise.all([
     import('./doctor/doctor.ts'),
     import('./terminal/terminal.ts'),
   ]);
   return await runDoctor({
-    settings: readSettings(MONITOR_SETTINGS, environment),
+    settings: await settingsFor(options, MONITOR_SETTINGS),
     subject: {
       ...(container !== undefined && { container }),
       ...(resource !== undefined && { resource }),
@@ -173,30 +194,28 @@ async function doctor(
   });
 }
 
-async function explain({ environment, stdout }: CliOptions, container: string): Promise<number> {
+async function explain(options: CommandOptions, container: string): Promise<number> {
+  const { environment, stdout } = options;
   const [{ runExplain }, { createTerminal }] = await Promise.all([
     import('./explain/explain.ts'),
     import('./terminal/terminal.ts'),
   ]);
-  const settings = readSettings(MONITOR_SETTINGS, environment);
+  const settings = await settingsFor(options, MONITOR_SETTINGS);
   await runExplain({ settings, container, terminal: createTerminal(stdout, environment) });
   return EXIT_OK;
 }
 
 /** For completion. */
-async function containerNames({ environment }: CliOptions): Promise<string[]> {
+async function containerNames(options: CommandOptions): Promise<string[]> {
   const { runningContainerNames } = await import('./docker/index.ts');
-  return await runningContainerNames(
-    readSettings({ dockerHost: MONITOR_SETTINGS.dockerHost }, environment).dockerHost,
-  );
+  const { dockerHost } = await settingsFor(options, { dockerHost: MONITOR_SETTINGS.dockerHost });
+  return await runningContainerNames(dockerHost);
 }
 
-async function unwire(
-  { environment, stdout, platform }: CliOptions,
-  container: string | undefined,
-): Promise<number> {
+async function unwire(options: CommandOptions, container: string | undefined): Promise<number> {
+  const { stdout, platform } = options;
   const { unwire: remove } = await import('./unwire.ts');
-  const settings = readSettings(MONITOR_SETTINGS, environment);
+  const settings = await settingsFor(options, MONITOR_SETTINGS);
   const succeeded = await remove({
     settings,
     platform,

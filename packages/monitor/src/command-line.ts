@@ -1,6 +1,6 @@
 import { EXIT_FAILURE, EXIT_OK, EXIT_WARNING, parseIdentity } from '@msi-proxy/shared';
 import { COMMON_EXIT_CODES, defineProgram, textValue } from '@msi-proxy/shared/command-line';
-import { MONITOR_SETTINGS } from './config.ts';
+import { MONITOR_CONFIGURATION, MONITOR_SETTINGS } from './config.ts';
 
 const CONTAINER = textValue({ expectation: 'the name or id of a container', completedFrom: 'container' });
 
@@ -11,12 +11,13 @@ export const MONITOR_PROGRAM = defineProgram({
   description: [
     'Follows Docker on this VM. A container with the label MSIClientContainer reaches the MSI proxy, which is itself a container with the label MSIProxyContainer, at the address that every Azure SDK asks: 169.254.169.254. All other containers are kept from Azure’s Instance Metadata Service (IMDS).',
   ],
+  configuration: MONITOR_CONFIGURATION,
   commands: {
     run: {
       summary: 'follow Docker until stopped',
       description: [
         'Wiring and packet rules stay in place when it ends: clients go on being served, and nobody else gets in.',
-        'SIGTERM and SIGINT end it in order; a second one ends it at once.',
+        'SIGTERM and SIGINT end it in order; a second one ends it at once. SIGHUP makes it read its settings file again.',
       ],
       settings: MONITOR_SETTINGS,
     },

@@ -5,16 +5,15 @@ import {
   integerSetting,
   LOG_LEVELS,
   textSetting,
+  type Configuration,
   type SettingsOf,
 } from '@msi-proxy/shared';
 import { DEFAULT_DOCKER_HOST, DOCKER_HOST_GRAMMAR, parseDockerHost } from './docker/docker-host.ts';
 
-export const SETTINGS_PREFIX = 'MSI_MONITOR_';
-
 /** As Docker's own rule for names of networks (daemon/names/names.go). */
 const NETWORK_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$/;
 
-/** All settings of the monitor; parsing, `--help` and docs/settings.md come from here. */
+/** All settings of the monitor; parsing, flags, `--help` and docs/settings.md come from here. */
 export const MONITOR_SETTINGS = {
   dockerHost: textSetting({
     env: 'DOCKER_HOST',
@@ -44,6 +43,7 @@ export const MONITOR_SETTINGS = {
   }),
   resyncSeconds: integerSetting({
     env: 'MSI_MONITOR_RESYNC_SECONDS',
+    reloadable: true,
     description: 'How often everything is read and compared anew, whatever events said.',
     defaultValue: 60,
     min: 1,
@@ -91,11 +91,19 @@ export const MONITOR_SETTINGS = {
   }),
   logLevel: choiceSetting({
     env: 'MSI_MONITOR_LOG_LEVEL',
+    reloadable: true,
     description: 'How much is logged.',
     defaultValue: 'info',
     choices: LOG_LEVELS,
   }),
 };
+
+/** Of the monitor: its settings, and what they are called in other places than the environment. */
+export const MONITOR_CONFIGURATION = {
+  settings: MONITOR_SETTINGS,
+  prefix: 'MSI_MONITOR_',
+  fileName: 'monitor.yaml',
+} satisfies Configuration;
 
 export type MonitorSettings = SettingsOf<typeof MONITOR_SETTINGS>;
 

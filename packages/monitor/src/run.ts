@@ -5,12 +5,10 @@ import {
   localCommandRunner,
   MsiProxyError,
   systemClock,
-  unknownSettings,
-  type Environment,
   type Logger,
 } from '@msi-proxy/shared';
 import type { ProcessUsage } from '@msi-proxy/shared/metrics';
-import { MONITOR_SETTINGS, SETTINGS_PREFIX, type MonitorSettings } from './config.ts';
+import { MONITOR_SETTINGS, type MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
 import { createNoVmRules } from './guard/no-vm-rules.ts';
@@ -35,7 +33,6 @@ import type { WiringMethod } from './wiring/wiring-method.ts';
 
 export interface RunOptions {
   readonly settings: MonitorSettings;
-  readonly environment: Environment;
   readonly logger: Logger;
   readonly version: string;
   /** As Node names it, of the machine that the monitor runs on. */
@@ -46,6 +43,8 @@ export interface RunOptions {
 }
 
 export interface RunningMonitor {
+  /** Takes those settings that can be changed while running from these. */
+  reconfigure(settings: MonitorSettings): void;
   /** Stops following Docker; wiring and rules stay in place. */
   stop(): Promise<void>;
 }
@@ -66,13 +65,10 @@ function noGuardReason(missingAccess: string): string {
 
 /** Starts the monitor. Does not wait for Docker, which may come later. */
 export async function run(options: RunOptions): Promise<RunningMonitor> {
-  const { settings, environment, logger, version } = options;
+  const { settings, logger, version } = options;
   const clock = systemClock;
   const startedAtMillis = clock.wallMillis();
   logger.info('Starting', { version, settings: effectiveSettings(MONITOR_SETTINGS, settings) });
-  for (const name of unknownSettings(MONITOR_SETTINGS, environment, SETTINGS_PREFIX)) {
-    logger.warn(`${name} is not a setting of the monitor and has no effect`);
-  }
 
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger });
   const isWindows = options.platform === 'win32';
@@ -110,6 +106,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
           lendSources: (sources, connect) => rules.lendSources(sources, connect),
         })
       : undefined;
+  let current = settings;
   const reconciler: Reconciler = new Reconciler({
     engine,
     rules,
@@ -127,7 +124,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     proxyNetworkName: proxyNetwork,
     proxyNetworkDriver: isWindows ? 'nat' : 'bridge',
     ...(settings.proxySubnet !== undefined && { proxySubnet: settings.proxySubnet }),
-    resyncMillis: settings.resyncSeconds * 1_000,
+    resyncMillis: () => current.resyncSeconds * 1_000,
     unlabelledSharers: settings.unlabelledSharers,
     containerOs: settings.containerOs,
     version,
@@ -146,12 +143,17 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
         proxies: reconciler.proxies.measured,
         process: options.processUsage(),
       }),
-    ready: () => readiness(reconciler, settings, clock.wallMillis()),
+    ready: () => readiness(reconciler, current, clock.wallMillis()),
   });
 
   await status.start();
   await reconciler.start();
   return {
+    reconfigure(changed) {
+      const isOther = changed.resyncSeconds !== current.resyncSeconds;
+      current = changed;
+      if (isOther) reconciler.rescheduleResync();
+    },
     async stop() {
       stopping.abort();
       await reconciler.stop();

@@ -1,25 +1,31 @@
 import type { Readable, Writable } from 'node:stream';
 import {
+  controlLogLevel,
   createLogger,
-  debugSwitch,
   EXIT_CONFIG,
   EXIT_FAILURE,
   EXIT_OK,
+  loadSettings,
   localCommandRunner,
   messageOf,
   MsiProxyError,
-  readSettings,
+  ReloadRequests,
   SettingsError,
+  settingsReload,
   silentLogger,
   systemClock,
   type Environment,
   type IdentityRef,
+  type LoadedSettings,
   type Logger,
+  type SettingFlags,
+  type SettingsOf,
+  type SettingsTable,
 } from '@msi-proxy/shared';
 import type { ProcessUsage } from '@msi-proxy/shared/metrics';
 import { openCommandLine } from '@msi-proxy/shared/command-line';
 import { CHECK_SETTINGS, PROXY_PROGRAM } from './command-line.ts';
-import { PROXY_SETTINGS } from './config.ts';
+import { PROXY_CONFIGURATION, PROXY_SETTINGS, type ProxySettings } from './config.ts';
 import type { ProcessIdentity } from './lifecycle/privileges.ts';
 
 /** What the command line needs of the process. */
@@ -37,12 +43,20 @@ export interface CliOptions {
   readonly onStop: (stop: () => void) => void;
   /** Calls back whenever the log should become more detailed, or be as before. */
   readonly onDebugSwitch?: (toggle: () => void) => void;
+  /** Calls back whenever the settings file should be read again. */
+  readonly onReload?: (reload: () => void) => void;
+}
+
+/** With what the command line says of settings. */
+interface CommandOptions extends CliOptions {
+  readonly flags: SettingFlags;
 }
 
 /** @returns the exit code */
-export async function runCli(options: CliOptions): Promise<number> {
-  const opened = await openCommandLine(PROXY_PROGRAM, options);
+export async function runCli(cli: CliOptions): Promise<number> {
+  const opened = await openCommandLine(PROXY_PROGRAM, cli);
   if (typeof opened === 'number') return opened;
+  const options: CommandOptions = { ...cli, flags: opened.settings.flags };
   try {
     switch (opened.command) {
       case 'serve':
@@ -64,29 +78,26 @@ export async function runCli(options: CliOptions): Promise<number> {
   }
 }
 
-async function serveUntilStopped({
-  environment,
-  identity,
-  platform,
-  version,
-  processUsage,
-  onStop,
-  onDebugSwitch,
-}: CliOptions): Promise<number> {
+async function serveUntilStopped(options: CommandOptions): Promise<number> {
+  const { identity, platform, version, processUsage, onStop, onDebugSwitch, onReload } = options;
   const logger = createLogger({ component: 'proxy' });
   // First of all: the kernel drops signals to a container's first process that it does not listen for.
   const stopRequested = new Promise<void>(resolve => {
     onStop(resolve);
   });
+  const reloads = new ReloadRequests();
+  onReload?.(() => reloads.request());
   try {
-    const settings = readSettings(PROXY_SETTINGS, environment);
-    logger.setLevel(settings.logLevel);
-    onDebugSwitch?.(debugSwitch(logger, settings.logLevel));
+    const load = () => loadSettings(PROXY_CONFIGURATION, options, PROXY_SETTINGS);
+    const loaded = await load();
+    const settings = loaded.values;
+    const logLevel = controlLogLevel(logger, settings.logLevel);
+    onDebugSwitch?.(logLevel.toggle);
+    for (const warning of [...loaded.warnings, ...unseenFlags(loaded)]) logger.warn(warning);
     // What only the server needs is loaded here, so that the other commands start faster.
     const { serve } = await import('./server/serve.ts');
     const proxy = await serve({
       settings,
-      environment,
       logger,
       runner: localCommandRunner,
       identity,
@@ -94,6 +105,11 @@ async function serveUntilStopped({
       version,
       processUsage,
     });
+    const apply = (changed: ProxySettings) => {
+      logLevel.setOwnLevel(changed.logLevel);
+      proxy.reconfigure(changed);
+    };
+    reloads.serveWith(settingsReload({ configuration: PROXY_CONFIGURATION, loaded, load, apply, logger }));
     await stopRequested;
     logger.info('Stopping: requests under way may finish');
     await proxy.stop();
@@ -105,11 +121,22 @@ async function serveUntilStopped({
   }
 }
 
+/** Other commands, run by the monitor and by the engine's health check, do not see the flags of this one. */
+function unseenFlags({ origins }: LoadedSettings<typeof PROXY_SETTINGS>): string[] {
+  return (Object.keys(CHECK_SETTINGS) as (keyof typeof CHECK_SETTINGS)[]).flatMap(name => {
+    const origin = origins[name];
+    const { env } = PROXY_SETTINGS[name];
+    return origin.kind === 'flag'
+      ? [
+          `${origin.name} is not seen by the other commands, such as healthcheck and control: use ${env} or the file`,
+        ]
+      : [];
+  });
+}
+
 function logStartFailure(logger: Logger, error: unknown): void {
   if (error instanceof SettingsError) {
-    for (const { env, value, expected } of error.problems) {
-      logger.error(`${env} is "${value}": expected ${expected}`, { code: error.code });
-    }
+    for (const { text, ...fields } of error.problems) logger.error(text, { code: error.code, ...fields });
   } else if (error instanceof MsiProxyError) {
     logger.error(error.message, { code: error.code, ...error.details });
   } else {
@@ -117,13 +144,14 @@ function logStartFailure(logger: Logger, error: unknown): void {
   }
 }
 
-async function control({ environment, platform, stdin, stdout, stderr }: CliOptions): Promise<number> {
+async function control(options: CommandOptions): Promise<number> {
+  const { platform, stdin, stdout, stderr } = options;
   const { runControl } = await import('./control/control-command.ts');
   const { moveRoute } = await import('./route/route.ts');
-  const { controlSocket, route } = readSettings(
-    { controlSocket: PROXY_SETTINGS.controlSocket, route: PROXY_SETTINGS.route },
-    environment,
-  );
+  const { controlSocket, route } = await settingsFor(options, {
+    controlSocket: PROXY_SETTINGS.controlSocket,
+    route: PROXY_SETTINGS.route,
+  });
   return await runControl({
     socketPath: controlSocket,
     stdin,
@@ -136,35 +164,41 @@ async function control({ environment, platform, stdin, stdout, stderr }: CliOpti
   });
 }
 
-async function health({ environment }: CliOptions): Promise<number> {
+async function health(options: CommandOptions): Promise<number> {
   const { healthcheck } = await import('./healthcheck.ts');
-  const { listen } = readSettings({ listen: PROXY_SETTINGS.listen }, environment);
+  const { listen } = await settingsFor(options, { listen: PROXY_SETTINGS.listen });
   return await healthcheck(listen);
 }
 
-async function check({ environment, platform, stdout }: CliOptions, asJson: boolean): Promise<number> {
+async function check(options: CommandOptions, asJson: boolean): Promise<number> {
   const { runCheck } = await import('./check/check-command.ts');
-  const settings = readSettings(CHECK_SETTINGS, environment);
+  const { platform, stdout } = options;
+  const settings = await settingsFor(options, CHECK_SETTINGS);
   const surroundings = { runner: localCommandRunner, platform, clock: systemClock, stdout };
   return await runCheck({ ...settings, ...surroundings }, asJson ? 'json' : 'text');
 }
 
-async function listTokens({ environment, stdout }: CliOptions, asJson: boolean): Promise<number> {
+async function listTokens(options: CommandOptions, asJson: boolean): Promise<number> {
   const tokens = await import('./control/tokens-command.ts');
-  await tokens.listTokens(tokensCommand(environment, stdout), asJson ? 'json' : 'table');
+  await tokens.listTokens(await tokensCommand(options), asJson ? 'json' : 'table');
   return EXIT_OK;
 }
 
-async function flushTokens(
-  { environment, stdout }: CliOptions,
-  identity: IdentityRef | undefined,
-): Promise<number> {
+async function flushTokens(options: CommandOptions, identity: IdentityRef | undefined): Promise<number> {
   const tokens = await import('./control/tokens-command.ts');
-  await tokens.flushTokens(tokensCommand(environment, stdout), identity);
+  await tokens.flushTokens(await tokensCommand(options), identity);
   return EXIT_OK;
 }
 
-function tokensCommand(environment: Environment, stdout: Writable) {
-  const { controlSocket } = readSettings({ controlSocket: PROXY_SETTINGS.controlSocket }, environment);
-  return { socketPath: controlSocket, clock: systemClock, stdout };
+async function tokensCommand(options: CommandOptions) {
+  const { controlSocket } = await settingsFor(options, { controlSocket: PROXY_SETTINGS.controlSocket });
+  return { socketPath: controlSocket, clock: systemClock, stdout: options.stdout };
+}
+
+/** For the commands that need a few of them. */
+async function settingsFor<Table extends SettingsTable>(
+  options: CommandOptions,
+  part: Table,
+): Promise<SettingsOf<Table>> {
+  return (await loadSettings(PROXY_CONFIGURATION, options, part)).values;
 }

@@ -1,6 +1,6 @@
 import { EXIT_FAILURE, EXIT_OK, parseIdentity } from '@msi-proxy/shared';
 import { COMMON_EXIT_CODES, defineProgram } from '@msi-proxy/shared/command-line';
-import { PROXY_SETTINGS } from './config.ts';
+import { PROXY_CONFIGURATION, PROXY_SETTINGS } from './config.ts';
 
 const IDENTITY = {
   expectation: 'an identity as in the labels: "system", a client id, "object:<id>" or a resource id',
@@ -20,11 +20,12 @@ export const PROXY_PROGRAM = defineProgram({
     'Runs in a container with the label MSIProxyContainer, which alone talks to Azure’s Instance Metadata Service (IMDS). Who may have what is told by the monitor, from the labels of the containers.',
   ],
   defaultCommand: 'serve',
+  configuration: PROXY_CONFIGURATION,
   commands: {
     serve: {
       summary: 'serve containers',
       description: [
-        'SIGTERM and SIGINT end it once the requests under way are answered; a second one ends it at once.',
+        'SIGTERM and SIGINT end it once the requests under way are answered; a second one ends it at once. SIGHUP makes it read its settings file again.',
       ],
       settings: PROXY_SETTINGS,
     },

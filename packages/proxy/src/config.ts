@@ -7,12 +7,11 @@ import {
   integerSetting,
   LOG_LEVELS,
   textSetting,
+  type Configuration,
   type SettingsOf,
 } from '@msi-proxy/shared';
 
-export const SETTINGS_PREFIX = 'MSI_PROXY_';
-
-/** All settings of the proxy; parsing, `--help` and docs/settings.md come from here. */
+/** All settings of the proxy; parsing, flags, `--help` and docs/settings.md come from here. */
 export const PROXY_SETTINGS = {
   listen: hostPortSetting({
     env: 'MSI_PROXY_LISTEN',
@@ -69,6 +68,7 @@ export const PROXY_SETTINGS = {
   }),
   callerWaitMillis: integerSetting({
     env: 'MSI_PROXY_CALLER_WAIT_MS',
+    reloadable: true,
     description: 'How long a request from an address that nobody has named yet waits for the monitor.',
     defaultValue: 1_000,
     min: 0,
@@ -77,6 +77,7 @@ export const PROXY_SETTINGS = {
   }),
   confirmAfterMillis: integerSetting({
     env: 'MSI_PROXY_CONFIRM_AFTER_MS',
+    reloadable: true,
     description: 'Age at which the owner of an address must be confirmed again before it is served.',
     // Docker needs longer than this to end a container and start another one at its address.
     defaultValue: 100,
@@ -86,6 +87,7 @@ export const PROXY_SETTINGS = {
   }),
   holdMillis: integerSetting({
     env: 'MSI_PROXY_HOLD_MS',
+    reloadable: true,
     description:
       'How long a request is held while no monitor can confirm its caller; then it is answered 503.',
     // As long as the monitor holds what is asked while there is no proxy. All SDKs that were measured wait 38 s.
@@ -96,6 +98,7 @@ export const PROXY_SETTINGS = {
   }),
   silenceGraceMillis: integerSetting({
     env: 'MSI_PROXY_SILENCE_GRACE_MS',
+    reloadable: true,
     description:
       'While the Docker engine hangs: for how long after its last confirmation an address is still served.',
     defaultValue: 90_000,
@@ -154,6 +157,7 @@ export const PROXY_SETTINGS = {
   }),
   upstreamTimeoutMillis: integerSetting({
     env: 'MSI_PROXY_UPSTREAM_TIMEOUT_MS',
+    reloadable: true,
     description: 'How long a request may wait for the answer of IMDS, with its turn and repeats.',
     defaultValue: 10_000,
     min: 100,
@@ -162,6 +166,7 @@ export const PROXY_SETTINGS = {
   }),
   scheduledEventsTimeoutMillis: integerSetting({
     env: 'MSI_PROXY_SCHEDULED_EVENTS_TIMEOUT_MS',
+    reloadable: true,
     description: 'The same for scheduled events, whose first call may take two minutes.',
     defaultValue: 150_000,
     min: 1_000,
@@ -178,6 +183,7 @@ export const PROXY_SETTINGS = {
   }),
   maxConnections: integerSetting({
     env: 'MSI_PROXY_MAX_CONNECTIONS',
+    reloadable: true,
     description: 'Connections of containers at once; more are closed at once.',
     defaultValue: 1_024,
     min: 1,
@@ -185,6 +191,7 @@ export const PROXY_SETTINGS = {
   }),
   drainMillis: integerSetting({
     env: 'MSI_PROXY_DRAIN_MS',
+    reloadable: true,
     description: 'How long requests under way may take to finish after SIGTERM.',
     defaultValue: 8_000,
     min: 0,
@@ -193,10 +200,18 @@ export const PROXY_SETTINGS = {
   }),
   logLevel: choiceSetting({
     env: 'MSI_PROXY_LOG_LEVEL',
+    reloadable: true,
     description: 'How much is logged.',
     defaultValue: 'info',
     choices: LOG_LEVELS,
   }),
 };
+
+/** Of the proxy: its settings, and what they are called in other places than the environment. */
+export const PROXY_CONFIGURATION = {
+  settings: PROXY_SETTINGS,
+  prefix: 'MSI_PROXY_',
+  fileName: 'proxy.yaml',
+} satisfies Configuration;
 
 export type ProxySettings = SettingsOf<typeof PROXY_SETTINGS>;

@@ -25,6 +25,10 @@ const exitCode = await runCli({
   },
   // Windows has no such signal; there nothing ever calls.
   onDebugSwitch: toggle => process.on('SIGUSR2', toggle),
+  // There it means that the console was closed, which ends the process whatever it does.
+  onReload: reload => {
+    if (process.platform !== 'win32') process.on('SIGHUP', reload);
+  },
   onStop: stop => {
     let stopping = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {

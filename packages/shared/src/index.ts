@@ -71,7 +71,7 @@ export {
   type Labels,
   type PolicyLabel,
 } from './labels.ts';
-export { debugSwitch } from './logging/debug-switch.ts';
+export { controlLogLevel, type LogLevelControl } from './logging/log-level.ts';
 export {
   createLogger,
   LOG_LEVELS,
@@ -120,16 +120,31 @@ export {
   type TokenWish,
 } from './policy/token-verdict.ts';
 export {
+  defaultSettingsFile,
+  settingNames,
+  settingsFileSetting,
+  type Configuration,
+  type SettingNames,
+} from './settings/configuration.ts';
+export {
+  loadSettings,
+  type LoadedSettings,
+  type SettingFlags,
+  type SettingsPlaces,
+} from './settings/load-settings.ts';
+export {
   effectiveSettings,
   readSettings,
-  SettingsError,
-  settingsMarkdown,
   unknownSettings,
   type Environment,
-  type SettingProblem,
   type SettingsOf,
   type SettingsTable,
 } from './settings/read-settings.ts';
+export { ReloadRequests } from './settings/reload-requests.ts';
+export { settingsReload, type SettingsReloadOptions } from './settings/reload-settings.ts';
+export { formatOrigin, type SettingOrigin } from './settings/setting-origin.ts';
+export { SettingsError, type SettingProblem } from './settings/setting-problem.ts';
+export { settingsMarkdown } from './settings/settings-markdown.ts';
 export {
   booleanSetting,
   choiceSetting,

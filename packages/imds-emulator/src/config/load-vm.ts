@@ -6,7 +6,7 @@ import { parseVirtualMachine } from '../vm/parse-vm.ts';
 import type { VirtualMachine } from '../vm/virtual-machine.ts';
 
 /**
- * Reads the VM description that `IMDS_EMULATOR_CONFIG` names; an empty path is the default VM.
+ * Reads the VM description that `IMDS_EMULATOR_VM` names; an empty path is the default VM.
  *
  * @throws {MsiProxyError} `MSI_SETTINGS_INVALID` when the file cannot be read or used, naming every problem in it
  */
@@ -24,5 +24,5 @@ export async function loadVirtualMachine(path: string): Promise<VirtualMachine> 
 }
 
 function invalid(path: string, reason: string, cause?: unknown): MsiProxyError {
-  return new MsiProxyError('MSI_SETTINGS_INVALID', `IMDS_EMULATOR_CONFIG is "${path}": ${reason}`, { cause });
+  return new MsiProxyError('MSI_SETTINGS_INVALID', `IMDS_EMULATOR_VM is "${path}": ${reason}`, { cause });
 }

@@ -5,11 +5,10 @@ import {
   integerSetting,
   parseHostPort,
   textSetting,
+  type Configuration,
   type HostPort,
   type SettingsOf,
 } from '@msi-proxy/shared';
-
-export const EMULATOR_PREFIX = 'IMDS_EMULATOR_';
 
 export const EMULATOR_SETTINGS = {
   listen: hostPortSetting({
@@ -30,8 +29,8 @@ export const EMULATOR_SETTINGS = {
     parse: parseHostPort,
     format: address => (address === undefined ? '' : formatHostPort(address)),
   }),
-  configFile: textSetting({
-    env: 'IMDS_EMULATOR_CONFIG',
+  vmFile: textSetting({
+    env: 'IMDS_EMULATOR_VM',
     description: 'JSON file that describes the VM. Without it, a VM with three identities is emulated.',
     defaultValue: '',
     expectation: 'the path of a JSON file',
@@ -62,10 +61,18 @@ export const EMULATOR_SETTINGS = {
   }),
   logLevel: choiceSetting({
     env: 'IMDS_EMULATOR_LOG_LEVEL',
+    reloadable: true,
     description: 'Lowest level that is logged. Requests are logged at "info", without their query.',
     defaultValue: 'info',
     choices: ['error', 'warn', 'info', 'debug'],
   }),
 } as const;
+
+/** Of the emulator: its settings, and what they are called in other places than the environment. */
+export const EMULATOR_CONFIGURATION = {
+  settings: EMULATOR_SETTINGS,
+  prefix: 'IMDS_EMULATOR_',
+  fileName: 'imds-emulator.yaml',
+} satisfies Configuration;
 
 export type EmulatorSettings = SettingsOf<typeof EMULATOR_SETTINGS>;

@@ -1,4 +1,4 @@
-/** The VM whose metadata the emulator serves. Plain data, as in the file that `IMDS_EMULATOR_CONFIG` names. */
+/** The VM whose metadata the emulator serves. Plain data, as in the file that `IMDS_EMULATOR_VM` names. */
 export interface VirtualMachine {
   readonly name: string;
   readonly vmId: string;

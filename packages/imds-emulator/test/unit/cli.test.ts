@@ -23,6 +23,7 @@ function start(argv: readonly string[], environment: Record<string, string> = {}
     argv,
     environment,
     version: '1.2.3',
+    platform: 'linux',
     stdout: capture('stdout'),
     stderr: capture('stderr'),
     signal: stopping.signal,
@@ -109,9 +110,9 @@ describe('imds-emulator', () => {
   });
 
   it('ends with 78 when the VM file cannot be read', async () => {
-    const run = start([], { ...ANY_PORTS, IMDS_EMULATOR_CONFIG: '/nonexistent/vm.json' });
+    const run = start([], { ...ANY_PORTS, IMDS_EMULATOR_VM: '/nonexistent/vm.json' });
     assert.equal(await run.exitCode, 78);
-    assert.match(run.written.stderr, /IMDS_EMULATOR_CONFIG is "\/nonexistent\/vm\.json"/);
+    assert.match(run.written.stderr, /IMDS_EMULATOR_VM is "\/nonexistent\/vm\.json"/);
   });
 
   it('ends with 1 when an address is taken, and frees the other', async () => {
@@ -132,7 +133,10 @@ describe('imds-emulator', () => {
     await servingLine(run);
     run.stop();
     await run.exitCode;
-    assert.match(run.written.stdout, /"msg":"unknown settings are ignored".*"IMDS_EMULATOR_LISTEM"/);
+    assert.match(
+      run.written.stdout,
+      /"msg":"IMDS_EMULATOR_LISTEM is not a setting .*did you mean IMDS_EMULATOR_LISTEN/,
+    );
   });
 
   it('prints its settings as help', async () => {

@@ -71,7 +71,7 @@ describe('a VM description', () => {
   }
 });
 
-describe('the file of IMDS_EMULATOR_CONFIG', () => {
+describe('the file of IMDS_EMULATOR_VM', () => {
   let folder: string;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'imds-emulator-'));
@@ -89,9 +89,9 @@ describe('the file of IMDS_EMULATOR_CONFIG', () => {
   });
 
   for (const [what, content, expected] of [
-    ['absent', undefined, /IMDS_EMULATOR_CONFIG is ".*vm\.json": expected a JSON file, but: ENOENT/],
+    ['absent', undefined, /IMDS_EMULATOR_VM is ".*vm\.json": expected a JSON file, but: ENOENT/],
     ['no JSON', '{', /expected a JSON file, but: /],
-    ['wrong', '{"vmId":"x"}', /IMDS_EMULATOR_CONFIG is ".*vm\.json": vmId is "x": expected a GUID/],
+    ['wrong', '{"vmId":"x"}', /IMDS_EMULATOR_VM is ".*vm\.json": vmId is "x": expected a GUID/],
   ] as const) {
     it(`is refused with a reason when it is ${what}`, async () => {
       const path = join(folder, 'vm.json');

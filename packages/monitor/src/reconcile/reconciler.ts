@@ -50,7 +50,7 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   readonly proxyNetworkName: string;
   readonly proxyNetworkDriver: ProxyNetworkDriver;
   readonly proxySubnet?: string;
-  readonly resyncMillis: number;
+  readonly resyncMillis: () => number;
   readonly version: string;
 }
 
@@ -383,9 +383,15 @@ export class Reconciler {
     this.#options.logger.info(message, { ...(containerId !== undefined && { containerId }), ...fields });
   }
 
+  /** The time between two resyncs is another one. */
+  rescheduleResync(): void {
+    if (!this.#stopped) this.#scheduleResync();
+  }
+
   #scheduleResync(): void {
+    this.#resyncTimer?.cancel();
     const { clock, resyncMillis, random } = this.#options;
-    const delayMillis = resyncMillis * (1 + RESYNC_JITTER * (2 * random() - 1));
+    const delayMillis = resyncMillis() * (1 + RESYNC_JITTER * (2 * random() - 1));
     this.#resyncTimer = clock.setTimer(() => {
       void this.#resync().finally(() => {
         if (!this.#stopped) this.#scheduleResync();

@@ -74,7 +74,7 @@ export class MonitoredVm implements AsyncDisposable {
       watchProxy: options => this.#watchProxy(options),
       proxyNetworkName: 'msi-proxy-net',
       proxyNetworkDriver: 'bridge',
-      resyncMillis: LONG_RESYNC_MILLIS,
+      resyncMillis: () => LONG_RESYNC_MILLIS,
       unlabelledSharers: 'refuse',
       containerOs: 'auto',
       version: '0.1.0',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readSettings, SettingsError, type SettingProblem } from '@msi-proxy/shared';
-import { MONITOR_SETTINGS, SETTINGS_PREFIX } from '../../src/config.ts';
+import { MONITOR_CONFIGURATION, MONITOR_SETTINGS } from '../../src/config.ts';
 
 function problemsOf(environment: Record<string, string>): readonly SettingProblem[] {
   try {
@@ -33,7 +33,7 @@ describe('the settings of the monitor', () => {
   it('carry one prefix, DOCKER_HOST aside', () => {
     const names = Object.values(MONITOR_SETTINGS).map(({ env }) => env);
     assert.deepEqual(
-      names.filter(name => !name.startsWith(SETTINGS_PREFIX)),
+      names.filter(name => !name.startsWith(MONITOR_CONFIGURATION.prefix)),
       ['DOCKER_HOST'],
     );
   });

@@ -27,6 +27,11 @@ export interface CallerResolverOptions {
   readonly table: CallerTable;
   readonly monitor: ConfirmationSource;
   readonly clock: Clock;
+  /** As they are at the moment. */
+  readonly limits: () => CallerLimits;
+}
+
+export interface CallerLimits {
   /** Age in milliseconds from which an entry must be confirmed before it is served. */
   readonly confirmAfterMillis: number;
   /** How long an address that nobody has named waits. */
@@ -87,7 +92,8 @@ export class CallerResolver {
    * asking, so that none of its requests has to wait for the next confirmation.
    */
   fresh(address: string): Caller | undefined {
-    const { table, monitor, confirmAfterMillis } = this.#options;
+    const { table, monitor, limits } = this.#options;
+    const { confirmAfterMillis } = limits();
     const entry = table.get(address);
     if (entry === undefined) return undefined;
     const ageMillis = this.#ageMillis(entry);
@@ -104,7 +110,7 @@ export class CallerResolver {
 
   /** Waits as long as a request may wait: for a container that is just starting, or for a monitor to be back. */
   async resolve(address: string): Promise<Resolution> {
-    const { holdMillis, callerWaitMillis } = this.#options;
+    const { holdMillis, callerWaitMillis } = this.#options.limits();
     return await this.#resolve(address, { holdMillis, appearMillis: callerWaitMillis });
   }
 
@@ -112,7 +118,7 @@ export class CallerResolver {
   async resolveSoon(address: string): Promise<Resolution> {
     const isAsked = this.#options.monitor.monitorState !== 'none';
     return await this.#resolve(address, {
-      holdMillis: isAsked ? this.#options.callerWaitMillis : 0,
+      holdMillis: isAsked ? this.#options.limits().callerWaitMillis : 0,
       appearMillis: 0,
     });
   }
@@ -167,7 +173,8 @@ export class CallerResolver {
   }
 
   #ask(address: string): Promise<Answer> {
-    const { monitor, table, clock, confirmAfterMillis } = this.#options;
+    const { monitor, table, clock, limits } = this.#options;
+    const { confirmAfterMillis } = limits();
     const nowMillis = clock.monotonicMillis();
     const asked = this.#questions.get(address);
     // The answer to an older question may tell of a time that is too long ago.
@@ -199,7 +206,7 @@ export class CallerResolver {
   /** While the engine hangs it cannot give an address to another container. */
   #withinGrace(address: string): Caller | undefined {
     const entry = this.#options.table.get(address);
-    return entry !== undefined && this.#ageMillis(entry) <= this.#options.silenceGraceMillis
+    return entry !== undefined && this.#ageMillis(entry) <= this.#options.limits().silenceGraceMillis
       ? entry.caller
       : undefined;
   }

@@ -17,6 +17,8 @@ import { createTokenSource, type TokenSource } from './token-source.ts';
 
 export interface AnswersOptions {
   readonly settings: ProxySettings;
+  /** As they are at the moment. */
+  readonly timeouts: () => Pick<ProxySettings, 'upstreamTimeoutMillis' | 'scheduledEventsTimeoutMillis'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly version: string;
@@ -38,8 +40,9 @@ export interface Answers {
 }
 
 /** Puts together what is behind the decision: broker, shared calls and relay, over one budget and five connections. */
-export function createAnswers({ settings, clock, logger, version, onTry }: AnswersOptions): Answers {
-  const { maxResponseBytes, upstreamTimeoutMillis, scheduledEventsTimeoutMillis } = settings;
+export function createAnswers(options: AnswersOptions): Answers {
+  const { settings, timeouts, clock, logger, version, onTry } = options;
+  const { maxResponseBytes } = settings;
   const random = Math.random;
   const userAgent = `msi-proxy/${version}`;
   const clientOf = (upstream: Upstream) => new ImdsClient({ upstream, clock, maxResponseBytes, userAgent });
@@ -66,11 +69,11 @@ export function createAnswers({ settings, clock, logger, version, onTry }: Answe
       ? source
       : createOptionalSource({ source, isPresent: () => presence.isPresent() });
   const relay = new Relay({ upstream: imds, clock, maxResponseBytes });
-  const relayed = (timeoutMillis: number) =>
+  const relayed = (timeoutMillis: () => number) =>
     fromImds(createRelaySource({ relay, calls, clock, timeoutMillis }));
-  const general = relayed(upstreamTimeoutMillis);
-  const scheduledEvents = relayed(scheduledEventsTimeoutMillis);
-  const timeoutMillis = upstreamTimeoutMillis;
+  const timeoutMillis = () => timeouts().upstreamTimeoutMillis;
+  const general = relayed(timeoutMillis);
+  const scheduledEvents = relayed(() => timeouts().scheduledEventsTimeoutMillis);
   const tokens = createTokenSource({ broker, clock, timeoutMillis, relay: general });
   const shared = fromImds(createSharedSource({ client, calls, clock, timeoutMillis, relay: general }));
 

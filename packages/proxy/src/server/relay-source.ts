@@ -10,7 +10,7 @@ export interface RelaySourceOptions {
   readonly calls: UpstreamCalls;
   readonly clock: Clock;
   /** For the whole answer, waiting and repeats included. */
-  readonly timeoutMillis: number;
+  readonly timeoutMillis: () => number;
 }
 
 /** Answers each request by relaying it to IMDS with its own headers. */
@@ -22,7 +22,7 @@ export function createRelaySource({ relay, calls, clock, timeoutMillis }: RelayS
       lane: laneOf(group),
       source: caller.containerId,
       priority: 'client',
-      deadlineMillis: clock.monotonicMillis() + timeoutMillis,
+      deadlineMillis: clock.monotonicMillis() + timeoutMillis(),
       isRepeatable: gated.method !== 'POST',
       // Of credentials it means that there is none of this kind.
       isUpdatedWhenNotFound: group === 'token' || group === 'identity-info',

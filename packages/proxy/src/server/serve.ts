@@ -1,20 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import {
-  effectiveSettings,
-  systemClock,
-  unknownSettings,
-  type CommandRunner,
-  type Environment,
-  type Logger,
-} from '@msi-proxy/shared';
+import { effectiveSettings, systemClock, type CommandRunner, type Logger } from '@msi-proxy/shared';
 import type { ProcessUsage } from '@msi-proxy/shared/metrics';
 import { HttpServer } from '@msi-proxy/shared/http';
 import { AuditLog } from '../audit.ts';
 import { CallerResolver } from '../callers/caller-resolver.ts';
 import { CallerStatistics } from '../callers/caller-statistics.ts';
 import { CallerTable } from '../callers/caller-table.ts';
-import { PROXY_SETTINGS, SETTINGS_PREFIX, type ProxySettings } from '../config.ts';
+import { PROXY_SETTINGS, type ProxySettings } from '../config.ts';
 import { ControlServer } from '../control/control-server.ts';
 import { dropPrivileges, type ProcessIdentity } from '../lifecycle/privileges.ts';
 import { ProxyMetrics } from '../metrics/proxy-metrics.ts';
@@ -27,7 +20,6 @@ import { RequestHandler } from './request-handler.ts';
 
 export interface ServeOptions {
   readonly settings: ProxySettings;
-  readonly environment: Environment;
   readonly logger: Logger;
   readonly runner: CommandRunner;
   readonly identity: ProcessIdentity;
@@ -39,6 +31,8 @@ export interface ServeOptions {
 export interface RunningProxy {
   readonly port: number;
   readonly instanceId: string;
+  /** Takes those settings that can be changed while running from these. */
+  reconfigure(settings: ProxySettings): void;
   /** Lets requests under way finish, then ends everything. */
   stop(): Promise<void>;
 }
@@ -51,25 +45,23 @@ const CADENCE_MILLIS = 1_000;
 
 /** Starts the server: route, port, control socket, and only then without root's rights. */
 export async function serve(options: ServeOptions): Promise<RunningProxy> {
-  const { settings, environment, logger, runner, identity, platform, version, processUsage } = options;
+  const { settings, logger, runner, identity, platform, version, processUsage } = options;
   const clock = systemClock;
   const instanceId = randomUUID();
   logger.info('Starting', { version, instanceId, settings: effectiveSettings(PROXY_SETTINGS, settings) });
-  for (const name of unknownSettings(PROXY_SETTINGS, environment, SETTINGS_PREFIX)) {
-    logger.warn(`${name} is not a setting of the proxy and has no effect`);
-  }
-
   if (settings.policy === 'audit') {
     logger.warn('Policies are only recorded, not enforced: every labelled client may have everything');
   }
   const route = settings.route === 'auto' ? await ensureRoute({ runner, logger, platform }) : 'off';
 
   let isLeaving = false;
+  let current = settings;
   const table = new CallerTable(clock);
   const statistics = new CallerStatistics(clock);
   const metrics = new ProxyMetrics(clock.wallMillis());
   const answers = createAnswers({
     settings,
+    timeouts: () => current,
     clock,
     logger,
     version,
@@ -104,7 +96,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
   const prefetchAll = settings.prefetch
     ? prefetchForCallers({ broker, table, isServing: () => control.role === 'serving' })
     : undefined;
-  const resolver = new CallerResolver({ table, monitor: control, clock, ...settings });
+  const resolver = new CallerResolver({ table, monitor: control, clock, limits: () => current });
   const ready = new ReadyEndpoint({
     instanceId,
     resolver,
@@ -148,7 +140,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
   const leave = async () => {
     isLeaving = true;
     control.sendReport();
-    const { drainMillis } = settings;
+    const { drainMillis } = current;
     const deadlineMillis = clock.monotonicMillis() + drainMillis;
     await control.relieved(Math.min(RELIEF_MILLIS, drainMillis));
     resolver.stop();
@@ -170,7 +162,11 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     throw error;
   }
   logger.info('Ready', { port: server.port });
-  return { port: server.port, instanceId, stop };
+  const reconfigure = (changed: ProxySettings) => {
+    current = changed;
+    server.maxConnections = changed.maxConnections;
+  };
+  return { port: server.port, instanceId, reconfigure, stop };
 }
 
 function readStatus(): string | undefined {

@@ -12,7 +12,7 @@ export interface SharedSourceOptions {
   readonly client: ImdsClient;
   readonly calls: UpstreamCalls;
   readonly clock: Clock;
-  readonly timeoutMillis: number;
+  readonly timeoutMillis: () => number;
   /** For requests whose answer is theirs alone. */
   readonly relay: AnswerSource;
 }
@@ -59,7 +59,7 @@ export function createSharedSource(options: SharedSourceOptions): AnswerSource {
     const { gated, decision, caller, request } = authorized;
     if (gated.method !== 'GET' || !takesAnyForm(request.headers)) return await relay(authorized);
     const source = caller.containerId;
-    const deadlineMillis = clock.monotonicMillis() + timeoutMillis;
+    const deadlineMillis = clock.monotonicMillis() + timeoutMillis();
     const present = underWay.get(decision.target);
     present?.join(source, deadlineMillis);
     const call = present ?? begin(decision.target, source, deadlineMillis);

@@ -9,7 +9,7 @@ import type { Answered, AnswerSource, KeptAnswer } from './answer-source.ts';
 export interface TokenSourceOptions {
   readonly broker: TokenBroker;
   readonly clock: Clock;
-  readonly timeoutMillis: number;
+  readonly timeoutMillis: () => number;
   /** For what the broker does not do. */
   readonly relay: AnswerSource;
 }
@@ -32,7 +32,7 @@ export function createTokenSource({ broker, clock, timeoutMillis, relay }: Token
     return request;
   };
   const get = async (request: TokenRequest, { containerId }: Caller): Promise<Answered> => {
-    const deadlineMillis = clock.monotonicMillis() + timeoutMillis;
+    const deadlineMillis = clock.monotonicMillis() + timeoutMillis();
     return answeredBy(await broker.get(request, { source: containerId, deadlineMillis }));
   };
 

@@ -1,5 +1,6 @@
 import { BUILT_IN_OPTIONS, listedCommands } from './built-in-commands.ts';
 import type { CommandDefinition, OptionDefinition, ProgramDefinition } from './program.ts';
+import { commonSettingOptions } from './setting-options.ts';
 import { optionWithValue, synopsisOf } from './synopsis.ts';
 
 /** A program's command line as Markdown, for the docs; its heading is of the second level. */
@@ -42,9 +43,11 @@ function commandSection(
         ([key, { summary: what, value }]) => `\`<${key}>\`: ${what}: ${value.expectation}`,
       ),
     ),
-    ...optionList(options),
+    ...optionList({ ...options, ...commonSettingOptions(program, definition) }),
     ...exitCodeTable(exitCodes),
-    variables.length === 0 ? '' : `Settings that it reads: ${variables.join(', ')}.`,
+    variables.length === 0
+      ? ''
+      : `Settings that it reads, each of which is also a flag: ${variables.join(', ')}.`,
     ...exampleBlock(definition.examples ?? []),
   ].filter(part => part !== '');
 }

@@ -1,4 +1,5 @@
-import { BUILT_IN_OPTIONS, furtherCommands, findCommand, listedCommands } from './built-in-commands.ts';
+import { BUILT_IN_OPTIONS, furtherCommands, listedCommands } from './built-in-commands.ts';
+import { locateCommand, takesNextWord } from './locate-command.ts';
 import type {
   CommandDefinition,
   CompletionSources,
@@ -6,6 +7,7 @@ import type {
   ProgramDefinition,
   ValueKind,
 } from './program.ts';
+import { commonSettingOptions, settingFlags } from './setting-options.ts';
 
 export interface Candidate {
   readonly word: string;
@@ -45,23 +47,28 @@ async function candidatesFor(
   current: string,
   sources: CompletionSources,
 ): Promise<Candidate[]> {
-  const found = findCommand(program, before);
+  const { found, rest, unknown } = locateCommand(program, before);
+  if (unknown !== undefined) return [];
   const name = found?.name ?? program.defaultCommand ?? '';
   const definition: CommandDefinition | undefined = found?.definition ?? program.commands[name];
-  const further = found?.words === before.length ? furtherCommands(program, found.name) : [];
+  const further = found !== undefined && rest.length === 0 ? furtherCommands(program, found.name) : [];
   if (definition === undefined || (before.length === 0 && !current.startsWith('-'))) {
-    return before.length === 0 ? commandsOf(program, current) : [];
+    return commandsOf(program, current);
   }
 
   const options: Readonly<Record<string, OptionDefinition<unknown>>> = {
     ...definition.options,
+    ...commonSettingOptions(program, definition),
     ...BUILT_IN_OPTIONS,
+    ...settingFlags(program, definition),
   };
   const previous = optionNamed(before.at(-1), options);
-  if (previous?.value !== undefined) return await valuesOf(previous.value, sources);
+  if (previous?.value !== undefined && takesNextWord(previous)) {
+    return await valuesOf(previous.value, sources);
+  }
   if (current.startsWith('-')) return await optionsFor(current, before, options, sources);
 
-  const written = positionals(before.slice(found?.words ?? 0), options).length;
+  const written = positionals(rest, options).length;
   const argument = Object.values(definition.arguments ?? {})[written];
   return [
     ...further.map(([word, { summary }]) => ({ word, summary })),
@@ -107,9 +114,10 @@ function positionals(
   words: readonly string[],
   options: Readonly<Record<string, OptionDefinition<unknown>>>,
 ): string[] {
-  return words.filter(
-    (word, index) => !word.startsWith('-') && optionNamed(words[index - 1], options)?.value === undefined,
-  );
+  return words.filter((word, index) => {
+    const previous = optionNamed(words[index - 1], options);
+    return !word.startsWith('-') && (previous === undefined || !takesNextWord(previous));
+  });
 }
 
 async function valuesOf(

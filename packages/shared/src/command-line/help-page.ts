@@ -1,3 +1,4 @@
+import { defaultSettingsFile, settingNames, settingsFileSetting } from '../settings/configuration.ts';
 import { formatDefault } from '../settings/read-settings.ts';
 import { BUILT_IN_COMMANDS, BUILT_IN_OPTIONS, listedCommands } from './built-in-commands.ts';
 import type {
@@ -7,6 +8,7 @@ import type {
   OptionDefinition,
   ProgramDefinition,
 } from './program.ts';
+import { commonSettingOptions, settingFlags } from './setting-options.ts';
 import { optionWithValue, synopsisOf } from './synopsis.ts';
 import { wrapText } from './wrap-text.ts';
 
@@ -40,7 +42,7 @@ export function programHelp(program: ProgramDefinition, { width = DEFAULT_WIDTH 
     })
     .section('OPTIONS', page => optionEntries(page, BUILT_IN_OPTIONS))
     .section('EXIT STATUS', page => exitCodeEntries(page, exitCodes))
-    .section('ENVIRONMENT', page => settingEntries(page, settings))
+    .section('SETTINGS', page => settingEntries(page, program, settings))
     .section('EXAMPLES', page => exampleEntries(page, examples))
     .toString();
 }
@@ -71,9 +73,11 @@ export function commandHelp(
         page.entry(`<${name}>`, expected(argument.summary, argument.value));
       }
     })
-    .section('OPTIONS', page => optionEntries(page, { ...options, ...BUILT_IN_OPTIONS }))
+    .section('OPTIONS', page =>
+      optionEntries(page, { ...options, ...commonSettingOptions(program, command), ...BUILT_IN_OPTIONS }),
+    )
     .section('EXIT STATUS', page => exitCodeEntries(page, { ...program.exitCodes, ...exitCodes }))
-    .section('ENVIRONMENT', page => settingEntries(page, settings ?? {}))
+    .section('SETTINGS', page => settingEntries(page, program, settings ?? {}))
     .section('EXAMPLES', page => exampleEntries(page, examples ?? []))
     .toString();
 }
@@ -131,15 +135,37 @@ function exitCodeEntries(page: Page, exitCodes: ExitCodes): void {
   for (const [code, meaning] of Object.entries(exitCodes)) page.entry(code, meaning);
 }
 
-function settingEntries(page: Page, settings: NonNullable<CommandDefinition['settings']>): void {
+function settingEntries(
+  page: Page,
+  program: ProgramDefinition,
+  settings: NonNullable<CommandDefinition['settings']>,
+): void {
+  const { configuration } = program;
+  const flags = settingFlags(program, { summary: '', settings });
+  if (configuration !== undefined && Object.keys(settings).length > 0) {
+    page.paragraphs([settingsParagraph(configuration)]);
+  }
   for (const setting of Object.values(settings)) {
+    const { env, key, flag } = settingNames(setting, configuration?.prefix ?? '');
+    const option = flags[flag];
     page.entry(
-      setting.env,
+      env,
       setting.description,
       `Expected: ${setting.expectation}`,
       `Default: ${formatDefault(setting) || '(none)'}`,
+      ...(option === undefined
+        ? []
+        : [`Flag: ${optionWithValue(flag, { ...option, placeholder: 'value' })}, in the file: ${key}`]),
     );
   }
+}
+
+function settingsParagraph(configuration: NonNullable<ProgramDefinition['configuration']>): string {
+  const [path, windowsPath] = ['linux', 'win32'].map(platform =>
+    defaultSettingsFile(configuration, { platform, environment: { ProgramData: '%ProgramData%' } }),
+  );
+  const { env } = settingsFileSetting(configuration);
+  return `Each can be given by a flag, by its variable, or in a file: ${path}, on Windows ${windowsPath}, or the one that --config or ${env} names. A flag prevails over the variable, and the variable over the file.`;
 }
 
 function exampleEntries(page: Page, examples: readonly CommandExample[]): void {

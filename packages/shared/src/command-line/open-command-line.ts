@@ -1,4 +1,5 @@
 import { EXIT_OK, EXIT_USAGE } from '../errors/exit-codes.ts';
+import type { Environment } from '../settings/read-settings.ts';
 import { COMPLETE_COMMAND } from './built-in-commands.ts';
 import { parseCommandLine, type CommandLine } from './parse-command-line.ts';
 import type { CompletionSources, Invocation, ProgramDefinition } from './program.ts';
@@ -7,6 +8,10 @@ export interface CommandLineOptions {
   /** Without the program's own name. */
   readonly argv: readonly string[];
   readonly version: string;
+  /** What settings are shown from, where they are to be. */
+  readonly environment: Environment;
+  /** As Node names it. */
+  readonly platform: string;
   readonly stdout: TextOutput;
   readonly stderr: Pick<TextOutput, 'write'>;
   readonly completions?: CompletionSources;
@@ -42,8 +47,12 @@ export async function openCommandLine<Program extends ProgramDefinition>(
   }
   const commandLine: CommandLine<Program> = parseCommandLine(program, argv);
   switch (commandLine.kind) {
-    case 'invocation':
-      return commandLine.invocation;
+    case 'invocation': {
+      const { invocation } = commandLine;
+      if (invocation.settings.print === undefined) return invocation;
+      const { showSettings } = await import('./show-settings.ts');
+      return await showSettings(program, invocation, options);
+    }
     case 'version':
       stdout.write(`${version}\n`);
       return EXIT_OK;

@@ -8,6 +8,7 @@ import {
   listedCommands,
   type Shell,
 } from './built-in-commands.ts';
+import { locateCommand, takesNextWord } from './locate-command.ts';
 import { nearest } from './nearest.ts';
 import type {
   CommandDefinition,
@@ -16,6 +17,7 @@ import type {
   ProgramDefinition,
   ValueKind,
 } from './program.ts';
+import { commonSettingOptions, PRINT_CONFIG, settingFlags } from './setting-options.ts';
 
 export type CommandLine<Program extends ProgramDefinition> =
   | { readonly kind: 'invocation'; readonly invocation: Invocation<Program> }
@@ -39,18 +41,16 @@ export function parseCommandLine<Program extends ProgramDefinition>(
   program: Program,
   argv: readonly string[],
 ): CommandLine<Program> {
-  const found = findCommand(program, argv);
-  const [first] = argv;
-  if (found === undefined && first !== undefined && !first.startsWith('-')) {
-    return unknownCommand(program, first);
-  }
+  const { found, rest, unknown } = locateCommand(program, argv);
+  if (unknown !== undefined) return unknownCommand(program, unknown);
   const name = found?.name ?? program.defaultCommand;
   const definition = found?.definition ?? program.commands[name ?? ''] ?? NO_COMMAND;
   try {
     const values = new CommandWords(
+      program,
       definition,
       furtherCommands(program, name).map(([word]) => word),
-    ).read(argv.slice(found?.words ?? 0));
+    ).read(rest);
     if (values.options['help'] === true) {
       return { kind: 'help', ...(found !== undefined && { command: found.name }) };
     }
@@ -79,25 +79,33 @@ class Problem extends Error {}
 interface Values {
   readonly arguments: Record<string, unknown>;
   readonly options: Record<string, unknown>;
+  readonly settings: { readonly flags: Record<string, string>; print?: unknown };
 }
 
 /** Reads the words after a command's name. */
 class CommandWords {
   readonly #definition: CommandDefinition;
+  readonly #flags: Readonly<Record<string, OptionDefinition<unknown>>>;
   readonly #known: Readonly<Record<string, OptionDefinition<unknown>>>;
   readonly #furtherWords: readonly string[];
   readonly #values: Values;
+  readonly #given = new Set<string>();
 
   /** @param further second words that would have made it another command */
-  constructor(definition: CommandDefinition, further: readonly string[]) {
+  constructor(program: ProgramDefinition, definition: CommandDefinition, further: readonly string[]) {
     this.#definition = definition;
     this.#furtherWords = further;
-    this.#known = { ...definition.options, ...BUILT_IN_OPTIONS };
+    this.#flags = { ...settingFlags(program, definition), ...commonSettingOptions(program, definition) };
+    this.#known = { ...this.#flags, ...definition.options, ...BUILT_IN_OPTIONS };
     const absent = Object.entries(definition.options ?? {}).map(([name, { value }]) => [
       name,
       value === undefined ? false : undefined,
     ]);
-    this.#values = { arguments: {}, options: Object.fromEntries(absent) as Values['options'] };
+    this.#values = {
+      arguments: {},
+      options: Object.fromEntries(absent) as Values['options'],
+      settings: { flags: {} },
+    };
   }
 
   /** @throws {Problem} */
@@ -108,9 +116,12 @@ class CommandWords {
       strict: false,
       tokens: true,
       options: Object.fromEntries(
-        Object.entries(this.#known).map(([name, { short, value }]) => [
+        Object.entries(this.#known).map(([name, option]) => [
           name,
-          { type: value === undefined ? 'boolean' : 'string', ...(short !== undefined && { short }) },
+          {
+            type: takesNextWord(option) ? 'string' : 'boolean',
+            ...(option.short !== undefined && { short: option.short }),
+          },
         ]),
       ),
     });
@@ -139,20 +150,26 @@ class CommandWords {
       const meant = nearest(name, Object.keys(this.#known));
       throw new Problem(`unknown option "${printable(rawName)}"${didYouMean(meant && `--${meant}`)}`);
     }
-    const { options } = this.#values;
-    if (options[name] !== undefined && options[name] !== false) {
-      throw new Problem(`${rawName} is given more than once`);
-    }
+    if (this.#given.has(name)) throw new Problem(`${rawName} is given more than once`);
+    this.#given.add(name);
     if (option.value === undefined) {
       if (text !== undefined) throw new Problem(`${rawName} takes no value`);
-      options[name] = true;
+      this.#values.options[name] = true;
       return;
     }
+    const written = text ?? option.impliedText;
     // An option that follows is more likely than a value that begins with a dash; such a one is written after `=`.
-    if (text === undefined || (inlineValue === false && /^-./.test(text))) {
+    if (written === undefined || (inlineValue === false && /^-./.test(written))) {
       throw new Problem(`${rawName} has no value: expected ${option.value.expectation}`);
     }
-    options[name] = readValue(rawName, text, option.value);
+    this.#keep(name, readValue(rawName, written, option.value));
+  }
+
+  #keep(name: string, value: unknown): void {
+    const { options, settings } = this.#values;
+    if (!Object.hasOwn(this.#flags, name)) options[name] = value;
+    else if (name === PRINT_CONFIG) settings.print = value;
+    else settings.flags[name] = String(value);
   }
 }
 

@@ -1,3 +1,6 @@
+import type { Configuration } from '../settings/configuration.ts';
+import type { SettingFlags } from '../settings/load-settings.ts';
+import type { PrintFormat } from '../settings/print-settings.ts';
 import type { SettingsTable } from '../settings/read-settings.ts';
 
 /**
@@ -13,6 +16,8 @@ export interface ProgramDefinition {
   readonly commands: Readonly<Record<string, CommandDefinition>>;
   /** What is run when no command is named. Without one, the help is shown. */
   readonly defaultCommand?: string;
+  /** All of its settings. Commands that read some have flags for those, and `--config` and `--print-config`. */
+  readonly configuration?: Configuration;
   /** What the exit codes of all commands mean. */
   readonly exitCodes: ExitCodes;
   readonly examples: readonly CommandExample[];
@@ -65,6 +70,8 @@ export interface OptionDefinition<T> {
   readonly value?: ValueKind<T>;
   /** Stands for the value in the help; the option's own name where it is left out. */
   readonly placeholder?: string;
+  /** What the option means without a value, which is then written only after `=`. */
+  readonly impliedText?: string;
 }
 
 export type ExitCodes = Readonly<Record<number, string>>;
@@ -97,12 +104,20 @@ type Part<Command, Kind extends 'arguments' | 'options'> =
     ? ValuesOf<Definitions, Kind>
     : Readonly<Record<string, never>>;
 
+/** What the command line says of settings. */
+export interface GivenSettings {
+  readonly flags: SettingFlags;
+  /** They are to be shown, and nothing else done. */
+  readonly print?: PrintFormat;
+}
+
 /** A command that was named on the command line, with its values. */
 export type Invocation<Program extends ProgramDefinition> = {
   readonly [Name in keyof Program['commands'] & string]: {
     readonly command: Name;
     readonly arguments: Part<Program['commands'][Name], 'arguments'>;
     readonly options: Part<Program['commands'][Name], 'options'>;
+    readonly settings: GivenSettings;
   };
 }[keyof Program['commands'] & string];
 

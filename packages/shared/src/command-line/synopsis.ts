@@ -7,6 +7,7 @@ export function synopsisOf({
   arguments: places = {},
   options = {},
   exactlyOneOf = [],
+  settings,
 }: CommandDefinition): string {
   const named = (key: string) => {
     const option = Object.hasOwn(options, key) ? options[key] : undefined;
@@ -21,15 +22,17 @@ export function synopsisOf({
     ...(others.length > MAX_SHOWN_OPTIONS
       ? ['[<options>]']
       : others.map(([key, option]) => `[${optionWithValue(key, option)}]`)),
+    ...(settings === undefined ? [] : ['[<settings>]']),
   ].join(' ');
 }
 
 /** An option as it is written, such as `--identity <identity>`. */
 export function optionWithValue(
   name: string,
-  { value, placeholder = name }: OptionDefinition<unknown>,
+  { value, placeholder = name, impliedText }: OptionDefinition<unknown>,
 ): string {
-  return value === undefined ? `--${name}` : `--${name} <${placeholder}>`;
+  if (value === undefined) return `--${name}`;
+  return impliedText === undefined ? `--${name} <${placeholder}>` : `--${name}[=<${placeholder}>]`;
 }
 
 function argumentInPlace(name: string, { required }: ArgumentDefinition<unknown>): string {

@@ -92,6 +92,11 @@ export class HttpServer {
     });
   }
 
+  /** Those that are open stay so also beyond a lower number. */
+  set maxConnections(count: number) {
+    this.#server.maxConnections = count;
+  }
+
   get isDraining(): boolean {
     return this.#drained !== undefined;
   }

@@ -1,5 +1,5 @@
-import { MsiProxyError } from '../errors/msi-proxy-error.ts';
-import { printable } from '../policy/problem.ts';
+import { resolveSettings, type SettingsSource } from './resolve-settings.ts';
+import { SettingsError } from './setting-problem.ts';
 import type { Setting } from './setting.ts';
 
 // The values' types differ from key to key; `never` in parameter position lets any Setting<T> in.
@@ -12,28 +12,9 @@ export type SettingsOf<Table extends SettingsTable> = {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** One setting whose value cannot be used. */
-export interface SettingProblem {
-  readonly env: string;
-  readonly value: string;
-  readonly expected: string;
-}
-
-/** Thrown by {@link readSettings} with every problem at once. Programs exit with code 78. */
-export class SettingsError extends MsiProxyError {
-  override readonly name = 'SettingsError';
-  readonly problems: readonly SettingProblem[];
-
-  constructor(problems: readonly SettingProblem[]) {
-    const lines = problems.map(({ env, value, expected }) => `${env} is "${value}": expected ${expected}`);
-    super('MSI_SETTINGS_INVALID', lines.join('; '));
-    this.problems = problems;
-  }
-}
-
 /**
- * Reads all settings of a table. White space around values is ignored, and an empty value counts as not set, which is
- * what `-e NAME=` and empty lines of an env file mean.
+ * Reads all settings of a table from the environment alone. Programs that also have flags and a file use `loadSettings`.
+ * White space around values is ignored, and an empty value counts as not set.
  *
  * @throws {SettingsError} naming every value that is not as expected
  */
@@ -41,18 +22,16 @@ export function readSettings<Table extends SettingsTable>(
   table: Table,
   environment: Environment,
 ): SettingsOf<Table> {
-  const problems: SettingProblem[] = [];
-  const values: Record<string, unknown> = {};
-  for (const [key, setting] of Object.entries(table)) {
-    const text = environment[setting.env]?.trim() ?? '';
-    const value: unknown = text === '' ? setting.defaultValue : setting.parse(text);
-    if (value === undefined && text !== '') {
-      problems.push({ env: setting.env, value: printable(text), expected: setting.expectation });
-    }
-    values[key] = value;
-  }
+  const { values, problems } = resolveSettings(table, [environmentSource(environment)]);
   if (problems.length > 0) throw new SettingsError(problems);
-  return Object.freeze(values) as SettingsOf<Table>;
+  return values;
+}
+
+export function environmentSource(environment: Environment): SettingsSource {
+  return ({ env: name }) => {
+    const text = environment[name];
+    return text === undefined ? undefined : { text, origin: { kind: 'environment', name } };
+  };
 }
 
 /**
@@ -81,15 +60,7 @@ export function formatDefault<T>(setting: Setting<T>): string {
   return formatValue(setting, setting.defaultValue);
 }
 
-/** The settings as a Markdown table, for the docs. */
-export function settingsMarkdown(table: SettingsTable): string {
-  const rows = Object.values(table).map(setting => {
-    const shown = formatDefault(setting);
-    return `| \`${setting.env}\` | ${setting.description} | ${setting.expectation} | ${shown === '' ? '–' : `\`${shown}\``} |`;
-  });
-  return ['| Variable | Meaning | Value | Default |', '| --- | --- | --- | --- |', ...rows].join('\n');
-}
-
-function formatValue<T>(setting: Setting<T>, value: T): string {
+/** A value as it can be given; empty for nothing. */
+export function formatValue<T>(setting: Setting<T>, value: T): string {
   return value === undefined ? '' : setting.format(value);
 }

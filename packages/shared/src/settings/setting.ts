@@ -2,7 +2,8 @@ import { isIPv6 } from 'node:net';
 
 /**
  * One setting: its environment variable, how its text is read, and what holds when it is not set. A program's settings
- * are one table of these; parsing, `--help`, the docs and the start-up log line all come from it.
+ * are one table of these; parsing, `--help`, the docs and the start-up log line all come from it. Its names as a flag and
+ * in the settings file follow from the variable; see `settingNames`.
  */
 export interface Setting<T> {
   readonly env: string;
@@ -13,22 +14,27 @@ export interface Setting<T> {
   /** The value, or `undefined` when the text is not as expected. */
   readonly parse: (text: string) => T | undefined;
   readonly format: (value: T) => string;
+  /** What it may be, where that can be listed; completed. */
+  readonly choices?: readonly string[];
+  /** What the flag alone, without a value, means. */
+  readonly impliedText?: string;
+  /** Can be changed while the program runs. */
+  readonly reloadable?: boolean;
 }
 
 interface Described<T> {
   readonly env: string;
   readonly description: string;
   readonly defaultValue: T;
+  readonly reloadable?: boolean;
 }
 
 export function integerSetting(
   options: Described<number> & { readonly min: number; readonly max: number; readonly unit?: string },
 ): Setting<number> {
-  const { env, description, defaultValue, min, max, unit } = options;
+  const { min, max, unit, ...described } = options;
   return {
-    env,
-    description,
-    defaultValue,
+    ...described,
     expectation: `a whole number${unit === undefined ? '' : ` of ${unit}`} from ${min} to ${max}`,
     parse: text => {
       if (!/^-?\d{1,15}$/.test(text)) return undefined;
@@ -39,7 +45,7 @@ export function integerSetting(
   };
 }
 
-export function booleanSetting({ env, description, defaultValue }: Described<boolean>): Setting<boolean> {
+export function booleanSetting(described: Described<boolean>): Setting<boolean> {
   const words = new Map([
     ['true', true],
     ['on', true],
@@ -49,23 +55,21 @@ export function booleanSetting({ env, description, defaultValue }: Described<boo
     ['0', false],
   ]);
   return {
-    env,
-    description,
-    defaultValue,
+    ...described,
     expectation: '"true" or "false"',
     parse: text => words.get(text.toLowerCase()),
     format: String,
+    choices: ['true', 'false'],
+    impliedText: 'true',
   };
 }
 
 export function choiceSetting<const T extends string>(
   options: Described<NoInfer<T>> & { readonly choices: readonly T[] },
 ): Setting<T> {
-  const { env, description, defaultValue, choices } = options;
+  const { choices } = options;
   return {
-    env,
-    description,
-    defaultValue,
+    ...options,
     expectation: `one of ${choices.map(choice => `"${choice}"`).join(', ')}`,
     parse: text => choices.find(choice => choice === text.toLowerCase()),
     format: value => value,
@@ -89,11 +93,9 @@ export interface HostPort {
   readonly port: number;
 }
 
-export function hostPortSetting({ env, description, defaultValue }: Described<HostPort>): Setting<HostPort> {
+export function hostPortSetting(described: Described<HostPort>): Setting<HostPort> {
   return {
-    env,
-    description,
-    defaultValue,
+    ...described,
     expectation: 'host:port, such as "127.0.0.1:9180" or "[::1]:9180"',
     parse: parseHostPort,
     format: formatHostPort,

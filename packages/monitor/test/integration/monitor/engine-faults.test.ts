@@ -9,7 +9,7 @@ describe('the monitor, with an engine that fails', () => {
   it('finds at the resync what events did not tell', async () => {
     await using vm = await MonitoredVm.create();
     const proxy = vm.runProxy();
-    await vm.startMonitor({ resyncMillis: 200 });
+    await vm.startMonitor({ resyncMillis: () => 200 });
     vm.runClient('leaves');
     await vm.untilWired('leaves');
     const address = vm.addressOf('leaves');

@@ -287,7 +287,7 @@ function tellOfNobody({ engine }: MonitoredVm, count: number): void {
 }
 
 async function startMonitor(vm: MonitoredVm): Promise<void> {
-  await vm.startMonitor({ resyncMillis: RESYNC_MILLIS });
+  await vm.startMonitor({ resyncMillis: () => RESYNC_MILLIS });
 }
 
 const settle = command('settle', () => true, settled);

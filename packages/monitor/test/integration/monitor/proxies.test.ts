@@ -176,7 +176,7 @@ describe('the monitor, with proxies', () => {
       setProxy: () => undefined,
       stop: () => Promise.resolve(),
     };
-    await vm.startMonitor({ standIn, resyncMillis: 20 });
+    await vm.startMonitor({ standIn, resyncMillis: () => 20 });
     vm.runProxy();
     await vm.untilServing('proxy');
     assert.equal(vm.rules.wanted?.standIn, undefined);

@@ -83,7 +83,7 @@ describe('the monitor, with Windows clients', () => {
     await using vm = await windowsVm();
     vm.runProxy();
     const id = vm.runClient('app');
-    await startMonitor(vm, { resyncMillis: 100 });
+    await startMonitor(vm, { resyncMillis: () => 100 });
     await vm.untilWired('app');
     windows.forwarding.delete(id);
     await until('it is mended', () => windows.forwarding.has(id));
@@ -120,7 +120,7 @@ describe('the monitor, with Windows clients', () => {
     await using vm = await windowsVm();
     vm.runProxy();
     vm.runClient('app');
-    await startMonitor(vm, { resyncMillis: 50 });
+    await startMonitor(vm, { resyncMillis: () => 50 });
     await vm.untilWired('app');
     await until('several resyncs are over', () => windows.asked >= 3);
     await vm.stopMonitor();

@@ -38,10 +38,12 @@ describe('the resolver of callers', () => {
       table,
       monitor,
       clock,
-      confirmAfterMillis,
-      callerWaitMillis: CALLER_WAIT,
-      holdMillis: HOLD,
-      silenceGraceMillis: GRACE,
+      limits: () => ({
+        confirmAfterMillis,
+        callerWaitMillis: CALLER_WAIT,
+        holdMillis: HOLD,
+        silenceGraceMillis: GRACE,
+      }),
     });
   }
 

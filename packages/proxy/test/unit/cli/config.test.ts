@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readSettings, SettingsError } from '@msi-proxy/shared';
-import { PROXY_SETTINGS, SETTINGS_PREFIX } from '../../../src/config.ts';
+import { PROXY_CONFIGURATION, PROXY_SETTINGS } from '../../../src/config.ts';
 
 describe('the settings of the proxy', () => {
   it('have defaults with which nothing needs to be set', () => {
@@ -15,7 +15,7 @@ describe('the settings of the proxy', () => {
 
   it('all have the prefix, and no name twice', () => {
     const names = Object.values(PROXY_SETTINGS).map(({ env }) => env);
-    assert.ok(names.every(name => name.startsWith(SETTINGS_PREFIX)));
+    assert.ok(names.every(name => name.startsWith(PROXY_CONFIGURATION.prefix)));
     assert.equal(new Set(names).size, names.length);
   });
 

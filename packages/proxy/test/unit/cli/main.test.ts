@@ -9,7 +9,7 @@ import { createEmulator, TOKEN_MARKERS } from '@msi-proxy/imds-emulator';
 import { encodeMessage, READY_PATH } from '@msi-proxy/shared';
 import { callerAt } from '../support/callers.ts';
 import { FakeMonitor } from '../support/fake-monitor.ts';
-import { harmlessSettings, MAIN, withFolder, withProgram } from '../support/program.ts';
+import { harmlessSettings, MAIN, Program, withFolder, withProgram } from '../support/program.ts';
 import { ask, CLIENT_ADDRESS } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
@@ -130,6 +130,95 @@ describe('the program', function () {
             ({ level, msg }) => level === 'warn' && String(msg).includes('MSI_PROXY_DRAIN '),
           ),
         );
+      });
+    });
+  });
+
+  it('takes settings from its file, where neither a variable nor a flag says something else', async () => {
+    await withFolder(async folder => {
+      const { MSI_PROXY_CONTROL_SOCKET: socketPath, ...settings } = harmlessSettings(folder);
+      const path = join(folder, 'proxy.yaml');
+      writeFileSync(
+        path,
+        `controlSocket: ${socketPath}\nroute: auto\nlogLevel: error\nlisten: 127.0.0.1:0\nholdMs: 7`,
+      );
+      const argv = ['--config', path, '--log-level=debug', '--listen=127.0.0.1:0'];
+      await withProgram(argv, settings, async program => {
+        const port = await program.ready();
+        const shown = program.logLines.find(({ msg }) => msg === 'Starting')?.['settings'];
+        const inForce = shown as Record<string, string>;
+        assert.equal(inForce['MSI_PROXY_CONTROL_SOCKET'], socketPath);
+        assert.equal(inForce['MSI_PROXY_ROUTE'], 'off');
+        assert.equal(inForce['MSI_PROXY_LOG_LEVEL'], 'debug');
+        assert.equal(inForce['MSI_PROXY_HOLD_MS'], '7');
+        assert.ok(program.stdout.includes('--listen is not seen by the other commands'));
+        // The other commands read the same file.
+        const health = new Program(['healthcheck', '--config', path, `--listen=127.0.0.1:${port}`], {});
+        assert.equal(await health.ended, 0);
+        const tokens = new Program(['--json', 'tokens'], { MSI_PROXY_CONFIG: path });
+        assert.equal(await tokens.ended, 0, tokens.stderr);
+        assert.equal(tokens.stdout, '[]\n');
+      });
+    });
+  });
+
+  it('reads its file again at SIGHUP, and keeps what it has when something is wrong there', async () => {
+    await withFolder(async folder => {
+      const path = join(folder, 'proxy.yaml');
+      writeFileSync(path, 'logLevel: info\nholdMs: 60000');
+      const settings = { ...harmlessSettings(folder), MSI_PROXY_CONFIG: path };
+      await withProgram([], settings, async program => {
+        const port = await program.ready();
+        const readAgain = async () => {
+          const before = program.logLines.length;
+          program.signal('SIGHUP');
+          await until(() =>
+            program.logLines.slice(before).some(({ msg }) => /read again|stay as they are/.test(String(msg))),
+          );
+          return program.logLines.slice(before);
+        };
+        // Nobody confirms the caller: the request is held for as long as the setting says.
+        writeFileSync(path, 'logLevel: debug\nholdMs: 0\npolicy: audit');
+        const lines = await readAgain();
+        assert.deepEqual(lines.at(-1)?.['changed'], { holdMs: '0', logLevel: 'debug' });
+        assert.deepEqual(lines.at(-1)?.['needRestart'], ['policy']);
+        const { status } = await ask('/metadata/instance?api-version=2021-02-01', { port });
+        assert.equal(status, 503);
+
+        writeFileSync(path, 'logLevel: quiet\nholdMs: 60000');
+        const refused = await readAgain();
+        assert.equal(refused[0]?.['code'], 'MSI_SETTINGS_INVALID');
+        assert.equal(refused[0]['file'], path);
+        assert.equal(refused[0]['key'], 'logLevel');
+        assert.equal((await ask('/metadata/instance?api-version=2021-02-01', { port })).status, 503);
+
+        writeFileSync(path, 'logLevel: error');
+        program.signal('SIGHUP');
+        // Nothing is logged any more, also not that it was read; what is below the level before is.
+        const other = new Program(['healthcheck'], { ...settings, MSI_PROXY_LISTEN: `127.0.0.1:${port}` });
+        assert.notEqual(await other.ended, 78);
+        program.signal('SIGTERM');
+        assert.equal(await program.ended, 0);
+        assert.ok(!program.stdout.includes('"msg":"Stopped"'));
+      });
+    });
+  });
+
+  it('ends with 78 and names all that is wrong in its file, in variables and in flags', async () => {
+    await withFolder(async folder => {
+      const path = join(folder, 'proxy.yaml');
+      writeFileSync(path, 'lisen: 127.0.0.1:80\npolicy: maybe\nholdMs: [1]');
+      const settings = { ...harmlessSettings(folder), MSI_PROXY_DRAIN_MS: '-1' };
+      await withProgram(['serve', '--config', path, '--route', 'maybe'], settings, async program => {
+        assert.equal(await program.ended, 78);
+        const texts = program.logLines.map(({ msg }) => String(msg).replace(`${folder}/`, ''));
+        assert.deepEqual(texts.map(text => text.replace(/ is .*| \(.*/, '')).toSorted(), [
+          '--route',
+          'MSI_PROXY_DRAIN_MS',
+          'proxy.yaml:1: unknown setting "lisen"',
+          'proxy.yaml:2: policy',
+          'proxy.yaml:3: holdMs',
+        ]);
       });
     });
   });

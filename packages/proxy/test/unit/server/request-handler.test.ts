@@ -68,10 +68,12 @@ describe('the handler of requests', () => {
         onMonitorStateChange: () => () => undefined,
       },
       clock,
-      confirmAfterMillis: 60_000,
-      callerWaitMillis: 0,
-      holdMillis: 0,
-      silenceGraceMillis: 0,
+      limits: () => ({
+        confirmAfterMillis: 60_000,
+        callerWaitMillis: 0,
+        holdMillis: 0,
+        silenceGraceMillis: 0,
+      }),
     });
     handler = new RequestHandler({
       metrics: new ProxyMetrics(0),

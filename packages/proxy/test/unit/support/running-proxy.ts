@@ -51,7 +51,6 @@ export async function startProxy({ imdsPort, environment }: ProxyUnderTestOption
   const proxy = await serve({
     processUsage: () => ({ residentBytes: 1, cpuMicros: 1 }),
     settings: readSettings(PROXY_SETTINGS, variables),
-    environment: variables,
     logger: createLogger({ component: 'proxy', level: 'debug', stream }),
     runner: localCommandRunner,
     identity: {},

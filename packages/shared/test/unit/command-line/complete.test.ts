@@ -24,6 +24,9 @@ describe('completion', () => {
   it('offers options that are not there yet', async () => {
     assert.deepEqual(await words('pour', '--slowly', '--s'), ['--sort']);
     assert.deepEqual(await words('--v'), ['--version']);
+    assert.deepEqual(await words('pour', '--w'), ['--water', '--with-sugar']);
+    assert.deepEqual(await words('pot', '--'), ['--json', '--help', '--version']);
+    assert.deepEqual(await words('--json', 'po'), ['pour', 'pot']);
   });
 
   it('offers what exists for an argument, in its place', async () => {
@@ -41,6 +44,11 @@ describe('completion', () => {
     assert.deepEqual(await words('pour', '--sort', '='), ['green', 'black']);
     assert.deepEqual(await words('pour', '--sort', '=', 'b'), ['black']);
     assert.deepEqual(await words('pour', '--degrees', ''), []);
+    assert.deepEqual(await words('pot', 'wash', '--mode', ''), ['wet', 'dry']);
+    assert.deepEqual(await words('pot', 'wash', '--print-config='), [
+      '--print-config=text',
+      '--print-config=json',
+    ]);
   });
 
   it('offers nothing for what it does not know, or when a source fails', async () => {

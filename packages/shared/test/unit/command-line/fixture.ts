@@ -1,11 +1,23 @@
 import { choiceValue, defineProgram, textValue } from '@msi-proxy/shared/command-line';
-import { choiceSetting, integerSetting } from '../../../src/index.ts';
+import { booleanSetting, choiceSetting, integerSetting } from '../../../src/index.ts';
 
 /** A program with one of everything. */
+const SETTINGS = {
+  water: integerSetting({ env: 'BREW_WATER', description: 'How much.', defaultValue: 1, min: 1, max: 9 }),
+  mode: choiceSetting({
+    env: 'BREW_MODE',
+    description: 'How.',
+    defaultValue: 'wet',
+    choices: ['wet', 'dry'],
+  }),
+  isSweet: booleanSetting({ env: 'BREW_WITH_SUGAR', description: 'Whether.', defaultValue: false }),
+};
+
 export const PROGRAM = defineProgram({
   name: 'brew',
   summary: 'makes tea',
   description: ['Makes tea in a pot.', 'A second paragraph.'],
+  configuration: { settings: SETTINGS, prefix: 'BREW_', fileName: 'brew.yaml' },
   commands: {
     pour: {
       summary: 'pour into a cup',
@@ -31,15 +43,7 @@ export const PROGRAM = defineProgram({
         slowly: { summary: 'without haste' },
       },
       exitCodes: { 1: 'the pot is empty' },
-      settings: {
-        water: integerSetting({
-          env: 'BREW_WATER',
-          description: 'How much.',
-          defaultValue: 1,
-          min: 1,
-          max: 9,
-        }),
-      },
+      settings: { water: SETTINGS.water, isSweet: SETTINGS.isSweet },
       examples: [{ command: 'brew pour cup-1', meaning: 'fill a cup' }],
     },
     pot: { summary: 'show the pot', options: { json: { summary: 'as JSON' } } },
@@ -48,14 +52,7 @@ export const PROGRAM = defineProgram({
       arguments: { pot: { summary: 'which', value: textValue({ expectation: 'a pot' }) } },
       options: { all: { summary: 'all of them' } },
       exactlyOneOf: ['pot', 'all'],
-      settings: {
-        mode: choiceSetting({
-          env: 'BREW_MODE',
-          description: 'How.',
-          defaultValue: 'wet',
-          choices: ['wet', 'dry'],
-        }),
-      },
+      settings: { mode: SETTINGS.mode },
     },
     internal: { summary: 'for programs', hidden: true },
   },

@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import { openCommandLine } from '../../../src/command-line/index.ts';
 import { PROGRAM } from './fixture.ts';
 
+const environment: Record<string, string> = {};
+
 async function open(...argv: string[]) {
   const written = { stdout: '', stderr: '' };
   const opened = await openCommandLine(PROGRAM, {
     argv,
     version: '1.2.3',
+    environment,
+    platform: 'linux',
     stdout: { write: text => (written.stdout += text) },
     stderr: { write: text => (written.stderr += text) },
     completions: { cup: () => Promise.resolve(['cup-1']) },
@@ -17,7 +21,12 @@ async function open(...argv: string[]) {
 describe('opening a command line', () => {
   it('gives the command to run, and writes nothing', async () => {
     const { opened, stdout, stderr } = await open('pot', '--json');
-    assert.deepEqual(opened, { command: 'pot', arguments: {}, options: { json: true } });
+    assert.deepEqual(opened, {
+      command: 'pot',
+      arguments: {},
+      options: { json: true },
+      settings: { flags: {} },
+    });
     assert.equal(stdout + stderr, '');
   });
 
@@ -36,6 +45,45 @@ describe('opening a command line', () => {
       stderr: 'MSI_USAGE: unknown option "--slwly" (did you mean "--slowly"?); see brew pour --help\n',
     });
     assert.match((await open('zzz')).stderr, /; see brew --help\n$/);
+  });
+
+  it('shows the settings that a command would have, and what gave them, instead of running it', async () => {
+    environment['BREW_WATER'] = '3';
+    try {
+      assert.deepEqual(await open('pour', 'cup', '--print-config', '--with-sugar'), {
+        opened: 0,
+        stdout: [
+          '# /etc/msi-proxy/brew.yaml is not there',
+          'water: 3         # BREW_WATER',
+          'withSugar: true  # --with-sugar',
+          '',
+        ].join('\n'),
+        stderr: '',
+      });
+      const { stdout } = await open('pour', 'cup', '--print-config=json');
+      const { settings } = JSON.parse(stdout) as { settings: Record<string, unknown> };
+      assert.deepEqual(settings['water'], {
+        value: '3',
+        from: 'environment',
+        at: 'BREW_WATER',
+        env: 'BREW_WATER',
+        flag: '--water',
+      });
+    } finally {
+      delete environment['BREW_WATER'];
+    }
+  });
+
+  it('says all that is wrong with the settings that it should show', async () => {
+    assert.deepEqual(await open('pour', 'cup', '--print-config', '--water=0', '--with-sugar=maybe'), {
+      opened: 78,
+      stdout: '',
+      stderr: [
+        'MSI_SETTINGS_INVALID: --water is "0": expected a whole number from 1 to 9',
+        'MSI_SETTINGS_INVALID: --with-sugar is "maybe": expected "true" or "false"',
+        '',
+      ].join('\n'),
+    });
   });
 
   it('answers the completion scripts that it prints', async () => {

@@ -13,8 +13,38 @@ describe('a command line', () => {
         command: 'pour',
         arguments: { cup: 'cup-1' },
         options: { sort: 'green', degrees: 80, slowly: true },
+        settings: { flags: {} },
       },
     });
+  });
+
+  it('gives settings as they are written, to be read with those from elsewhere', () => {
+    const line = parse('pour cup-1 --water=many --with-sugar --config brew.yaml --print-config');
+    assert.deepEqual(line.kind === 'invocation' && line.invocation.settings, {
+      flags: { water: 'many', 'with-sugar': 'true', config: 'brew.yaml' },
+      print: 'text',
+    });
+    const explicit = parse('pour --with-sugar=false cup-1 --print-config=json');
+    assert.deepEqual(explicit.kind === 'invocation' && explicit.invocation, {
+      command: 'pour',
+      arguments: { cup: 'cup-1' },
+      options: { sort: undefined, degrees: undefined, slowly: false },
+      settings: { flags: { 'with-sugar': 'false' }, print: 'json' },
+    });
+  });
+
+  for (const line of ['--json pot', '--all pot wash', '--mode dry --all pot wash', '-s green pour cup']) {
+    it(`may begin with options: ${line}`, () => {
+      const words = line.split(' ');
+      const start = words.findIndex(word => word.startsWith('po'));
+      const usual = parse([...words.slice(start), ...words.slice(0, start)].join(' '));
+      assert.equal(usual.kind, 'invocation');
+      assert.deepEqual(parse(line), usual);
+    });
+  }
+
+  it('asks for the help of a command also before its name', () => {
+    assert.deepEqual(parse('--help pot wash'), { kind: 'help', command: 'pot wash' });
   });
 
   it('has values of exactly the types that the definition gives them', () => {
@@ -34,6 +64,7 @@ describe('a command line', () => {
       command: 'pour',
       arguments: { cup: '-cup', saucer: '--saucer=' },
       options: { sort: 'black', degrees: undefined, slowly: true },
+      settings: { flags: {} },
     });
   });
 
@@ -69,6 +100,13 @@ describe('a command line', () => {
   const problems: Readonly<Record<string, string>> = {
     'poor cup': 'unknown command "poor" (did you mean "pour"?)',
     xyz: 'unknown command "xyz"',
+    '--json poot': 'unknown command "poot" (did you mean "pot"?)',
+    '--jsom pot': 'unknown option "--jsom"',
+    '--json pour cup': 'unknown option "--json"',
+    'pot --water=1': 'unknown option "--water"',
+    'pour cup --water': '--water has no value: expected a whole number from 1 to 9',
+    'pour cup --water=1 --water=2': '--water is given more than once',
+    'pour cup --print-config=xml': '--print-config is "xml": expected one of "text", "json"',
     constructor: 'unknown command "constructor"',
     'help poor': 'unknown command "poor" (did you mean "pour"?)',
     'pour cup --slow': 'unknown option "--slow" (did you mean "--slowly"?)',

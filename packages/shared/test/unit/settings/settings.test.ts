@@ -20,6 +20,7 @@ const TABLE = {
   }),
   waitMillis: integerSetting({
     env: 'APP_WAIT_MS',
+    reloadable: true,
     description: 'How long it waits.',
     defaultValue: 1_000,
     min: 0,
@@ -102,16 +103,23 @@ describe('settings', () => {
         assert.equal(error.code, 'MSI_SETTINGS_INVALID');
         assert.deepEqual(error.problems, [
           {
+            text: 'APP_LISTEN is "80": expected host:port, such as "127.0.0.1:9180" or "[::1]:9180"',
             env: 'APP_LISTEN',
             value: '80',
             expected: 'host:port, such as "127.0.0.1:9180" or "[::1]:9180"',
           },
           {
+            text: 'APP_WAIT_MS is "1s": expected a whole number of milliseconds from 0 to 60000',
             env: 'APP_WAIT_MS',
             value: '1s',
             expected: 'a whole number of milliseconds from 0 to 60000',
           },
-          { env: 'APP_MODE', value: 'none', expected: 'one of "auto", "off"' },
+          {
+            text: 'APP_MODE is "none": expected one of "auto", "off"',
+            env: 'APP_MODE',
+            value: 'none',
+            expected: 'one of "auto", "off"',
+          },
         ]);
         assert.match(
           error.message,
@@ -154,6 +162,11 @@ describe('settings', () => {
     assert.ok(message.length < 250);
   });
 
+  it('do not show a token that somebody put into the wrong variable', () => {
+    const message = problemOf({ APP_NAME: `eyJhbGciOi.${'x'.repeat(40)}.sig` });
+    assert.match(message, /^APP_NAME is "\[redacted\]": expected/);
+  });
+
   it('that are not known are told, within the prefix', () => {
     const environment = { APP_MODE: 'off', APP_MOED: 'off', PATH: '/bin' };
     assert.deepEqual(unknownSettings(TABLE, environment, 'APP_'), ['APP_MOED']);
@@ -171,11 +184,15 @@ describe('settings', () => {
   });
 
   it('are a Markdown table for the docs', () => {
-    const [head, rule, ...rows] = settingsMarkdown(TABLE).split('\n');
-    assert.equal(head, '| Variable | Meaning | Value | Default |');
-    assert.equal(rule, '| --- | --- | --- | --- |');
+    const configuration = { settings: TABLE, prefix: 'APP_', fileName: 'app.yaml' };
+    const [head, rule, ...rows] = settingsMarkdown(configuration).split('\n');
+    assert.equal(head, '| Variable | In the file | Flag | Meaning | Value | Default | While it runs |');
+    assert.equal(rule, '| --- | --- | --- | --- | --- | --- | --- |');
     assert.equal(rows.length, Object.keys(TABLE).length);
-    assert.equal(rows[3], '| `APP_MODE` | What it does. | one of "auto", "off" | `auto` |');
-    assert.equal(rows[4], '| `APP_NAME` | Its name. | lower-case letters | – |');
+    assert.equal(
+      rows[1],
+      '| `APP_WAIT_MS` | `waitMs` | `--wait-ms` | How long it waits. | a whole number of milliseconds from 0 to 60000 | `1000` | yes |',
+    );
+    assert.equal(rows[4], '| `APP_NAME` | `name` | `--name` | Its name. | lower-case letters | – | – |');
   });
 });
