@@ -1,5 +1,6 @@
 export { Daemon } from './daemon.ts';
 export { Engine } from './engine.ts';
+export { EngineApi, type LightContainer } from './engine-api.ts';
 export { ImdsSide, nodeArgv, type Arrivals, type MachineDescription } from './imds-side.ts';
 export { VM_ADDRESS } from './network.ts';
 export { removeAbandonedLabs } from './remove-lab.ts';

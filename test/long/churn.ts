@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CLIENT_LABEL, IDENTITY_LABEL } from '@msi-proxy/shared';
 import { DEFAULT_APP_IDENTITY, DEFAULT_DATA_IDENTITY } from '@msi-proxy/imds-emulator';
-import { tokenPath } from '../lab/index.ts';
-import type { EngineApi } from './engine-api.ts';
+import { tokenPath, type EngineApi } from '../lab/index.ts';
 import type { Requests } from './requests.ts';
 
 export interface ChurnOptions {
@@ -17,6 +16,8 @@ export interface ChurnOptions {
   /** Starts a second, and as many stops. */
   readonly rate: number;
   readonly pauseSeconds: number;
+  /** Whether some have no label; they do unless told otherwise. */
+  readonly strangers?: boolean;
 }
 
 interface Running {
@@ -126,12 +127,13 @@ export class Churn {
   }
 
   async #startOne(): Promise<void> {
-    const { api, requests, network, folder, pauseSeconds } = this.#options;
+    const { api, requests, network, folder, pauseSeconds, strangers = true } = this.#options;
     const number = this.#begun++;
     const name = `c-${number}`;
-    const identity = number % STRANGER_EVERY === 0 ? undefined : IDENTITIES[number % IDENTITIES.length];
+    const identity =
+      strangers && number % STRANGER_EVERY === 0 ? undefined : IDENTITIES[number % IDENTITIES.length];
     requests.add(name, { objectId: identity?.objectId });
-    const id = await api.start({
+    const id = await api.create({
       name,
       command: [
         ...['bash', '-c', script, name],
@@ -141,6 +143,7 @@ export class Churn {
       network,
       mount: `${folder}:${SHARED_FOLDER}`,
     });
+    await api.start(id);
     this.#running.push({ name, id });
     this.#starts += 1;
   }

@@ -6,16 +6,20 @@ export interface Asker {
   readonly objectId: string | undefined;
 }
 
+/** A request that was answered with a token, or not; milliseconds since the epoch. */
+export interface Answered {
+  readonly name: string;
+  readonly beganAt: number;
+  readonly endedAt: number;
+}
+
 /** Milliseconds since the epoch. */
 export interface Excuse {
   readonly from: number;
   readonly to: number;
 }
 
-export interface Failure {
-  readonly name: string;
-  readonly beganAt: number;
-  readonly endedAt: number;
+export interface Failure extends Answered {
   readonly outcome: string;
 }
 
@@ -34,6 +38,8 @@ export class Requests {
   readonly #underWay = new Map<string, number>();
   readonly #failures: Failure[] = [];
   readonly #durationsMillis: number[] = [];
+  readonly #firsts = new Map<string, Answered>();
+  readonly #onAnswered: (request: Answered) => void;
   #rest = '';
   #offset = 0;
   #answered = 0;
@@ -41,7 +47,9 @@ export class Requests {
   #strangersServed = 0;
   #strangersRefused = 0;
 
-  constructor(path: string) {
+  /** @param onAnswered hears of each request of a client that got a token */
+  constructor(path: string, onAnswered: (request: Answered) => void = () => undefined) {
+    this.#onAnswered = onAnswered;
     this.#file = openSync(path, 'r');
   }
 
@@ -69,6 +77,11 @@ export class Requests {
   /** Of requests that were answered with a token, in milliseconds. */
   get durationsMillis(): readonly number[] {
     return this.#durationsMillis;
+  }
+
+  /** The first request of each client, in the order in which they were answered. */
+  get firsts(): readonly Answered[] {
+    return [...this.#firsts.values()];
   }
 
   failuresOutside(excuses: readonly Excuse[]): readonly Failure[] {
@@ -128,6 +141,9 @@ export class Requests {
     else {
       this.#answered += 1;
       this.#durationsMillis.push(atMillis - beganAt);
+      const request = { name, beganAt, endedAt: atMillis };
+      if (!this.#firsts.has(name)) this.#firsts.set(name, request);
+      this.#onAnswered(request);
       if (objectIdOf(claims) !== asker.objectId) this.#wrongIdentities += 1;
     }
   }

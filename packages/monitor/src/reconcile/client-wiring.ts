@@ -38,6 +38,8 @@ export interface WiringRecord {
 }
 
 const CONCURRENCY = 4;
+/** Of {@link ClientWiring.follow}, in which each client takes a start or two of a small program. */
+const FOLLOW_CONCURRENCY = 8;
 const RETRY = { minMillis: 250, maxMillis: 30_000 };
 
 /** Wires each client's network namespace once, verifies it, and does so again whenever the proxy changes. */
@@ -46,6 +48,7 @@ export class ClientWiring {
   readonly #queue: WorkQueue;
   readonly #wanted = new Map<string, WirableClient>();
   readonly #records = new Map<string, WiringRecord>();
+  readonly #joining = new Map<string, Promise<void>>();
   readonly #startedAtMillis: number;
   #stopped = false;
 
@@ -87,6 +90,29 @@ export class ClientWiring {
     for (const key of this.#wanted.keys()) this.#queue.add(key);
   }
 
+  /**
+   * Sends all clients that are wired singly to the proxy that serves now. What goes wrong with one of them is found and mended
+   * when it is verified.
+   */
+  async follow(serving: ProxyMember, options: { readonly flushFlows: boolean }): Promise<void> {
+    const followers = [...this.#wanted].flatMap(([key, client]) => {
+      const choice = this.#options.selector.select(client);
+      const isWired = this.#records.get(key)?.state === 'wired';
+      return isWired && choice.kind === 'method' && choice.method.redirect !== undefined
+        ? [{ client, method: choice.method }]
+        : [];
+    });
+    if (followers.length === 0) return;
+    await this.#options.policyKnown(serving);
+    const workers = Array.from({ length: FOLLOW_CONCURRENCY }, async () => {
+      for (let next = followers.shift(); next !== undefined; next = followers.shift()) {
+        if (this.#options.serving() !== serving || this.#stopped) return;
+        await this.#redirect(next.client, next.method, serving, options);
+      }
+    });
+    await Promise.all(workers);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#queue.stop();
@@ -118,6 +144,24 @@ export class ClientWiring {
     const target =
       method.movesWithProxy === true ? serving.target : await this.#shareNetwork(serving, client);
     await this.#ensure(key, client, method, target);
+  }
+
+  async #redirect(
+    client: WirableClient,
+    method: WiringMethod,
+    serving: ProxyMember,
+    options: { readonly flushFlows: boolean },
+  ): Promise<void> {
+    try {
+      const target = await this.#shareNetwork(serving, client);
+      await method.redirect?.(client, target, options);
+    } catch (err) {
+      const { containerId } = client;
+      this.#options.logger.debug('A client could not be sent to the next proxy at once', {
+        err,
+        containerId,
+      });
+    }
   }
 
   async #ensure(
@@ -178,13 +222,25 @@ export class ClientWiring {
     if (target !== undefined && own.some(({ name }) => target.addressesByNetwork[name] !== undefined))
       return target;
     const [network] = own;
-    if (network !== undefined) {
-      await this.#options.engine.connectNetwork(network.name, serving.containerId);
-      const container = await this.#options.engine.inspectContainer(serving.containerId);
-      if (container !== undefined) serving.update(container);
-    }
+    if (network !== undefined) await this.#join(serving, network.name);
     if (serving.target === undefined) throw new Error('the proxy stopped serving');
     return serving.target;
+  }
+
+  /** Once for all clients of the network that find at the same time that the proxy is not on it. */
+  async #join(serving: ProxyMember, network: string): Promise<void> {
+    const { containerId } = serving;
+    const key = `${containerId} ${network}`;
+    const joining = this.#joining.get(key) ?? this.#connect(serving, network);
+    this.#joining.set(key, joining);
+    await joining.finally(() => this.#joining.delete(key));
+  }
+
+  async #connect(serving: ProxyMember, network: string): Promise<void> {
+    const { engine } = this.#options;
+    await engine.connectNetwork(network, serving.containerId);
+    const container = await engine.inspectContainer(serving.containerId);
+    if (container !== undefined) serving.update(container);
   }
 
   #fail(key: string, error: unknown): void {

@@ -317,8 +317,8 @@ export class Reconciler {
     const switched = Promise.all([
       this.#rules.switchTarget(target, { flushFlows: !leaving }),
       serving === undefined ? undefined : attachment?.setProxy(serving.containerId),
+      this.#clientsFollow(serving, { flushFlows: !leaving }),
     ]);
-    this.#wiring.refreshAll();
     if (serving === undefined) this.#note('No proxy is ready to serve; clients wait');
     else
       this.#note(`Proxy "${printable(serving.container.name)}" serves`, serving.containerId, {
@@ -327,6 +327,19 @@ export class Reconciler {
     await switched;
     // What is held goes to the proxy that new connections go to, unless that has changed again.
     if (this.#proxies.serving === serving) standIn?.setProxy(target);
+  }
+
+  async #clientsFollow(
+    serving: ProxyMember | undefined,
+    options: { readonly flushFlows: boolean },
+  ): Promise<void> {
+    try {
+      if (serving !== undefined) await this.#wiring.follow(serving, options);
+    } catch (err) {
+      this.#options.logger.debug('Clients are sent to the next proxy one by one', { err });
+    } finally {
+      this.#wiring.refreshAll();
+    }
   }
 
   async #listenAsStandIn({ bridge }: ProxyNetwork): Promise<void> {

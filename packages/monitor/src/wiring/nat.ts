@@ -1,7 +1,7 @@
 import { MsiProxyError, type Logger } from '@msi-proxy/shared';
 import { forgetFlows } from '../conntrack.ts';
 import { Nft } from '../nft/nft.ts';
-import { deleteTable } from '../nft/table-definition.ts';
+import { deleteTable, replaceTable } from '../nft/table-definition.ts';
 import { TableKeeper } from '../nft/table-keeper.ts';
 import { combineResults } from './apply-result.ts';
 import type { ClientNamespace, ClientNamespaces } from './client-namespace.ts';
@@ -63,6 +63,16 @@ class NatWiring implements WiringMethod {
     // Also what waits for an answer: where its SYN goes was decided before the rules were there.
     if (result !== 'unchanged') await forgetFlows({ runner, logger: this.#loggerOf(client) });
     return combineResults(result, route);
+  }
+
+  async redirect(
+    client: WirableClient,
+    target: ProxyTarget,
+    { flushFlows }: { readonly flushFlows: boolean },
+  ): Promise<void> {
+    const { runner } = await this.#namespaces.enter(client);
+    await new Nft(runner).load(replaceTable(clientTable(endpointFor(client, target)), {}));
+    if (flushFlows) await forgetFlows({ runner, logger: this.#loggerOf(client) });
   }
 
   async verify(client: WirableClient, target: ProxyTarget): Promise<void> {

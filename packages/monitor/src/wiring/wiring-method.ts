@@ -70,6 +70,19 @@ export interface WiringMethod {
   retarget?(client: WirableClient, target: ProxyTarget): Promise<void>;
 
   /**
+   * For methods that apply fast, but prove slowly: sends a client that is wired to one proxy to another in the shortest way,
+   * unproved. What is done to all clients when the proxy changes, before each of them is looked at.
+   */
+  redirect?(
+    client: WirableClient,
+    target: ProxyTarget,
+    options: {
+      /** Whether connections to the proxy before are forgotten: it is gone. One that leaves in order ends them itself. */
+      readonly flushFlows: boolean;
+    },
+  ): Promise<void>;
+
+  /**
    * Reads back what holds, and proves it where it can.
    * @throws {MsiProxyError} `MSI_WIRING_NOT_EFFECTIVE` when it does not hold, or another code when it cannot be read
    */

@@ -109,6 +109,44 @@ describe('the monitor, with proxies', () => {
     assert.match(vm.proxyStatus('a')?.reason ?? '', /stopping/);
   });
 
+  it('sends all clients to the next proxy before any of them is verified', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const a = vm.runProxy('a');
+    await vm.untilServing('a');
+    const names = Array.from({ length: 12 }, (_, index) => `web-${index}`);
+    for (const name of names) vm.runClient(name);
+    await vm.untilWired(...names);
+    vm.runProxy('b');
+    await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby');
+    const steps: string[] = [];
+    const flushes = new Set<boolean>();
+    vm.wiring.redirect = async ({ name }, { address }, { flushFlows }) => {
+      await new Promise(resolve => setImmediate(resolve));
+      if (name === 'web-3') throw new Error('its namespace is gone');
+      steps.push(`redirect ${name}`);
+      flushes.add(flushFlows);
+      vm.wiring.wired.set(name, address);
+    };
+    vm.wiring.onApply = ({ name }) => steps.push(`apply ${name}`);
+
+    a.report({ draining: true });
+    await vm.untilServing('b');
+    await until('all follow', () => steps.filter(step => step.startsWith('apply')).length >= names.length);
+
+    const firstApply = steps.findIndex(step => step.startsWith('apply'));
+    assert.deepEqual(
+      steps.slice(0, firstApply).toSorted(),
+      names
+        .filter(name => name !== 'web-3')
+        .map(name => `redirect ${name}`)
+        .toSorted(),
+    );
+    assert.deepEqual([...flushes], [false], 'connections to a proxy that leaves may finish');
+    const address = vm.addressOf('b', 'msi-proxy-net');
+    await until('also the one that failed', () => names.every(name => vm.wiring.wired.get(name) === address));
+  });
+
   it('tells a proxy that it stands by only when clients are sent elsewhere', async () => {
     await using vm = await MonitoredVm.create();
     await vm.startMonitor();

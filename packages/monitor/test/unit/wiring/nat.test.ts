@@ -122,6 +122,36 @@ describe('createNatWiring', () => {
     });
   });
 
+  describe('redirect', () => {
+    const next = { ...proxyTarget, addressesByNetwork: { bridge: '172.17.0.10' } };
+
+    beforeEach(async () => {
+      await nat.apply(client, proxyTarget);
+      runner.commands.length = 0;
+      runner.inputs.length = 0;
+    });
+
+    it('sends a client to another proxy by one transaction, without reading anything', async () => {
+      await nat.redirect!(client, next, { flushFlows: false });
+
+      assert.deepEqual(runner.commands, ['nft -f -']);
+      assert.match(batch(), /dnat to 172\.17\.0\.10:80 /);
+    });
+
+    it('forgets what goes to a proxy that is gone', async () => {
+      await nat.redirect!(client, next, { flushFlows: true });
+
+      assert.equal(runner.commands.at(-1), 'conntrack -D -p tcp --orig-dst 169.254.169.254');
+    });
+
+    it('leaves nothing to do, and cuts no connection later', async () => {
+      await nat.redirect!(client, next, { flushFlows: false });
+
+      assert.equal(await nat.apply(client, next), 'unchanged');
+      assert.ok(!runner.commands.some(command => command.startsWith('conntrack')));
+    });
+  });
+
   describe('verify', () => {
     beforeEach(async () => {
       await nat.apply(client, proxyTarget);

@@ -1,13 +1,17 @@
-import { BASE_IMAGE, type Engine } from '../lab/index.ts';
-import { unixRequest } from '../lab/unix-request.ts';
+import { BASE_IMAGE } from './lab-images.ts';
+import type { Engine } from './engine.ts';
+import { unixRequest } from './unix-request.ts';
 
 export interface LightContainer {
   readonly name: string;
   readonly command: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
-  readonly network: string;
+  /** The engine's own bridge unless named. */
+  readonly network?: string;
   /** `folder of the machine:folder in the container` */
-  readonly mount: string;
+  readonly mount?: string;
+  /** Whether {@link EngineApi.output} is asked for. */
+  readonly keepsOutput?: boolean;
 }
 
 // An engine that is asked by several at once on a busy machine.
@@ -27,20 +31,37 @@ export class EngineApi {
     return this.#startMillis;
   }
 
-  /** @returns the id of the container, which runs */
-  async start({ name, command, labels, network, mount }: LightContainer): Promise<string> {
-    const beginMillis = performance.now();
+  /** @returns the id of the container, which does not run yet */
+  async create(container: LightContainer): Promise<string> {
+    const { name, command, labels, network, mount, keepsOutput = false } = container;
     const { Id: id } = JSON.parse(
       await this.#ask('POST', `/containers/create?name=${encodeURIComponent(name)}`, {
         Image: BASE_IMAGE,
         Cmd: command,
         Labels: labels,
-        HostConfig: { NetworkMode: network, Binds: [mount], LogConfig: { Type: 'none' } },
+        // Its output comes as it is then, and not in frames.
+        Tty: keepsOutput,
+        HostConfig: {
+          ...(network !== undefined && { NetworkMode: network }),
+          ...(mount !== undefined && { Binds: [mount] }),
+          LogConfig: { Type: keepsOutput ? 'json-file' : 'none' },
+        },
       }),
     ) as { Id: string };
+    return id;
+  }
+
+  async start(id: string): Promise<void> {
+    const beginMillis = performance.now();
     await this.#ask('POST', `/containers/${id}/start`);
     this.#startMillis.push(performance.now() - beginMillis);
-    return id;
+  }
+
+  /** @returns what the container has printed, when it has ended */
+  async output(id: string): Promise<string> {
+    await this.#ask('POST', `/containers/${id}/wait`);
+    const text = await this.#ask('GET', `/containers/${id}/logs?stdout=1&stderr=1`);
+    return text.replaceAll('\r\n', '\n');
   }
 
   /** Kills the container and removes it. */
