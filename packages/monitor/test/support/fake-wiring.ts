@@ -26,7 +26,7 @@ export class FakeWiring implements WiringMethod {
   readonly #inWork = new Set<string>();
   overlapped = false;
   onApply: (client: WirableClient) => void = () => undefined;
-  redirect?: WiringMethod['redirect'];
+  redirect?: NonNullable<WiringMethod['redirect']>;
 
   constructor(name: WiringMethodName = 'host') {
     this.name = name;

@@ -116,7 +116,7 @@ describe('the monitor, with proxies', () => {
     await vm.untilServing('a');
     const names = Array.from({ length: 12 }, (_, index) => `web-${index}`);
     for (const name of names) vm.runClient(name);
-    await vm.untilWired(...names);
+    for (const name of names) await vm.untilWired(name);
     vm.runProxy('b');
     await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby');
     const steps: string[] = [];

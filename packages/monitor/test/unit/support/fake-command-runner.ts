@@ -12,6 +12,8 @@ export interface FakeCommandRunner extends CommandRunner {
   readonly commands: readonly string[];
   /** What the commands were given on standard input, in order. */
   readonly inputs: readonly string[];
+  /** Forgets what was run so far. */
+  forget(): void;
 }
 
 /** Answers commands, given as one line, as told; those it is told nothing about succeed and print nothing. */
@@ -23,6 +25,10 @@ export function fakeCommandRunner(
   return {
     commands,
     inputs,
+    forget() {
+      commands.length = 0;
+      inputs.length = 0;
+    },
     async run(file: string, argv: readonly string[], { stdin = '' }: CommandOptions = {}) {
       await Promise.resolve();
       const command = [file, ...argv].join(' ');

@@ -127,8 +127,7 @@ describe('createNatWiring', () => {
 
     beforeEach(async () => {
       await nat.apply(client, proxyTarget);
-      runner.commands.length = 0;
-      runner.inputs.length = 0;
+      runner.forget();
     });
 
     it('sends a client to another proxy by one transaction, without reading anything', async () => {
