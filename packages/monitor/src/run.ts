@@ -12,6 +12,7 @@ import { MONITOR_SETTINGS, type MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
 import { createNoVmRules } from './guard/no-vm-rules.ts';
+import { RuleFollower } from './guard/rule-follower.ts';
 import { MonitorMetrics } from './metrics/monitor-metrics.ts';
 import { watchProxy } from './proxies/proxy-watch.ts';
 import { readTextFile } from './read-text-file.ts';
@@ -110,6 +111,9 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const reconciler: Reconciler = new Reconciler({
     engine,
     rules,
+    ...(hasRules && {
+      ruleFollower: new RuleFollower({ runner: localCommandRunner, clock, logger, random: Math.random }),
+    }),
     selector: createWiringSelector({ methods, setting: settings.wiring }),
     clock,
     logger,

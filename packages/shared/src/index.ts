@@ -3,6 +3,7 @@ export {
   type CommandOptions,
   type CommandResult,
   type CommandRunner,
+  type FollowOptions,
   type PreparedCommand,
 } from './command/command-runner.ts';
 export { systemClock, type Clock, type Timer } from './clock.ts';

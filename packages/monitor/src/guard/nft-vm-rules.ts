@@ -7,6 +7,7 @@ import { combineResults } from '../wiring/apply-result.ts';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
 import { DockerUserRule } from './docker-user-rule.ts';
 import { readInheritedRules, withInheritedRules, type InheritedRules } from './inherited-rules.ts';
+import { RoutingBarrier, wantsBarrier } from './routing-barrier.ts';
 import { Turns } from './turns.ts';
 import type { LentSource, StoppedPackets, VmRules, VmRulesWanted } from './vm-rules.ts';
 import {
@@ -38,6 +39,7 @@ class NftVmRules implements VmRules {
   readonly #nft: Nft;
   readonly #keeper = new TableKeeper();
   readonly #dockerUserRule: DockerUserRule;
+  readonly #barrier: RoutingBarrier;
   #ensured: VmRulesWanted | undefined;
   /** Undefined until the first look at the table. */
   #inherited: InheritedRules | undefined;
@@ -51,10 +53,17 @@ class NftVmRules implements VmRules {
     this.#logger = logger;
     this.#nft = new Nft(runner);
     this.#dockerUserRule = new DockerUserRule({ runner, logger });
+    this.#barrier = new RoutingBarrier({ runner, logger });
   }
 
   get target(): VmRulesWanted['target'] {
     return this.#ensured?.redirect === true ? this.#ensured.target : undefined;
+  }
+
+  get barrier(): VmRules['barrier'] {
+    if (this.#ensured === undefined || !wantsBarrier(this.#ensured)) return undefined;
+    const { problem } = this.#barrier;
+    return problem === undefined ? { state: 'in-place' } : { state: 'unavailable', reason: problem };
   }
 
   async ensure(known: VmRulesWanted): Promise<ApplyResult> {
@@ -62,12 +71,13 @@ class NftVmRules implements VmRules {
       const wanted = withInheritedRules(known, await this.#readInherited());
       // The guard first: what goes wrong after it leaves nobody with a direct way.
       const table = await this.#ensureTable(wanted);
+      const barrier = await this.#barrier.ensure(wanted);
       const chain = await this.#ensureDockerUserRule(wanted);
       this.#ensured = wanted;
       if (wanted.redirect && wanted.proxyBridge !== undefined) this.#nft.prepare();
       // From here on the monitor knows, also that there is none.
       if (known.proxyBridge !== undefined && wanted.target === known.target) this.#inherited = {};
-      return combineResults(table, chain);
+      return combineResults(table, barrier, chain);
     });
   }
 
@@ -112,7 +122,11 @@ class NftVmRules implements VmRules {
       this.#nextDrift = undefined;
       const wanted = this.#ensured;
       if (wanted === undefined) return ['no rules were ensured yet'];
-      return [...(await this.#tableDifferences(wanted)), ...(await this.#dockerUserDifferences(wanted))];
+      return [
+        ...(await this.#tableDifferences(wanted)),
+        ...(await this.#barrier.differences(wanted)),
+        ...(await this.#dockerUserDifferences(wanted)),
+      ];
     });
     return await this.#nextDrift;
   }
@@ -126,6 +140,8 @@ class NftVmRules implements VmRules {
       this.#ensured = undefined;
       this.#inherited = {};
       this.#nft.close();
+      // First what would go on stopping packets without the table.
+      await this.#barrier.remove();
       await this.#removeTable();
       await this.#dockerUserRule.remove();
     });

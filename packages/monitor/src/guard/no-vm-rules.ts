@@ -10,6 +10,7 @@ export function createNoVmRules(reason: string): VmRules {
   return {
     unavailable: reason,
     target: undefined,
+    barrier: undefined,
     ensure: async () => await Promise.resolve('unchanged'),
     switchTarget: async () => await Promise.resolve(),
     lendSources: async () => {

@@ -1,3 +1,4 @@
+import type { GuardStatus } from '@msi-proxy/shared';
 import type { ApplyResult, ProxyTarget } from '../wiring/wiring-method.ts';
 
 /** The bridge network that the proxies are on, as packets on the VM see it. */
@@ -53,6 +54,9 @@ export interface VmRules {
 
   /** The proxy that requests are sent to, as last ensured or switched; undefined when there is none. */
   readonly target: VmRulesWanted['target'];
+
+  /** How it stands with the second barrier, which lies in the routing; undefined where none is wanted. */
+  readonly barrier: GuardStatus['barrier'];
 
   /** Reads what is there and makes it as wanted, in one transaction. Nobody else's rules are touched. */
   ensure(wanted: VmRulesWanted): Promise<ApplyResult>;

@@ -1,10 +1,4 @@
-import {
-  IMDS_ADDRESS,
-  IMDS_PORT,
-  MsiProxyError,
-  WIRESERVER_ADDRESS,
-  WIRESERVER_TCP_PORTS,
-} from '@msi-proxy/shared';
+import { IMDS_ADDRESS, IMDS_PORT, WIRESERVER_ADDRESS, WIRESERVER_TCP_PORTS } from '@msi-proxy/shared';
 import type {
   ChainDefinition,
   MapElements,
@@ -13,6 +7,8 @@ import type {
   TableDefinition,
 } from '../nft/table-definition.ts';
 import { checkedAddress, checkedEndpoint, type ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
+import { checkedInterface } from './checked-interface.ts';
+import { VOUCHED_MARK, wantsBarrier } from './routing-barrier.ts';
 import type { LentSource, VmRulesWanted } from './vm-rules.ts';
 
 export const VM_TABLE = 'msi_proxy';
@@ -38,6 +34,11 @@ export const STAND_IN_RULE = 'redirected requests at the stand-in';
 /** Requests that were sent to the proxy: known by where they first went. */
 const REDIRECTED = `ct status dnat ct original ip daddr ${IMDS_ADDRESS}`;
 
+const TO_IMDS = `ip daddr ${IMDS_ADDRESS}`;
+
+/** DNS and DHCP live at the same address and stay open. */
+const TO_WIRESERVER = `ip daddr ${WIRESERVER_ADDRESS} tcp dport { ${WIRESERVER_TCP_PORTS.join(', ')} }`;
+
 const AZURE_ADDRESSES = `{ ${WIRESERVER_ADDRESS}, ${IMDS_ADDRESS} }`;
 
 /**
@@ -62,6 +63,7 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
     ...(redirecting ? redirectChains(bridge, { standIn, bystanders }) : []),
     ...(redirecting && standIn !== undefined ? standInChains(standIn) : []),
     ...(guard === 'off' ? [] : [guardChain(guard, { bridge, proxyAddresses, linkBridge })]),
+    ...(wantsBarrier(wanted) ? [vouchChain({ bridge, proxyAddresses })] : []),
   ];
   if (chains.length === 0) return undefined;
   return {
@@ -229,9 +231,6 @@ function guardChain(
   mode: 'enforce' | 'audit',
   { bridge, proxyAddresses, linkBridge }: GuardOptions,
 ): ChainDefinition {
-  const toImds = `ip daddr ${IMDS_ADDRESS}`;
-  // DNS and DHCP live at the same address and stay open.
-  const toWireServer = `ip daddr ${WIRESERVER_ADDRESS} tcp dport { ${WIRESERVER_TCP_PORTS.join(', ')} }`;
   const refuse = (match: string, verdict: string, comment: string): RuleDefinition => ({
     match,
     verdict: mode === 'enforce' ? `counter ${verdict}` : AUDIT_VERDICT,
@@ -247,18 +246,18 @@ function guardChain(
       // Such packets are refused everywhere (RFC 7126, 4.3 and 4.4), and Linux forwards them only when told to.
       refuse('ip option lsrr exists', 'drop', 'loose source route'),
       refuse('ip option ssrr exists', 'drop', 'strict source route'),
-      ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, toImds, proxyAddresses)),
+      ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, TO_IMDS, proxyAddresses)),
       ...(linkBridge === undefined ? [] : [linkRule(linkBridge)]),
       // A refusal would go where the container wants one sent: to IMDS itself.
       refuse(`ip saddr ${AZURE_ADDRESSES} ip daddr ${AZURE_ADDRESSES}`, 'drop', 'forged source'),
       // Rules of their own: a set that is full ends its rule, and must not take a verdict with it.
-      countSource(toImds, 'who at IMDS'),
-      countSource(toWireServer, 'who at WireServer'),
+      countSource(TO_IMDS, 'who at IMDS'),
+      countSource(TO_WIRESERVER, 'who at WireServer'),
       ...(linkBridge === undefined
         ? [
             refuse(
               // Dropped, not refused: a SYN is sent again after a second, and a proxy may serve it by then.
-              `${toImds} tcp dport ${IMDS_PORT} tcp flags & (fin | syn | rst | ack) == syn`,
+              `${TO_IMDS} tcp dport ${IMDS_PORT} tcp flags & (fin | syn | rst | ack) == syn`,
               'drop',
               'no proxy: wait',
             ),
@@ -267,10 +266,35 @@ function guardChain(
           // connection goes the right way.
           []),
       // Not by ICMP, of which Linux sends a container about one a second. Also ends connections from before these rules.
-      refuse(`${toImds} meta l4proto tcp`, TCP_REFUSAL, TCP_AT_IMDS_RULE),
-      refuse(toImds, REFUSAL, REST_AT_IMDS_RULE),
-      refuse(toWireServer, TCP_REFUSAL, WIRESERVER_RULE),
+      refuse(`${TO_IMDS} meta l4proto tcp`, TCP_REFUSAL, TCP_AT_IMDS_RULE),
+      refuse(TO_IMDS, REFUSAL, REST_AT_IMDS_RULE),
+      refuse(TO_WIRESERVER, TCP_REFUSAL, WIRESERVER_RULE),
       ...(bridge === undefined ? [] : proxyAddressRules(bridge, refuse)),
+    ],
+  };
+}
+
+/**
+ * Marks what the guard is going to refuse, before it is routed: the barrier in the routing stops it otherwise, in silence
+ * and uncounted. Proxies have a way of their own there, and need no mark.
+ */
+function vouchChain({
+  bridge,
+  proxyAddresses,
+}: Pick<GuardOptions, 'bridge' | 'proxyAddresses'>): ChainDefinition {
+  const mark = (match: string, comment: string): RuleDefinition => ({
+    match,
+    verdict: `meta mark set 0x${VOUCHED_MARK.toString(16)}`,
+    comment,
+  });
+  return {
+    name: 'vouch',
+    hook: 'type filter hook prerouting priority filter - 1',
+    comment: 'Says to the rules of the routing (ip rule) that chain guard is there to refuse',
+    rules: [
+      ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, TO_IMDS, proxyAddresses)),
+      mark(TO_IMDS, 'for IMDS'),
+      mark(TO_WIRESERVER, 'for WireServer'),
     ],
   };
 }
@@ -323,12 +347,7 @@ function proxyAddressRules(
 /** The kernel's log is small and shared: enough lines to see who, and the counter for how many. */
 const AUDIT_VERDICT = 'counter limit rate 10/minute log prefix "msi-proxy guard: "';
 
-/** In nft a name that ends in `*` stands for many. Linux allows 15 characters. */
+/** In nft a name that ends in `*` stands for many. */
 function quoteInterface({ interfaceName }: NonNullable<VmRulesWanted['proxyBridge']>): string {
-  if (/^[\w.@:-]{1,15}$/.test(interfaceName)) return `"${interfaceName}"`;
-  throw new MsiProxyError(
-    'MSI_SETTINGS_INVALID',
-    `The bridge of the proxy network has the name ${JSON.stringify(interfaceName)}; ` +
-      'expected at most 15 letters, digits, ".", "_", "-", "@" or ":" (com.docker.network.bridge.name)',
-  );
+  return `"${checkedInterface(interfaceName)}"`;
 }

@@ -11,6 +11,7 @@ import {
 } from '@msi-proxy/shared';
 import { CallerPublisher } from '../control/caller-publisher.ts';
 import type { EngineClient, EngineEvent } from '../docker/index.ts';
+import type { RuleFollower } from '../guard/rule-follower.ts';
 import type { VmRules } from '../guard/vm-rules.ts';
 import type { MonitorMetrics } from '../metrics/monitor-metrics.ts';
 import { ProxyManager } from '../proxies/proxy-manager.ts';
@@ -33,6 +34,7 @@ import { WorkQueue } from './work-queue.ts';
 export interface ReconcilerOptions extends DesiredStateOptions {
   readonly engine: EngineClient;
   readonly rules: VmRules;
+  readonly ruleFollower?: Pick<RuleFollower, 'start' | 'stop'>;
   readonly selector: WiringSelector;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -108,6 +110,7 @@ export class Reconciler {
       random,
       guard,
       redirect,
+      ...(options.ruleFollower !== undefined && { follower: options.ruleFollower }),
       ...(options.attachment !== undefined && { linkBridge: LINK_BRIDGE }),
       onStopped: source => this.#noteStopped(source),
       onRepair: differences =>

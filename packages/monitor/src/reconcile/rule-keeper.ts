@@ -8,6 +8,7 @@ import {
   type Timer,
 } from '@msi-proxy/shared';
 import type { ProxyBridge, VmRules, VmRulesWanted } from '../guard/vm-rules.ts';
+import type { RuleFollower } from '../guard/rule-follower.ts';
 import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
 import { StoppedSources } from './stopped-sources.ts';
@@ -15,6 +16,8 @@ import { WorkQueue } from './work-queue.ts';
 
 export interface RuleKeeperOptions {
   readonly rules: VmRules;
+  /** Tells when somebody may have changed the rules; absent where nothing can. */
+  readonly follower?: Pick<RuleFollower, 'start' | 'stop'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -28,7 +31,7 @@ export interface RuleKeeperOptions {
 }
 
 const KEY = 'rules';
-/** How long what another program did to the rules may last, without an event that tells of it. */
+/** How long what another program did to the rules may last when neither the follower nor an event tells of it. */
 const LOOK_MILLIS = 10_000;
 const RETRY = { minMillis: 250, maxMillis: 30_000 };
 
@@ -70,10 +73,11 @@ export class RuleKeeper {
       ...(this.#lastRepair !== undefined && { lastRepair: this.#lastRepair }),
       stopped: this.#stopped.list,
     };
-    const { unavailable } = this.#options.rules;
+    const { unavailable, barrier } = this.#options.rules;
     if (unavailable !== undefined) return { mode, state: 'unavailable', reason: unavailable, ...counts };
     if (this.#problem !== undefined) return { mode, state: 'not-in-place', reason: this.#problem, ...counts };
-    return { mode, state: mode === 'off' ? 'off' : 'in-place', ...counts };
+    const state = mode === 'off' ? 'off' : 'in-place';
+    return { mode, state, ...(barrier !== undefined && { barrier }), ...counts };
   }
 
   /** Makes the rules as they should be; a failure is shown in the status and tried again until it succeeds. */
@@ -84,6 +88,7 @@ export class RuleKeeper {
       this.#fail(error);
       this.#queue.addRateLimited(KEY);
     }
+    this.#options.follower?.start(() => this.check());
     this.#scheduleLook();
   }
 
@@ -148,6 +153,7 @@ export class RuleKeeper {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#lookTimer?.cancel();
+    await this.#options.follower?.stop();
     await this.#queue.stop();
   }
 

@@ -96,13 +96,17 @@ function formatEngine(
 }
 
 function formatGuard(
-  { mode, state, reason, repairs, lastRepair }: GuardStatus,
+  { mode, state, reason, barrier, repairs, lastRepair }: GuardStatus,
   { paint }: FormatStatusOptions,
 ): string {
   const repaired = repairs === 0 ? '' : `, mended ${repairs} times, last at ${lastRepair?.at ?? 'unknown'}`;
   if (mode === 'off') return `Guard: ${paint('off', COLOURS['off']!)}${repaired}`;
   const why = reason === undefined ? '' : ` – ${printableLine(reason)}`;
-  return `Guard: ${mode}, ${paint(state, COLOURS[state]!)}${repaired}${why}`;
+  const alone =
+    barrier?.state === 'unavailable'
+      ? `\n  no barrier in the routing – ${printableLine(barrier.reason ?? '')}`
+      : '';
+  return `Guard: ${mode}, ${paint(state, COLOURS[state]!)}${repaired}${why}${alone}`;
 }
 
 const STOPPED_COLUMNS: readonly Column<StoppedSource>[] = [

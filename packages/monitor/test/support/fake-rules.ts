@@ -5,6 +5,7 @@ import type { ApplyResult } from '../../src/wiring/wiring-method.ts';
 export class FakeVmRules implements VmRules {
   /** What was asked for, in order: `ensure`, `switch`. */
   readonly log: string[] = [];
+  barrier: VmRules['barrier'];
   wanted: VmRulesWanted | undefined;
   readonly switches: { readonly address: string | undefined; readonly flushFlows: boolean }[] = [];
   /** Every source that was lent, in order. */

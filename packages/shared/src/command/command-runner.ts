@@ -1,5 +1,7 @@
-import { execFile, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { addAbortListener } from 'node:events';
 import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { codeOf, messageOf, MsiProxyError } from '../errors/msi-proxy-error.ts';
 
 export interface CommandResult {
@@ -32,6 +34,21 @@ export interface CommandRunner {
 
   /** Absent where programs cannot be started ahead. What is prepared does not keep this process alive. */
   prepare?(file: string, argv: readonly string[]): PreparedCommand;
+
+  /**
+   * Absent where programs cannot be followed. Runs a program that goes on and prints what happens. It does not keep this
+   * process alive.
+   *
+   * @returns settles when the program has ended; its `stdout` went to `onLine`
+   * @throws {MsiProxyError} as {@link run}
+   */
+  follow?(file: string, argv: readonly string[], options: FollowOptions): Promise<CommandResult>;
+}
+
+export interface FollowOptions {
+  readonly onLine: (line: string) => void;
+  /** Ends the program. */
+  readonly signal: AbortSignal;
 }
 
 /** The tools at hand take milliseconds; one that waits this long waits for a lock that nobody gives back. */
@@ -39,6 +56,12 @@ const DEFAULT_TIMEOUT_MILLIS = 10_000;
 
 /** `iptables-save` of a machine with a thousand published ports prints below 1 MiB. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+
+/** Of a program that is followed, which may go on for months. */
+const MAX_STDERR_CHARACTERS = 4_096;
+
+/** As shells have it, 128 + SIGKILL: for a program that a signal ended. */
+const KILLED_EXIT_CODE = 137;
 
 /** Runs programs of the caller's own file system, found on its `PATH`. */
 export const localCommandRunner: CommandRunner = {
@@ -57,6 +80,22 @@ export const localCommandRunner: CommandRunner = {
       },
       cancel: () => program.child.kill('SIGKILL'),
     };
+  },
+
+  async follow(file, argv, { onLine, signal }) {
+    signal.throwIfAborted();
+    const child = spawn(file, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    setReferenced(child, false);
+    createInterface({ input: child.stdout }).on('line', onLine);
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS);
+    });
+    const ended = Promise.withResolvers<CommandResult>();
+    child.once('error', error => ended.reject(startFailure(file, error, undefined)));
+    child.once('close', code => ended.resolve({ exitCode: code ?? KILLED_EXIT_CODE, stdout: '', stderr }));
+    const listener = addAbortListener(signal, () => child.kill('SIGKILL'));
+    return await ended.promise.finally(() => listener[Symbol.dispose]());
   },
 };
 

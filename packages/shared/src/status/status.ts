@@ -32,6 +32,11 @@ export interface GuardStatus {
   /** `unavailable`: there is no guard for this platform; `reason` says so. */
   readonly state: 'in-place' | 'not-in-place' | 'off' | 'unavailable';
   readonly reason?: string;
+  /**
+   * The second barrier, in the VM's routing, which holds while somebody else has the packet rules flushed; absent where none
+   * is wanted. `unavailable`: `reason` says why it cannot be.
+   */
+  readonly barrier?: { readonly state: 'in-place' | 'unavailable'; readonly reason?: string };
   /** How often what somebody else did to the rules was undone since the monitor started. */
   readonly repairs: number;
   /** The last time, and what had been done, in words. */

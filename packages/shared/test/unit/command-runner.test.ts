@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { localCommandRunner } from '@msi-proxy/shared';
+import { type CommandRunner, localCommandRunner } from '@msi-proxy/shared';
 
 const node = (script: string, options = {}) =>
   localCommandRunner.run(process.execPath, ['-e', script], options);
@@ -37,6 +37,48 @@ describe('the command runner', () => {
   it('ends a program that takes too long', async () => {
     await assert.rejects(node('setInterval(() => {}, 1_000)', { timeoutMillis: 100 }), {
       code: 'MSI_WIRING_COMMAND',
+    });
+  });
+
+  describe('follows a program', () => {
+    const follow: NonNullable<CommandRunner['follow']> = async (file, argv, options) =>
+      await localCommandRunner.follow!(file, argv, options);
+
+    it('line by line until it is told to end it', async () => {
+      const ending = new AbortController();
+      const lines: string[] = [];
+      const onLine = (line: string) => {
+        lines.push(line);
+        if (lines.length === 2) ending.abort();
+      };
+      const script = `setInterval(() => console.log('one\\ntwo'), 5)`;
+
+      const { exitCode } = await follow(process.execPath, ['-e', script], { onLine, signal: ending.signal });
+
+      assert.deepEqual(lines.slice(0, 2), ['one', 'two']);
+      assert.equal(exitCode, 137);
+    });
+
+    it('and says what it ended with', async () => {
+      const { signal } = new AbortController();
+      const script = 'process.stderr.write("err"); process.exitCode = 3';
+
+      const result = await follow(process.execPath, ['-e', script], { onLine: () => undefined, signal });
+
+      assert.deepEqual(result, { exitCode: 3, stdout: '', stderr: 'err' });
+      await assert.rejects(follow('no-such-program', [], { onLine: () => undefined, signal }), {
+        code: 'MSI_WIRING_NO_CAPABILITY',
+      });
+    });
+
+    it('without staying alive for it', async function () {
+      this.timeout(20_000);
+      const script = `import { localCommandRunner } from '@msi-proxy/shared';
+        const { signal } = new AbortController();
+        void localCommandRunner.follow('sleep', ['15'], { onLine: () => {}, signal });`;
+      const argv = ['--conditions=@msi-proxy/source', '--input-type=module', '--eval', script];
+      const { exitCode } = await localCommandRunner.run(process.execPath, argv, { timeoutMillis: 14_000 });
+      assert.equal(exitCode, 0);
     });
   });
 

@@ -62,7 +62,7 @@ async function kernelFinding(facts: Facts): Promise<Finding | undefined> {
   return failed(`rules are missing from the chain ${GUARD_CHAIN}: ${missing.join(', ')}`, MEND);
 }
 
-function describe({ mode, repairs, lastRepair, stopped }: GuardStatus): Finding {
+function describe({ mode, barrier, repairs, lastRepair, stopped }: GuardStatus): Finding {
   const seen = [
     mode === 'audit' ? 'counts, but stops nobody (audit)' : 'the direct way is shut',
     ...(stopped.length === 0 ? [] : [`${stopped.length} sources tried it`]),
@@ -70,5 +70,11 @@ function describe({ mode, repairs, lastRepair, stopped }: GuardStatus): Finding 
   ].join('; ');
   if (mode === 'audit')
     return warning(seen, 'Set MSI_MONITOR_GUARD=enforce once nobody is counted any more.');
+  if (barrier?.state === 'unavailable') {
+    return warning(
+      `${seen}; there is no second barrier in the routing: ${barrier.reason ?? 'the monitor does not say why'}`,
+      'Install iproute2 where the monitor runs; without the barrier, whoever flushes the packet rules opens the way to IMDS for a moment.',
+    );
+  }
   return ok(seen);
 }

@@ -212,6 +212,109 @@ describe('The packet rules of a VM', function () {
     assert.deepEqual(await waiting, { from: 'b', peer: '172.17.0.2' });
   });
 
+  describe('when somebody takes them away', () => {
+    const proxyAddresses = [PROXY_A.address];
+    const KNOWN: VmRulesWanted = { ...SERVED, proxyAddresses };
+    // Answers to what is forwarded are routed back by the same rules where the filter is on.
+    const FLUSHES: readonly [reversePathFilter: number, argv: readonly [string, ...string[]]][] = [
+      [0, ['nft', 'delete', 'table', 'ip', 'msi_proxy']],
+      [1, ['nft', 'flush', 'table', 'ip', 'msi_proxy']],
+      [2, ['nft', 'delete', 'table', 'ip', 'msi_proxy']],
+    ];
+
+    for (const [reversePathFilter, [file, ...argv]] of FLUSHES) {
+      it(`the routing keeps containers from IMDS and WireServer (${[file, ...argv].join(' ')}, rp_filter ${reversePathFilter})`, async () => {
+        for (const scope of ['all', 'eth0', 'docker0', 'br-msi'])
+          await vm.run('sysctl', '-q', '-w', `net.ipv4.conf.${scope}.rp_filter=${reversePathFilter}`);
+        await rules.ensure(KNOWN);
+        await vm.run(file, ...argv);
+
+        const silence = { timeoutMillis: 300 };
+        const [asked, neighbour, pinged, wireServer, other, dns, proxied, own, ownWireServer] =
+          await Promise.all([
+            client.ask(IMDS_ADDRESS, silence),
+            proxyNeighbour.ask(IMDS_ADDRESS, silence),
+            client.ping(IMDS_ADDRESS),
+            client.ask(WIRESERVER_ADDRESS),
+            proxyA.ask(WIRESERVER_ADDRESS, { port: 32526 }),
+            client.ask(WIRESERVER_ADDRESS, { port: 53, transport: 'udp', timeoutMillis: 10_000 }),
+            proxyA.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 }),
+            vm.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 }),
+            vm.ask(WIRESERVER_ADDRESS, { timeoutMillis: 10_000 }),
+          ]);
+
+        assert.deepEqual([asked, neighbour], [{ failure: 'timeout' }, { failure: 'timeout' }]);
+        assert.equal(pinged, 'silence');
+        assert.deepEqual([wireServer, other], [{ failure: 'EHOSTUNREACH' }, { failure: 'EHOSTUNREACH' }]);
+        assert.deepEqual(
+          [dns, proxied, own, ownWireServer].map(({ from }) => from),
+          Array(4).fill('imds'),
+        );
+      });
+    }
+
+    it('a SYN that came meanwhile is served when they are back', async () => {
+      await rules.ensure(KNOWN);
+      await vm.run('nft', 'delete', 'table', 'ip', 'msi_proxy');
+      const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 20_000 });
+      await untilSent(client, IMDS_ADDRESS);
+
+      assert.equal(await rules.ensure(KNOWN), 'applied');
+
+      assert.deepEqual(await waiting, { from: 'a', peer: '172.17.0.2' });
+    });
+
+    it('a monitor that starts keeps the way of proxies in the routing until it knows them', async () => {
+      await rules.ensure(KNOWN);
+      await vm.run('nft', 'delete', 'table', 'ip', 'msi_proxy');
+      const nextMonitor = createVmRules({ runner: vm.runner, logger: silentLogger });
+
+      await nextMonitor.ensure({ guard: 'enforce', redirect: true });
+      const way = new RegExp(`from ${PROXY_A.address} to ${IMDS_ADDRESS} iif br-msi goto 49`);
+      assert.match(await vm.run('ip', 'rule', 'show'), way);
+      await nextMonitor.ensure({ ...KNOWN, proxyAddresses: [PROXY_B.address] });
+
+      assert.equal((await proxyB.ask(IMDS_ADDRESS)).from, 'imds');
+      assert.deepEqual(await proxyA.ask(IMDS_ADDRESS, { timeoutMillis: 300 }), { failure: 'timeout' });
+      assert.deepEqual(await nextMonitor.drift(), []);
+    });
+
+    it("rules of the routing that are lost are put back, and nobody else's are touched", async () => {
+      await vm.run('ip', 'rule', 'add', 'priority', '43', 'to', '192.0.2.1', 'lookup', 'main');
+      await rules.ensure(KNOWN);
+      assert.deepEqual(rules.barrier, { state: 'in-place' });
+      for (const priority of ['40', '49'])
+        await vm.run('ip', 'rule', 'delete', 'priority', priority, 'protocol', '169');
+      await vm.run('ip', 'rule', 'add', 'priority', '45', 'protocol', '169', 'blackhole');
+
+      assert.deepEqual(await rules.drift(), [
+        'the routing rule "priority 49 nop" is missing',
+        `the routing rule "priority 40 to ${IMDS_ADDRESS} iif lo goto 49" is missing`,
+        'the routing rule "priority 45 blackhole" is not wanted',
+      ]);
+      assert.equal(await rules.ensure(KNOWN), 'repaired');
+
+      assert.deepEqual(await rules.drift(), []);
+      assert.equal((await vm.ask(IMDS_ADDRESS)).from, 'imds');
+      await rules.remove();
+      const left = await vm.run('ip', 'rule', 'show', 'priority', '43');
+      assert.match(left, /to 192\.0\.2\.1 lookup main/);
+      await vm.run('ip', 'rule', 'delete', 'priority', '43');
+    });
+
+    for (const guard of ['audit', 'off'] as const) {
+      it(`there is nothing in the routing with the guard in mode ${guard}`, async () => {
+        await rules.ensure(KNOWN);
+
+        await rules.ensure({ ...KNOWN, guard });
+
+        assert.equal(rules.barrier, undefined);
+        assert.doesNotMatch(await vm.run('ip', 'rule', 'show'), /proto 169/);
+        assert.doesNotMatch(await vm.run('nft', 'list', 'table', 'ip', 'msi_proxy'), /mark set/);
+      });
+    }
+  });
+
   describe('when a monitor starts', () => {
     const unknown: VmRulesWanted = { guard: 'enforce', redirect: true };
     const proxyAddresses = [PROXY_A.address, PROXY_B.address];
@@ -608,6 +711,13 @@ async function untilCounted(vm: Namespace, comment: string, packets: number): Pr
     const rule = listing.split('\n').find(line => line.includes(`comment "${comment}"`));
     return Number(/counter packets (\d+)/.exec(rule ?? '')?.[1]) >= packets;
   });
+}
+
+/** Until a connection waits for its answer from the address. */
+async function untilSent(from: Namespace, address: string): Promise<void> {
+  await until('a SYN on its way', async () =>
+    (await from.run('ss', '-tn', 'state', 'syn-sent')).includes(address),
+  );
 }
 
 /** Until a connection that was sent to the address is known to the kernel. */

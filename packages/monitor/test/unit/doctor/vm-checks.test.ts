@@ -189,6 +189,11 @@ describe('the doctor asks of the VM', () => {
 
     it('is in place', async () => {
       assert.equal(await outcome(guardCheck, kernel(WHOLE_GUARD)), 'ok: the direct way is shut');
+      const alone = { ...guard, barrier: { state: 'unavailable', reason: 'no ip' } as const };
+      assert.match(
+        await outcome(guardCheck, { ...kernel(WHOLE_GUARD), ...status({ guard: alone }) }),
+        /^warning: the direct way is shut; there is no second barrier in the routing: no ip/,
+      );
       const mended = { ...guard, repairs: 2, lastRepair: { at: 'noon', differences: [] } };
       assert.match(
         await outcome(guardCheck, { ...kernel(WHOLE_GUARD), ...status({ guard: mended }) }),

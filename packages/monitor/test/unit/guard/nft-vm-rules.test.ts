@@ -4,6 +4,7 @@ import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import type { VmRules, VmRulesWanted } from '../../../src/guard/vm-rules.ts';
 import { fakeCommandRunner, notInstalled, type FakeCommandRunner } from '../support/fake-command-runner.ts';
 import { FakeNft } from '../support/fake-nft.ts';
+import { FakePolicyRules } from '../support/fake-policy-rules.ts';
 
 const A = { address: '172.31.250.2', port: 80 };
 const B = { address: '172.31.250.3', port: 80 };
@@ -16,6 +17,7 @@ const wanted: VmRulesWanted = {
 
 describe('createVmRules', () => {
   let nft: FakeNft;
+  let routing: FakePolicyRules;
   let responses: Record<string, Partial<CommandResult> | Error>;
   let runner: FakeCommandRunner;
   let warnings: string[];
@@ -23,10 +25,12 @@ describe('createVmRules', () => {
 
   beforeEach(() => {
     nft = new FakeNft();
+    routing = new FakePolicyRules();
     responses = {};
     warnings = [];
     runner = fakeCommandRunner(
-      (command, stdin) => responses[command.split(' ')[0]!] ?? nft.respond(command, stdin),
+      (command, stdin) =>
+        responses[command.split(' ')[0]!] ?? nft.respond(command, stdin) ?? routing.respond(command, stdin),
     );
     const logger: Logger = { ...silentLogger, warn: message => warnings.push(message) };
     rules = createVmRules({ runner, logger });
@@ -86,6 +90,26 @@ describe('createVmRules', () => {
       await assert.rejects(rules.ensure(wanted), { code: 'MSI_WIRING_COMMAND' });
 
       assert.equal(nft.exists, true);
+    });
+
+    it('guards without the barrier where there is none, says why, and tries again', async () => {
+      responses['ip'] = notInstalled('ip');
+      assert.equal(await rules.ensure(wanted), 'applied');
+      assert.deepEqual(rules.barrier, { state: 'unavailable', reason: 'The program ip is not installed' });
+      assert.deepEqual(await rules.drift(), []);
+
+      responses = {};
+
+      assert.notDeepEqual(await rules.drift(), []);
+      await rules.ensure(wanted);
+      assert.deepEqual(rules.barrier, { state: 'in-place' });
+    });
+
+    it('wants no barrier in audit mode', async () => {
+      await rules.ensure({ ...wanted, guard: 'audit' });
+
+      assert.equal(rules.barrier, undefined);
+      assert.deepEqual(routing.lines, []);
     });
 
     it('names the missing right', async () => {

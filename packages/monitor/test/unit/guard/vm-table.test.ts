@@ -69,6 +69,9 @@ describe('The table of a VM', () => {
 
   it('has no guard when it is off', () => {
     assert.doesNotMatch(batch({ guard: 'off' }), /chain guard \{/);
+    // Without the barrier there is nobody to vouch to.
+    assert.match(batch({}), /ip daddr 169\.254\.169\.254 meta mark set 0x4d534931/);
+    for (const guard of ['audit', 'off'] as const) assert.doesNotMatch(batch({ guard }), /mark set/);
   });
 
   it('only guards while there is no proxy network', () => {
@@ -76,7 +79,7 @@ describe('The table of a VM', () => {
 
     assert.deepEqual(
       table?.chains.map(({ name }) => name),
-      ['guard'],
+      ['guard', 'vouch'],
     );
     assert.doesNotMatch(replaceTable(table, {}), /fname/);
   });

@@ -117,8 +117,9 @@ export class Namespace {
     const rules = await this.run('nft', '--stateless', 'list', 'ruleset');
     const legacy = (await this.run('iptables-legacy-save')).replaceAll(/^#.*\n?|\[\d+:\d+\]/gm, '');
     const routes = await this.run('ip', 'route', 'show', 'table', 'all');
+    const routing = await this.run('ip', 'rule', 'show');
     const links = await this.run('ip', '-brief', 'address');
-    return [rules, legacy, routes, links].join('\n---\n');
+    return [rules, legacy, routing, routes, links].join('\n---\n');
   }
 
   async remove(): Promise<void> {
