@@ -287,6 +287,9 @@ export class Reconciler {
   }
 
   #recompute({ confirmsAll = false } = {}): void {
+    // What is not read yet is not gone: the proxy that serves must not lose its clients because one of them comes or goes
+    // while a monitor starts.
+    if (this.#lastSyncMillis === undefined) return;
     const before = this.#desired;
     this.#desired = desiredState(this.#inventory.snapshot, this.#options);
     // The proxy must know who may have what before a container reaches it.

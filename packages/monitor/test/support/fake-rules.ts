@@ -7,6 +7,8 @@ export class FakeVmRules implements VmRules {
   readonly log: string[] = [];
   barrier: VmRules['barrier'];
   wanted: VmRulesWanted | undefined;
+  /** Every one that there was. */
+  readonly allWanted: VmRulesWanted[] = [];
   readonly switches: { readonly address: string | undefined; readonly flushFlows: boolean }[] = [];
   /** Every source that was lent, in order. */
   readonly lent: LentSource[] = [];
@@ -31,6 +33,7 @@ export class FakeVmRules implements VmRules {
     const isNew = this.wanted === undefined;
     const isRepair = this.differences.length > 0;
     this.wanted = wanted;
+    this.allWanted.push(wanted);
     this.#target = wanted.target;
     this.differences = [];
     if (isNew) return 'applied';

@@ -39,6 +39,32 @@ describe('the monitor, with packet rules that others change', () => {
     await vm.untilWired('web');
   });
 
+  it('never shuts out a proxy because a container comes while everything is read', async () => {
+    await using vm = await MonitoredVm.create();
+    vm.runProxy();
+    for (let number = 0; number < 12; number += 1) vm.runClient(`web${number}`);
+    await vm.startMonitor();
+    await vm.untilServing('proxy');
+    await vm.stopMonitor();
+    vm.rules.allWanted.length = 0;
+    vm.engine.requests.length = 0;
+
+    await vm.startMonitor();
+    await until('it reads networks', () => vm.engine.requests.includes('GET /networks/msi-proxy-net'));
+    vm.runClient('newcomer');
+    await vm.untilWired('newcomer');
+
+    const address = vm.addressOf('proxy', 'msi-proxy-net');
+    const told = vm.rules.allWanted.flatMap(({ proxyAddresses }) =>
+      proxyAddresses === undefined ? [] : [proxyAddresses],
+    );
+    assert.ok(told.length > 0);
+    assert.ok(
+      told.every(addresses => addresses.includes(address)),
+      JSON.stringify(told),
+    );
+  });
+
   it('mends them within ten seconds also when nothing tells of it', async () => {
     const clock = new FakeClock(new Date().toISOString());
     await using vm = await MonitoredVm.create({ clock, running: false });
