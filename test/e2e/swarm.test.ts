@@ -150,7 +150,8 @@ describe('a swarm of VMs, each with an IMDS of its own', function () {
 
   /** The next version is this one by another name. */
   async function tagNext({ vm }: SwarmNode): Promise<void> {
-    for (const image of ['msi-proxy/proxy', 'msi-proxy/monitor']) await vm.docker('tag', image, `${image}:${NEXT}`);
+    for (const image of ['msi-proxy/proxy', 'msi-proxy/monitor'])
+      await vm.docker('tag', image, `${image}:${NEXT}`);
   }
 
   async function startLoad(
