@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CLIENT_LABEL, IMDS_ADDRESS } from '@msi-proxy/shared';
 import {
   BASE_IMAGE,
@@ -13,6 +15,7 @@ import {
 import { MONITOR_SERVICE, PROXY_SERVICE, Swarm, type SwarmNode, type Task } from './support/swarm.ts';
 
 const TOKEN = { path: tokenPath('https://vault.azure.net'), timeoutSeconds: 60 };
+const PREPARE_NODE = fileURLToPath(new URL('../../deploy/swarm/prepare-node.sh', import.meta.url));
 const CLIENT_LABELS = { [CLIENT_LABEL]: '', 'com.msi-proxy.identity': 'system' };
 const IDLE = ['sleep', 'infinity'];
 const OVERLAY = 'app-net';
@@ -165,9 +168,25 @@ describe('a swarm of VMs, each with an IMDS of its own', function () {
     return async () => JSON.parse(await load.go()) as Load;
   }
 
-  it('a node that is added gets its proxy and monitor, and its tasks its own identity', async () => {
+  async function prepare({ vm }: SwarmNode): Promise<void> {
+    const env = { ...process.env, DESTDIR: join(vm.directory, 'prepared') };
+    // Twice: it says that this does no harm.
+    for (let time = 0; time < 2; time += 1) await vm.exec([PREPARE_NODE], { env });
+  }
+
+  async function nobodyReachesImds({ vm }: SwarmNode): Promise<void> {
+    await vm.imds.forgetArrivals();
+    const curl = curlArguments({ ...TOKEN, timeoutSeconds: 2 });
+    const { exitCode } = await vm.engine.run(['run', '--rm', BASE_IMAGE, ...curl]);
+    assert.notEqual(exitCode, 0);
+    assert.deepEqual((await vm.imds.arrivals()).connections, []);
+  }
+
+  it('a node that is prepared and added is never open, and its tasks get its own identity', async () => {
     const added = await swarm.startVm();
     await tagNext(added);
+    await prepare(added);
+    await nobodyReachesImds(added);
     await swarm.join(added);
     await untilOnEach('web', 'local', PROXY_SERVICE, MONITOR_SERVICE);
     await swarm.untilServing([added]);
@@ -185,11 +204,7 @@ describe('a swarm of VMs, each with an IMDS of its own', function () {
     await swarm.untilTasks('roaming', 3, others);
     await haveIdentityOfTheirVm('web', 'roaming');
 
-    await drained.vm.imds.forgetArrivals();
-    const curl = curlArguments({ ...TOKEN, timeoutSeconds: 2 });
-    const { exitCode } = await drained.vm.engine.run(['run', '--rm', BASE_IMAGE, ...curl]);
-    assert.notEqual(exitCode, 0);
-    assert.deepEqual((await drained.vm.imds.arrivals()).connections, []);
+    await nobodyReachesImds(drained);
 
     await swarm.manager('node', 'update', '--availability', 'active', drained.name);
     await untilOnEach('web', 'local', PROXY_SERVICE, MONITOR_SERVICE);
