@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CLIENT_LABEL, IMDS_ADDRESS } from '@msi-proxy/shared';
+import { CLIENT_LABEL } from '@msi-proxy/shared';
 import {
   BASE_IMAGE,
   curlArguments,
@@ -12,6 +11,7 @@ import {
   tokenPath,
   waitUntil,
 } from '../lab/index.ts';
+import { startLoad, type Load } from './support/load.ts';
 import { MONITOR_SERVICE, PROXY_SERVICE, Swarm, type SwarmNode, type Task } from './support/swarm.ts';
 
 const TOKEN = { path: tokenPath('https://vault.azure.net'), timeoutSeconds: 60 };
@@ -22,12 +22,6 @@ const OVERLAY = 'app-net';
 const NEXT = 'next';
 const SCALED_TO = 60;
 const REQUESTS_A_SECOND = 10;
-
-interface Load {
-  readonly requests: number;
-  readonly failures: readonly string[];
-  readonly longestGapMillis: number;
-}
 
 describe('a swarm of VMs, each with an IMDS of its own', function () {
   this.timeout(300_000);
@@ -126,8 +120,8 @@ describe('a swarm of VMs, each with an IMDS of its own', function () {
   it('an update of proxy and monitor, one node after the other, loses no request', async () => {
     for (const node of swarm.nodes) await tagNext(node);
     const loads = await Promise.all([
-      ...(await swarm.tasks('web')).map(client => startLoad(client, 'new')),
-      ...(await swarm.tasks('local')).map(client => startLoad(client, 'kept')),
+      ...(await swarm.tasks('web')).map(client => load(client, 'new')),
+      ...(await swarm.tasks('local')).map(client => load(client, 'kept')),
     ]);
     const startMillis = performance.now();
     await swarm.deployProduct(NEXT);
@@ -157,15 +151,17 @@ describe('a swarm of VMs, each with an IMDS of its own', function () {
       await vm.docker('tag', image, `${image}:${NEXT}`);
   }
 
-  async function startLoad(
+  async function load(
     { node, containerId }: Task,
     connections: 'new' | 'kept',
   ): Promise<() => Promise<Load>> {
-    const program = readFileSync(new URL('support/load-client.mjs', import.meta.url), 'utf8');
-    const options = [connections, 'token', String(REQUESTS_A_SECOND), `http://${IMDS_ADDRESS}${TOKEN.path}`];
-    const argv = ['node', '--input-type=module', '--eval', program, ...options];
-    const load = await node.vm.engine.execWaiting(containerId, argv);
-    return async () => JSON.parse(await load.go()) as Load;
+    const options = {
+      connections,
+      kind: 'token',
+      requestsASecond: REQUESTS_A_SECOND,
+      path: TOKEN.path,
+    } as const;
+    return await startLoad(node.vm.engine, containerId, options);
   }
 
   async function prepare({ vm }: SwarmNode): Promise<void> {
