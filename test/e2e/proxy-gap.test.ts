@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { IMDS_ADDRESS, VM_EXTENSION_PATH } from '@msi-proxy/shared';
+import { VM_EXTENSION_PATH } from '@msi-proxy/shared';
 import {
   curlArguments,
   readCurlOutput,
@@ -14,6 +13,7 @@ import {
   type SdkRequest,
   type WaitingProgram,
 } from '../lab/index.ts';
+import { startLoad, type Load } from './support/load.ts';
 import { Scenario } from './support/scenario.ts';
 
 const RESOURCE = 'https://vault.azure.net';
@@ -41,12 +41,6 @@ interface Call {
   make(): Promise<Outcome>;
 }
 
-interface Load {
-  readonly requests: number;
-  readonly failures: readonly string[];
-  readonly longestGapMillis: number;
-}
-
 describe('while proxies change, wired by host', () => {
   let scenario: Scenario;
 
@@ -68,17 +62,13 @@ describe('while proxies change, wired by host', () => {
     );
   }
 
-  /** Probes need neither the caller nor IMDS: they show when the standby is reached. */
-  async function startLoad(
+  /** Probes show when the standby is reached. */
+  async function load(
     connections: 'new' | 'kept',
     kind: 'token' | 'probe' = 'token',
   ): Promise<() => Promise<Load>> {
-    const program = readFileSync(new URL('support/load-client.mjs', import.meta.url), 'utf8');
-    const url = `http://${IMDS_ADDRESS}${TOKEN.path}`;
-    const options = [connections, kind, String(REQUESTS_A_SECOND), url];
-    const argv = ['node', '--input-type=module', '--eval', program, ...options];
-    const load = await scenario.vm.engine.execWaiting('client', argv);
-    return async () => JSON.parse(await load.go()) as Load;
+    const options = { connections, kind, requestsASecond: REQUESTS_A_SECOND, path: TOKEN.path };
+    return await startLoad(scenario.vm.engine, 'client', options);
   }
 
   /**
@@ -113,20 +103,17 @@ describe('while proxies change, wired by host', () => {
         let requests = 0;
         let [serving, standby] = await servingAndStandby();
         for (let failover = 0; failover < FAILOVERS; failover += 1) {
-          const [endLoad, endProbes] = await Promise.all([
-            startLoad(connections),
-            startLoad(connections, 'probe'),
-          ]);
+          const [endLoad, endProbes] = await Promise.all([load(connections), load(connections, 'probe')]);
           const killedAtMillis = await killProcessOf(serving);
           const { events } = await scenario.untilServing(standby);
           const noticed = events.map(({ at }) => Date.parse(at) - killedAtMillis);
           noticedMillis.push(Math.min(...noticed.filter(millis => millis >= 0)));
           await sleep(200);
-          const [load, probes] = await Promise.all([endLoad(), endProbes()]);
+          const [tokens, probes] = await Promise.all([endLoad(), endProbes()]);
           probeOutages.push(probes.longestGapMillis);
-          outages.push(load.longestGapMillis);
-          failures.push(...load.failures);
-          requests += load.requests;
+          outages.push(tokens.longestGapMillis);
+          failures.push(...tokens.failures);
+          requests += tokens.requests;
           await scenario.docker('start', serving);
           await untilStandby(serving);
           [serving, standby] = [standby, serving];
@@ -221,7 +208,7 @@ describe('while proxies change, wired by host', () => {
 
   describe('and each is replaced by the next', () => {
     it('a planned replacement loses no request', async () => {
-      const loads = await Promise.all([startLoad('new'), startLoad('kept')]);
+      const loads = await Promise.all([load('new'), load('kept')]);
       const seconds: number[] = [];
       let [serving = ''] = (await scenario.status()).proxies
         .filter(({ state }) => state === 'serving')
