@@ -135,7 +135,7 @@ describe('the status page in a browser', function () {
     const [client] = status.clients;
     const many = Array.from({ length: 3_000 }, (_, index) => ({
       ...client!,
-      containerId: index.toString(16).padStart(64, 'f'),
+      containerId: index.toString(16).padStart(64, '0'),
       name: `web-${index}`,
       state: index === 2_999 ? ('failed' as const) : ('wired' as const),
     }));
