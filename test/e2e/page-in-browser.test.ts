@@ -122,9 +122,7 @@ describe('the status page in a browser', function () {
     };
     const page = await open();
     await page.getByRole('button', { name: attack }).click();
-    const found = await page.evaluate(
-      () => document.querySelectorAll('img, script:not([src]), [onerror]').length,
-    );
+    const found = await page.locator('img, script:not([src]), [onerror]').count();
     assert.equal(found, 0);
     assert.equal((await page.getByText(attack).count()) >= 6, true);
     assert.ok((await page.title()).includes('<img'), 'the title is text, too');
@@ -159,18 +157,18 @@ describe('the status page in a browser', function () {
 
   it('is walked through by keyboard', async () => {
     const page = await open();
-    const focused = () => page.evaluate(() => document.activeElement?.textContent ?? '');
+    const focused = async () => (await page.locator(':focus').textContent()) ?? '';
     await page.keyboard.press('Tab');
     assert.equal(await focused(), 'Skip to the clients');
     await page.keyboard.press('Enter');
-    assert.equal(await page.evaluate(() => document.activeElement?.id), 'clients');
+    assert.equal(await page.locator(':focus').getAttribute('id'), 'clients');
     const names: string[] = [];
     for (let count = 0; count < 6; count += 1) {
       await page.keyboard.press('Tab');
       names.push(await focused());
     }
     assert.deepEqual(names, ['all 8', 'refused 1', 'pending 1', 'wired 6', '', 'billing']);
-    const outline = await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle);
+    const outline = await page.evaluate<string>('getComputedStyle(document.activeElement).outlineStyle');
     assert.equal(outline, 'solid', 'where the focus is, is to be seen');
     await page.keyboard.press('Enter');
     assert.equal(await page.locator(':focus').getAttribute('aria-expanded'), 'true');
@@ -197,11 +195,10 @@ describe('the status page in a browser', function () {
           ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`,
         );
         assert.deepEqual(found, []);
-        const [content, width] = await page.evaluate(() => [
-          document.documentElement.scrollWidth,
-          innerWidth,
-        ]);
-        assert.ok(content! <= width!, `${content} px wide on ${width}`);
+        const [content = 0, width = 0] = await page.evaluate<number[]>(
+          '[document.documentElement.scrollWidth, innerWidth]',
+        );
+        assert.ok(content <= width, `${content} px wide on ${width}`);
         assertNoComplaints();
       });
     }
@@ -210,7 +207,5 @@ describe('the status page in a browser', function () {
 
 async function examine(page: Page): Promise<AxeResults> {
   await page.evaluate(AXE);
-  return await page.evaluate(
-    async () => await (globalThis as unknown as { axe: { run: () => Promise<AxeResults> } }).axe.run(),
-  );
+  return await page.evaluate<AxeResults>('axe.run()');
 }
