@@ -9,14 +9,16 @@ import { Scenario } from './support/scenario.ts';
 const VAULT = 'https://vault.azure.net';
 
 // One page is open all the time: each test is what happens next on the VM, and what the page then says.
-describe('the status page of a VM', () => {
+describe('the status page of a VM', function () {
+  // The first test of a run builds the images.
+  this.timeout(600_000);
+
   let scenario: Scenario;
-  let browser: TestBrowser;
+  let browser: TestBrowser | undefined;
   let opened: OpenPage;
   let page: Page;
 
-  before(async function () {
-    this.timeout(300_000);
+  before(async () => {
     scenario = await Scenario.start({ wiring: 'host' });
     await scenario.startMonitor();
     browser = await TestBrowser.start(scenario.vm.namespace);
@@ -24,7 +26,7 @@ describe('the status page of a VM', () => {
     ({ page } = opened);
   });
   after(async () => {
-    await browser[Symbol.asyncDispose]();
+    await browser?.[Symbol.asyncDispose]();
     await scenario[Symbol.asyncDispose]();
   });
 
