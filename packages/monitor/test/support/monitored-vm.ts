@@ -111,6 +111,11 @@ export class MonitoredVm implements AsyncDisposable {
     });
   }
 
+  /** As whoever looks at the status does. */
+  async refreshTokens(): Promise<void> {
+    await this.#reconciler?.proxies.refreshTokens();
+  }
+
   client(name: string): ClientStatus | undefined {
     return this.#reconciler === undefined
       ? undefined

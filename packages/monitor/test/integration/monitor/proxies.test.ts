@@ -275,6 +275,24 @@ describe('the monitor, with proxies', () => {
     assert.deepEqual(vm.client('web')?.traffic, counts);
   });
 
+  it('shows which tokens the serving proxy keeps, and who has them, when asked to look', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const proxy = vm.runProxy();
+    const containerId = vm.runClient('web');
+    await vm.untilWired('web');
+    assert.deepEqual(Object.keys(vm.status).includes('tokens'), false);
+    const times = { ageSeconds: 1, expiresAt: '2036-02-03T04:05:06.000Z' };
+    const resource = 'https://vault.azure.net';
+    proxy.tokens = [{ id: 5, identity: 'system', resource, hits: 2, ...times, containerIds: [containerId] }];
+    await vm.refreshTokens();
+    assert.deepEqual(vm.client('web')?.tokens, [5]);
+    const [token] = vm.status.tokens ?? [];
+    assert.deepEqual([token?.id, token?.identity, token?.resource, token?.hits], [5, 'system', resource, 2]);
+    proxy.endSession();
+    await until('nobody tells any more', () => vm.status.tokens === undefined);
+  });
+
   it('leaves rules and wiring in place when it stops, and finds its way when it starts again', async () => {
     await using vm = await MonitoredVm.create();
     await vm.startMonitor();

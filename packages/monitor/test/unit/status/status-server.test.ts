@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { Disposables } from '@msi-proxy/shared/testing';
-import { createServer, request } from 'node:http';
+import { Disposables, until } from '@msi-proxy/shared/testing';
+import { createServer, request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { silentLogger, type HostPort } from '@msi-proxy/shared';
@@ -108,6 +108,74 @@ describe('StatusServer', () => {
     for (const host of ['localhost', 'localhost:9180', '10.0.0.4', '[::1]:9180']) {
       assert.equal((await ask(where, '/api/status', { headers: { Host: host } })).status, 200, host);
     }
+  });
+
+  it('answers nothing to the page of another site, but lets people follow a link to its own', async () => {
+    const pageAssets = () => Promise.resolve({ '/': { contentType: 'text/html', text: 'page' } });
+    const where = await disposables.add(serverOf({ pageAssets })).start();
+    for (const site of ['cross-site', 'same-site']) {
+      const headers = { 'Sec-Fetch-Site': site };
+      for (const path of ['/api/status', '/api/events', '/metrics']) {
+        assert.equal((await ask(where, path, { headers })).status, 403, path);
+      }
+      assert.equal((await ask(where, '/', { headers })).status, 200);
+    }
+    const headers = { 'Sec-Fetch-Site': 'same-origin' };
+    assert.equal((await ask(where, '/api/status', { headers })).status, 200);
+  });
+
+  it('serves a page whose policy lets nothing in, loads it once, and sends it only when it is new', async () => {
+    let loads = 0;
+    const pageAssets = () => {
+      loads += 1;
+      if (loads === 1) return Promise.reject(new Error('not yet'));
+      return Promise.resolve({
+        '/': { contentType: 'text/html; charset=utf-8', text: 'page' },
+        '/page/main-1.js': { contentType: 'text/javascript', text: 'script' },
+      });
+    };
+    const where = await disposables.add(serverOf({ pageAssets })).start();
+    assert.equal(loads, 0);
+    assert.equal((await ask(where, '/')).status, 500);
+    const page = await ask(where, '/');
+    assert.deepEqual([page.status, page.body], [200, 'page']);
+    const policy = String(page.headers['content-security-policy']);
+    for (const part of ["default-src 'none'", "frame-ancestors 'none'", "script-src 'self';"]) {
+      assert.ok(policy.includes(part), part);
+    }
+    assert.doesNotMatch(policy, /unsafe/);
+    assert.equal(page.headers['cache-control'], 'no-cache');
+    const again = await ask(where, '/', { headers: { 'If-None-Match': String(page.headers['etag']) } });
+    assert.deepEqual([again.status, again.body], [304, '']);
+    const script = await ask(where, '/page/main-1.js');
+    assert.equal(script.body, 'script');
+    assert.match(String(script.headers['cache-control']), /immutable/);
+    assert.equal((await ask(where, '/page/other.js')).status, 404);
+    assert.equal(loads, 2);
+  });
+
+  it('streams the status to a browser, and ends the stream when it stops', async () => {
+    const server = serverOf();
+    const { port } = await server.start();
+    assert.equal((await ask({ host: '127.0.0.1', port }, '/api/events', { method: 'HEAD' })).status, 200);
+    const asking = request({ host: '127.0.0.1', port, path: '/api/events', agent: false });
+    asking.end();
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    response.on('error', () => undefined);
+    let text = '';
+    response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    await until(() => text.includes('event: status'));
+    await Promise.all([once(response, 'close'), server.stop()]);
+  });
+
+  it('tells what is looked up for it, too', async () => {
+    let version = 'old';
+    const refresh = () => {
+      version = 'new';
+      return Promise.resolve();
+    };
+    const where = await disposables.add(serverOf({ refresh, status: () => someStatus({ version }) })).start();
+    assert.equal((await fetchStatus(where)).version, 'new');
   });
 
   it('answers 500 when the status cannot be made, and goes on', async () => {

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { ClientRow } from '../../model/clients-view.ts';
 import { counted } from '../../model/words.ts';
@@ -27,11 +28,11 @@ export function ClientRows({ row }: { readonly row: ClientRow }) {
           <span class="muted line image">{row.image}</span>
         </th>
         <StateCell row={row} />
-        <td role="cell" data-label="Wired by">
+        <Cell label="Wired by" isEmpty={row.method === undefined}>
           {row.method ?? <span class="muted">–</span>}
           {row.took !== undefined && <span class="muted line">in {row.took}</span>}
-        </td>
-        <td role="cell" data-label="May have" class="policy">
+        </Cell>
+        <Cell label="May have" isEmpty={row.policy === undefined}>
           {row.policy === undefined ? (
             <span class="muted">nothing</span>
           ) : (
@@ -40,9 +41,9 @@ export function ClientRows({ row }: { readonly row: ClientRow }) {
               <span class="muted line">{row.resources}</span>
             </>
           )}
-        </td>
+        </Cell>
         <RequestsCell row={row} />
-        <td role="cell" data-label="Tokens" class="tokens">
+        <Cell label="Tokens" isEmpty={row.tokens.length === 0}>
           {row.tokens.length === 0 && <span class="muted">none</span>}
           {row.tokens.slice(0, SHOWN_TOKENS).map(token => (
             <TokenBar key={token.id} token={token} />
@@ -50,28 +51,44 @@ export function ClientRows({ row }: { readonly row: ClientRow }) {
           {row.tokens.length > SHOWN_TOKENS && (
             <span class="muted line">and {row.tokens.length - SHOWN_TOKENS} more</span>
           )}
-        </td>
+        </Cell>
       </tr>
       {isOpen && <DetailsRow row={row} id={detailsId} />}
     </>
   );
 }
 
+interface CellProps {
+  /** The head of its column, which a narrow page shows next to it. */
+  readonly label: string;
+  /** It says only that there is nothing, for which a narrow page has no room. */
+  readonly isEmpty?: boolean;
+  readonly children: ComponentChildren;
+}
+
+function Cell({ label, isEmpty = false, children }: CellProps) {
+  return (
+    <td role="cell" data-label={label} class={isEmpty ? 'nothing' : undefined}>
+      <div>{children}</div>
+    </td>
+  );
+}
+
 function StateCell({ row }: { readonly row: ClientRow }) {
   return (
-    <td role="cell" data-label="State">
+    <Cell label="State">
       <Badge tone={row.tone}>{row.state}</Badge>
       <span class="muted since">
         for <Moment at={row.since}>{row.age}</Moment>
       </span>
-      {row.reason !== undefined && <span class="line reason">{row.reason}</span>}
-    </td>
+      {row.reason !== undefined && <span class={`line reason ${row.tone}`}>{row.reason}</span>}
+    </Cell>
   );
 }
 
 function RequestsCell({ row }: { readonly row: ClientRow }) {
   return (
-    <td role="cell" data-label="Requests">
+    <Cell label="Requests" isEmpty={row.requests === '0'}>
       {row.requests}
       {row.refusals > 0 && (
         <span class="line refusals">
@@ -84,7 +101,7 @@ function RequestsCell({ row }: { readonly row: ClientRow }) {
           )}
         </span>
       )}
-    </td>
+    </Cell>
   );
 }
 

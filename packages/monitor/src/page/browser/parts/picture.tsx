@@ -8,7 +8,10 @@ import { Badge, Mark } from './badge.tsx';
 export function Picture({ status }: { readonly status: MonitorStatus }) {
   const view = pictureView(status);
   return (
-    <section class="picture" aria-label="The VM as a picture">
+    <section class="picture" aria-labelledby="picture-title">
+      <h2 id="picture-title" class="unseen">
+        The VM as a picture
+      </h2>
       <div class="vm" aria-hidden="true" />
       <p class="vm-name">{view.vm}</p>
       <ClientsBox clients={view.clients} />

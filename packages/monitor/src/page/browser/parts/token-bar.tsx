@@ -11,8 +11,8 @@ export function TokenBar({
       <span class="resource" title={resource}>
         {shortResource}
       </span>
-      <Bar left={left} tone={tone} />
       <span class="left">{leftText}</span>
+      <Bar left={left} tone={tone} />
     </span>
   );
 }
