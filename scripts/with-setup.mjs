@@ -46,8 +46,14 @@ function dependenciesAreCurrent() {
       !/(?:^|\/)node_modules\//.test(path) ||
       entry.optional === true ||
       entry.link === true ||
-      installed[path]?.version === entry.version,
+      // What npm writes down there leaves out those below packages of ours.
+      (installed[path]?.version ?? versionAt(path)) === entry.version,
   );
+}
+
+function versionAt(path) {
+  const manifest = join(path, 'package.json');
+  return existsSync(join(root, manifest)) ? readJson(manifest).version : undefined;
 }
 
 function nodeVersion() {

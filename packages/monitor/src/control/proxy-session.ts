@@ -46,7 +46,11 @@ const TOKENS_INTERVAL_MILLIS = 2_000;
 /** The monitor's end of a control session with one proxy. */
 export class ProxySession {
   readonly #options: ProxySessionOptions;
-  readonly #decoder = new MessageDecoder<ProxyMessage>(PROXY_MESSAGE_TYPES);
+  readonly #decoder = new MessageDecoder<ProxyMessage>(PROXY_MESSAGE_TYPES, {
+    onUnknownType: messageType => {
+      this.#options.logger.debug('A proxy sends messages that this version does not know', { messageType });
+    },
+  });
   readonly #welcomed = Promise.withResolvers<Welcome>();
   readonly #routes = new Map<number, PromiseWithResolvers<undefined>>();
   #acknowledged = 0;

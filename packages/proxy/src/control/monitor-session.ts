@@ -54,7 +54,13 @@ const FLUSH_MILLIS = 1_000;
 /** One session of a monitor: brings the callers, answers confirmations. */
 export class MonitorSession {
   readonly #options: MonitorSessionOptions;
-  readonly #decoder = new MessageDecoder<MonitorMessage>(MONITOR_MESSAGE_TYPES);
+  readonly #decoder = new MessageDecoder<MonitorMessage>(MONITOR_MESSAGE_TYPES, {
+    onUnknownType: messageType => {
+      this.#options.logger.debug('The monitor sends messages that this version does not know', {
+        messageType,
+      });
+    },
+  });
   readonly #questions = new Map<number, Question>();
   #nextRequestId = 1;
   #sessionId: string | undefined;

@@ -1,7 +1,7 @@
 import { BUILT_IN_OPTIONS, listedCommands } from './built-in-commands.ts';
 import type { CommandDefinition, OptionDefinition, ProgramDefinition } from './program.ts';
 import { commonSettingOptions } from './setting-options.ts';
-import { optionWithValue, synopsisOf } from './synopsis.ts';
+import { commandSynopsis, optionWithValue } from './synopsis.ts';
 
 /** A program's command line as Markdown, for the docs; its heading is of the second level. */
 export function commandsMarkdown(program: ProgramDefinition): string {
@@ -35,7 +35,7 @@ function commandSection(
   const variables = Object.values(settings).map(({ env }) => `\`${env}\``);
   return [
     `### ${program.name} ${command}`,
-    fenced('text', `${program.name} ${command} ${synopsisOf(definition)}`.trimEnd()),
+    fenced('text', commandSynopsis(program.name, command, definition)),
     `${sentence(summary)}${command === program.defaultCommand ? ' This is what happens without any command.' : ''}`,
     ...description,
     list(

@@ -9,7 +9,7 @@ import type {
   ProgramDefinition,
 } from './program.ts';
 import { commonSettingOptions, settingFlags } from './setting-options.ts';
-import { optionWithValue, synopsisOf } from './synopsis.ts';
+import { commandSynopsis, optionWithValue, synopsisOf } from './synopsis.ts';
 import { wrapText } from './wrap-text.ts';
 
 export interface HelpOptions {
@@ -66,7 +66,7 @@ export function commandHelp(
   } = command;
   return new Page(width)
     .section('NAME', page => page.text(`${program.name} ${commandName} - ${summary}`))
-    .section('SYNOPSIS', page => page.line(`${program.name} ${commandName} ${synopsisOf(command)}`.trimEnd()))
+    .section('SYNOPSIS', page => page.line(commandSynopsis(program.name, commandName, command)))
     .section('DESCRIPTION', page => page.paragraphs(description))
     .section('ARGUMENTS', page => {
       for (const [name, argument] of Object.entries(places)) {

@@ -7,7 +7,6 @@ export function synopsisOf({
   arguments: places = {},
   options = {},
   exactlyOneOf = [],
-  settings,
 }: CommandDefinition): string {
   const named = (key: string) => {
     const option = Object.hasOwn(options, key) ? options[key] : undefined;
@@ -22,8 +21,13 @@ export function synopsisOf({
     ...(others.length > MAX_SHOWN_OPTIONS
       ? ['[<options>]']
       : others.map(([key, option]) => `[${optionWithValue(key, option)}]`)),
-    ...(settings === undefined ? [] : ['[<settings>]']),
   ].join(' ');
+}
+
+/** The line that shows how a command is written. */
+export function commandSynopsis(program: string, name: string, command: CommandDefinition): string {
+  const settings = command.settings === undefined ? '' : '[<settings>]';
+  return [program, name, synopsisOf(command), settings].filter(part => part !== '').join(' ');
 }
 
 /** An option as it is written, such as `--identity <identity>`. */

@@ -1,24 +1,41 @@
 import { MsiProxyError } from '../errors/msi-proxy-error.ts';
+import { shownText } from '../settings/setting-problem.ts';
 import { MAX_CONTROL_LINE_BYTES, type MonitorMessage, type ProxyMessage } from './messages.ts';
 
 export function encodeMessage(message: MonitorMessage | ProxyMessage): string {
   return `${JSON.stringify(message)}\n`;
 }
 
+/** Somebody who makes up types without end is not listened to for each. */
+const MAX_NOTED_TYPES = 20;
+
+export interface MessageDecoderOptions {
+  readonly maxLineBytes?: number;
+  /** Hears once of each type that is not known. */
+  readonly onUnknownType?: (type: string) => void;
+}
+
 /**
- * Splits a byte stream into lines and lines into messages. Bytes may arrive cut anywhere, also inside a character.
+ * Splits a byte stream into lines and lines into messages. Bytes may arrive cut anywhere, also inside a character. Messages
+ * of types that are not known are left out: the other end is of another version, and has more to say.
  *
  * @throws {MsiProxyError} `MSI_CONTROL_PROTOCOL` from {@link push} for a line that is too long or is no message
  */
 export class MessageDecoder<Message extends MonitorMessage | ProxyMessage> {
   readonly #types: ReadonlySet<string>;
   readonly #maxLineBytes: number;
+  readonly #onUnknownType: ((type: string) => void) | undefined;
+  readonly #unknownTypes = new Set<string>();
   #pending: Buffer[] = [];
   #pendingBytes = 0;
 
-  constructor(types: readonly Message['type'][], maxLineBytes = MAX_CONTROL_LINE_BYTES) {
+  constructor(
+    types: readonly Message['type'][],
+    { maxLineBytes = MAX_CONTROL_LINE_BYTES, onUnknownType }: MessageDecoderOptions = {},
+  ) {
     this.#types = new Set(types);
     this.#maxLineBytes = maxLineBytes;
+    this.#onUnknownType = onUnknownType;
   }
 
   push(chunk: Buffer): Message[] {
@@ -29,7 +46,8 @@ export class MessageDecoder<Message extends MonitorMessage | ProxyMessage> {
       const line = Buffer.concat(this.#pending).toString('utf8');
       this.#pending = [];
       this.#pendingBytes = 0;
-      if (line.trim() !== '') messages.push(this.#parse(line));
+      const message = line.trim() === '' ? undefined : this.#parse(line);
+      if (message !== undefined) messages.push(message);
       start = end + 1;
     }
     this.#append(chunk.subarray(start));
@@ -48,21 +66,25 @@ export class MessageDecoder<Message extends MonitorMessage | ProxyMessage> {
     this.#pending.push(bytes);
   }
 
-  #parse(line: string): Message {
+  #parse(line: string): Message | undefined {
     let message: unknown;
     try {
       message = JSON.parse(line);
     } catch (cause) {
       throw new MsiProxyError('MSI_CONTROL_PROTOCOL', 'a control line is not JSON', { cause });
     }
-    if (!isRecord(message) || typeof message['type'] !== 'string' || !this.#types.has(message['type'])) {
-      const expected = [...this.#types].join(', ');
-      throw new MsiProxyError(
-        'MSI_CONTROL_PROTOCOL',
-        `a control message has no known type; expected one of ${expected}`,
-      );
+    if (!isRecord(message) || typeof message['type'] !== 'string') {
+      throw new MsiProxyError('MSI_CONTROL_PROTOCOL', 'a control message has no type');
     }
-    return message as unknown as Message;
+    if (this.#types.has(message['type'])) return message as unknown as Message;
+    this.#noteUnknown(message['type']);
+    return undefined;
+  }
+
+  #noteUnknown(type: string): void {
+    if (this.#unknownTypes.size >= MAX_NOTED_TYPES || this.#unknownTypes.has(type)) return;
+    this.#unknownTypes.add(type);
+    this.#onUnknownType?.(shownText(type));
   }
 }
 

@@ -7,6 +7,12 @@ import type { IdentityRef } from '../policy/identity.ts';
  * `docker exec -i <proxy> msi-proxy control`. The monitor opens with `hello`; the proxy answers `welcome`; then a
  * `snapshot` and `delta`s bring the callers, each acknowledged by revision. Both ends send `heartbeat`s, because an
  * engine that hangs keeps the stream open and silent. The newest session wins.
+ *
+ * The ends may be of different versions: messages of a type that one does not know, and fields that it does not know, it
+ * leaves out, and does without those that the other does not send. So a new message must be one that can be missed, and a
+ * new field one that may be absent: never one that takes something away from a caller, because an older proxy would go on
+ * granting it. Whatever cannot be done so takes another number here, which ends the session at once, with an error that
+ * says so.
  */
 export const CONTROL_PROTOCOL = 1;
 

@@ -65,12 +65,13 @@ class Reader {
       lineCounter: this.#lines,
       // Messages would quote the lines of the file, whatever they hold.
       prettyErrors: false,
-      logLevel: 'silent',
+      // Told here, with the line of the second one.
+      uniqueKeys: false,
+      // Below that a second document would be ignored without a word.
+      logLevel: 'error',
     });
-    for (const { code, message, pos } of document.errors) {
-      const problem =
-        code === 'DUPLICATE_KEY' ? 'a key is given more than once' : shownText(message.split('\n')[0] ?? '');
-      this.#refuse(this.#lineAt(pos[0]), problem);
+    for (const { message, pos } of document.errors) {
+      this.#refuse(this.#lineAt(pos[0]), shownText(message.split('\n')[0] ?? ''));
     }
     const { contents } = document;
     if (contents === null || (isScalar(contents) && contents.value === null)) return;
@@ -106,8 +107,9 @@ class Reader {
       });
       return;
     }
-    // The first one of several, which are refused anyway, so that all that is wrong is told once.
-    if (!this.#entries.has(key)) this.#entries.set(key, { text: value, line });
+    if (this.#entries.has(key))
+      this.#refuse(line, `${key} is given more than once`, { env: setting.env, key });
+    else this.#entries.set(key, { text: value, line });
   }
 
   /** The key for what somebody wrote in the spelling of another place, or wrongly. */

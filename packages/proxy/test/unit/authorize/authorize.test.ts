@@ -109,6 +109,11 @@ describe('authorisation', () => {
     }
   });
 
+  it('gives nothing by a grant of a kind that only a later monitor knows', () => {
+    const later = { kind: 'lent', policy: {} } as unknown as Grant;
+    assert.deepEqual(ask(`${TOKEN}&${VAULT}`, later), ask(`${TOKEN}&${VAULT}`, { kind: 'unlabelled' }));
+  });
+
   it('tells a labelled container that is refused why, without a word that SDKs misread', () => {
     const decision = ask(`${TOKEN}&${VAULT}`, {
       kind: 'refused',

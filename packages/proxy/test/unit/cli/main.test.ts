@@ -19,7 +19,7 @@ describe('the program', function () {
   const disposables = new Disposables();
   afterEach(() => disposables.dispose());
 
-  this.timeout(20_000); // each test starts a process or two
+  this.timeout(60_000); // each test starts some processes
 
   it('serves a container that the monitor names, and prints no warning and no token', async () => {
     const emulator = disposables.add(createEmulator());

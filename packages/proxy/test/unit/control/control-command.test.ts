@@ -103,6 +103,16 @@ describe('the control command', () => {
     assert.equal(await running, 0);
   });
 
+  it('goes on when either end says what only later versions know', async () => {
+    const running = run();
+    stdin.write(`{"type":"surprise"}\n${encodeMessage(HELLO)}`);
+    await until(() => fromCommand === encodeMessage(HELLO));
+    (await connected()).write(`{"type":"surprise"}\n${encodeMessage({ type: 'ack', revision: 1 })}`);
+    await until(() => fromServer === encodeMessage({ type: 'ack', revision: 1 }));
+    stdin.end();
+    assert.equal(await running, 0);
+  });
+
   describe('moves the route itself', () => {
     it('and says so, without the server', async () => {
       const running = run();

@@ -156,7 +156,7 @@ describe('the control server', () => {
     const faults: [name: string, text: string][] = [
       ['that does not say hello', '{"type":"heartbeat","sessionId":"x"}\n'],
       ['that does not speak JSON', 'GET / HTTP/1.1\n'],
-      ['that sends a message of no known type', '{"type":"surprise"}\n'],
+      ['that sends what has no type', '{"surprise":1}\n'],
     ];
     for (const [name, text] of faults) {
       it(`not with one ${name}`, async () => {
@@ -166,6 +166,19 @@ describe('the control server', () => {
         assert.equal(server.monitorState, 'none');
       });
     }
+  });
+
+  it('does without messages and fields that only a later monitor knows', async () => {
+    const monitor = connectMonitor();
+    monitor.sendText('{"type":"preface","for":"later versions"}\n');
+    await monitor.join([callerAt(A)]);
+    monitor.sendText(
+      '{"type":"surprise"}\n{"type":"delta","revision":2,"removed":[],"upserted":[],"why":"x"}\n',
+    );
+    await until(() => monitor.messages('ack').some(({ revision }) => revision === 2));
+    assert.equal(server.monitorState, 'live');
+    assert.equal(monitor.isEnded, false);
+    assert.equal(table.size, 1);
   });
 
   describe('keeps the table', () => {

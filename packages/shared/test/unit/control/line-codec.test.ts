@@ -29,8 +29,11 @@ const MESSAGES: readonly MonitorMessage[] = [
   { type: 'heartbeat', sessionId: 's' },
 ];
 
-const decoder = (maxLineBytes?: number) =>
-  new MessageDecoder<MonitorMessage>(MONITOR_MESSAGE_TYPES, maxLineBytes);
+const decoder = (maxLineBytes = MAX_CONTROL_LINE_BYTES, onUnknownType?: (type: string) => void) =>
+  new MessageDecoder<MonitorMessage>(MONITOR_MESSAGE_TYPES, {
+    maxLineBytes,
+    ...(onUnknownType !== undefined && { onUnknownType }),
+  });
 
 describe('control lines', () => {
   const bytes = Buffer.from(MESSAGES.map(encodeMessage).join(''));
@@ -90,15 +93,34 @@ describe('control lines', () => {
     assert.ok(MAX_CONTROL_LINE_BYTES > many.length);
   });
 
-  for (const line of ['x', '{', 'null', '7', '"hello"', '[]', '{}', '{"type":7}', '{"type":"welcome"}']) {
+  for (const line of ['x', '{', 'null', '7', '"hello"', '[]', '{}', '{"type":7}']) {
     it(`end the session when they are no message: ${line}`, () => {
       assert.throws(() => decoder().push(Buffer.from(`${line}\n`)), { code: 'MSI_CONTROL_PROTOCOL' });
     });
   }
 
+  it('of types that this version does not know are left out, and told once each', () => {
+    const noted: string[] = [];
+    const reader = decoder(undefined, type => noted.push(type));
+    const unknown = '{"type":"newer","more":[1]}\n{"type":"constructor"}\n';
+    const read = reader.push(Buffer.from(unknown + encodeMessage(MESSAGES[0]!) + unknown));
+    assert.deepEqual(read, [MESSAGES[0]]);
+    assert.deepEqual(noted, ['newer', 'constructor']);
+  });
+
+  it('of ever new types are told so often and no more', () => {
+    const noted: string[] = [];
+    const reader = decoder(undefined, type => noted.push(type));
+    for (let count = 0; count < 100; count += 1) {
+      assert.deepEqual(reader.push(Buffer.from(`{"type":"\\u001b[${count}"}\n`)), []);
+    }
+    assert.equal(noted.length, 20);
+    assert.equal(noted[0], '\\u{1b}[0');
+  });
+
   it('say nothing of their content in errors', () => {
     assert.throws(
-      () => decoder().push(Buffer.from('{"type":"eyJsecret"}\n')),
+      () => decoder().push(Buffer.from('{"type":{"eyJsecret":1}}\n')),
       (error: Error) => !error.message.includes('eyJsecret'),
     );
   });
@@ -108,6 +130,6 @@ describe('control lines', () => {
     assert.deepEqual(reader.push(Buffer.from('{"type":"ack","revision":3}\n')), [
       { type: 'ack', revision: 3 },
     ]);
-    assert.throws(() => reader.push(Buffer.from(encodeMessage(MESSAGES[0]!))));
+    assert.deepEqual(reader.push(Buffer.from(encodeMessage(MESSAGES[0]!))), []);
   });
 });
