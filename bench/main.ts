@@ -12,6 +12,7 @@ import { writeData, writePage } from './lib/page.ts';
 import type { BenchContext, Part } from './lib/part.ts';
 import { bundled } from './lib/product.ts';
 import { sideByUrl } from './lib/sides.ts';
+import { targetsText } from './lib/targets.ts';
 import { footprint } from './parts/footprint.ts';
 import { monitor } from './parts/monitor.ts';
 import { fixedRate, free, saturation } from './parts/saturation.ts';
@@ -61,8 +62,9 @@ await runMain(async () => {
       console.log(`\n${markdown}\n`);
       faults.push(...found);
       if (!write) continue;
-      await writePage({ machine: machineText(machine, measuredAt), [name]: markdown });
-      await writeData({ machine, measuredAt, [name]: data });
+      const figures = await writeData({ machine, measuredAt, [name]: data });
+      const targets = targetsText(figures);
+      await writePage({ machine: machineText(machine, measuredAt), [name]: markdown, targets });
     }
   } finally {
     rmSync(folder, { recursive: true });

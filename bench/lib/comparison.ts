@@ -3,7 +3,6 @@ import { openLoop } from './open-loop.ts';
 import type { CpuList } from './processes.ts';
 import { REFERENCE_SIDE, type Side } from './sides.ts';
 import { median, ratios, spreadOf, type Spread } from './statistics.ts';
-import type { Arrivals } from './upstream.ts';
 import { IMDS_HEADERS, type Workload } from './workloads.ts';
 import { closedLoop } from './wrk.ts';
 
@@ -18,6 +17,8 @@ interface Sample {
   readonly residentMegabytes: number | undefined;
   readonly upstreamConnections: number | undefined;
   readonly upstreamRequests: number | undefined;
+  /** Connections to the upstream when the load has just ended; none is closed before it has been idle for a while. */
+  readonly upstreamOpen: number | undefined;
   readonly requests: number;
 }
 
@@ -33,6 +34,8 @@ export interface SideResult {
   /** Of all rounds. */
   readonly upstreamConnections: number | undefined;
   readonly upstreamRequests: number | undefined;
+  /** The most after a round. */
+  readonly upstreamOpen: number | undefined;
   readonly requests: number;
   readonly ratio: {
     readonly rate: number | undefined;
@@ -61,6 +64,7 @@ export interface ComparisonOptions {
   readonly sides: readonly Side[];
   readonly connections: number;
   readonly seconds: number;
+  /** At most; fewer if they hardly differ. */
   readonly rounds: number;
   readonly loadCpus: CpuList | undefined;
   /** Absent: as much as the side takes. */
@@ -69,7 +73,11 @@ export interface ComparisonOptions {
 }
 
 // Node compiles what runs often; the first second is slower.
-const WARM_UP_SECONDS = 3;
+const WARM_UP_SECONDS = 2;
+
+/** Rounds after which a comparison may end early, and the spread of what it is about up to which it does. */
+const LEAST_ROUNDS = 3;
+const SMALL_SPREAD = 0.05;
 
 /** Loads the sides one after the other, round after round. */
 export async function compare(options: ComparisonOptions): Promise<Comparison> {
@@ -86,7 +94,7 @@ export async function compare(options: ComparisonOptions): Promise<Comparison> {
     // Compilers and caches.
     await closedLoop({ ...loadOf(side, options), connections: 32, seconds: WARM_UP_SECONDS });
   }
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < rounds && !isSettled(options, [...samples.values()]); round += 1) {
     for (const side of sides) {
       const { sample, fault } = await measure(side, options);
       samples.get(side)!.push(sample);
@@ -109,13 +117,24 @@ export async function compare(options: ComparisonOptions): Promise<Comparison> {
   };
 }
 
+/** More rounds would say the same: of each side requests a second, or p99 at a fixed rate, hardly differ. */
+function isSettled({ ratePerSecond }: ComparisonOptions, sides: readonly (readonly Sample[])[]): boolean {
+  return sides.every(samples => {
+    if (samples.length < LEAST_ROUNDS) return false;
+    const { median, min, max } = spreadOf(
+      samples.map(({ rate, p99Micros }) => (ratePerSecond === undefined ? rate : p99Micros)),
+    );
+    return max - min <= SMALL_SPREAD * median;
+  });
+}
+
 async function measure(side: Side, options: ComparisonOptions): Promise<{ sample: Sample; fault?: string }> {
   const before = { usage: side.usage?.(), arrivals: await side.arrivals?.() };
   const load = await loadOnce(side, options);
   const after = { usage: side.usage?.(), arrivals: await side.arrivals?.() };
   const cpuMillis = before.usage && after.usage ? after.usage.cpuMillis - before.usage.cpuMillis : undefined;
   // Each question for the counts is a connection and a request itself.
-  const arrived = (name: keyof Arrivals) =>
+  const arrived = (name: 'connections' | 'requests') =>
     before.arrivals && after.arrivals && after.arrivals[name] - before.arrivals[name] - 1;
   const sample: Sample = {
     rate: load.rate,
@@ -125,6 +144,7 @@ async function measure(side: Side, options: ComparisonOptions): Promise<{ sample
     residentMegabytes: after.usage && after.usage.residentBytes / 2 ** 20,
     upstreamConnections: arrived('connections'),
     upstreamRequests: arrived('requests'),
+    upstreamOpen: after.arrivals && after.arrivals.open - 1,
     requests: load.requests,
   };
   // A busy machine can be too slow for an answer; it cannot make it wrong.
@@ -195,6 +215,7 @@ function resultOf(side: string, samples: readonly Sample[], references: readonly
   };
   const cpuMicros = all(samples, 'cpuMicros');
   const residentMegabytes = all(samples, 'residentMegabytes');
+  const upstreamOpen = all(samples, 'upstreamOpen');
   return {
     side,
     rounds: samples.length,
@@ -205,6 +226,7 @@ function resultOf(side: string, samples: readonly Sample[], references: readonly
     residentMegabytes: residentMegabytes.length === 0 ? undefined : Math.max(...residentMegabytes),
     upstreamConnections: sum('upstreamConnections'),
     upstreamRequests: sum('upstreamRequests'),
+    upstreamOpen: upstreamOpen.length === 0 ? undefined : Math.max(...upstreamOpen),
     requests: sum('requests') ?? 0,
     ratio: { rate: ratio('rate'), p50: ratio('p50Micros'), p99: ratio('p99Micros'), cpu: ratio('cpuMicros') },
   };

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
+import type { Figures } from './targets.ts';
 import { repositoryRoot } from '../../scripts/lib/repository.ts';
 
 const PAGE = join(repositoryRoot, 'docs/benchmarks.md');
@@ -22,10 +23,12 @@ export async function writePage(blocks: Readonly<Record<string, string>>): Promi
   await writeFormatted(PAGE, page, 'markdown');
 }
 
-/** Puts new figures into docs/benchmarks.json, by part. */
-export async function writeData(parts: Readonly<Record<string, unknown>>): Promise<void> {
+/** Puts new figures into docs/benchmarks.json, by part. @returns all that is in it now */
+export async function writeData(parts: Readonly<Record<string, unknown>>): Promise<Figures> {
   const known = existsSync(DATA) ? (JSON.parse(readFileSync(DATA, 'utf8')) as Record<string, unknown>) : {};
-  await writeFormatted(DATA, JSON.stringify({ ...known, ...parts }, undefined, 2), 'json');
+  const all = { ...known, ...parts };
+  await writeFormatted(DATA, JSON.stringify(all, undefined, 2), 'json');
+  return all;
 }
 
 async function writeFormatted(file: string, text: string, parser: 'markdown' | 'json'): Promise<void> {

@@ -23,7 +23,8 @@ function comparisonTable({ load, sides }: Comparison): string {
     'CPU s per 1,000 requests',
     '× nginx',
     'resident, MB',
-    'upstream connections',
+    'new upstream connections',
+    'open at the end',
     'upstream calls per request',
   ];
   return table(
@@ -40,6 +41,7 @@ function comparisonTable({ load, sides }: Comparison): string {
       ratio(side.ratio.cpu),
       side.residentMegabytes?.toFixed(0) ?? '',
       side.upstreamConnections ?? '',
+      side.upstreamOpen ?? '',
       callsPerRequest(side),
     ]),
   );

@@ -8,6 +8,8 @@ import { ANSWERS } from './workloads.ts';
 export interface Arrivals {
   readonly connections: number;
   readonly requests: number;
+  /** Connections that are open. */
+  readonly open: number;
 }
 
 // Limits of nginx that would end connections in the middle of a measurement.
@@ -92,9 +94,10 @@ export class FastUpstream {
   /** Counted since its start, without those that ask for the counts. */
   async arrivals(): Promise<Arrivals> {
     const { body } = await fetchText(this.port, '/status');
+    const [, open] = /^Active connections: (\d+) $/m.exec(body) ?? [];
     const [, connections, requests] = /^ (\d+) \d+ (\d+) $/m.exec(body) ?? [];
-    if (connections === undefined || requests === undefined)
+    if (open === undefined || connections === undefined || requests === undefined)
       throw new Error(`nginx does not report its counts: ${body}`);
-    return { connections: Number(connections), requests: Number(requests) };
+    return { connections: Number(connections), requests: Number(requests), open: Number(open) };
   }
 }

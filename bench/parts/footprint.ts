@@ -7,6 +7,14 @@ import { IMDS_HEADERS, workload } from '../lib/workloads.ts';
 import { closedLoop } from '../lib/wrk.ts';
 
 const STARTS = 20;
+
+export interface Footprint {
+  /** Milliseconds to ready. */
+  readonly starts: readonly number[];
+  readonly idleMegabytes: readonly number[];
+  readonly loadedMegabytes: Readonly<Record<string, number>>;
+}
+
 const LOAD_SECONDS = 10;
 
 /** How long the proxy takes to start, and how much memory it has then and under load. */
@@ -51,7 +59,7 @@ export const footprint: Part = {
       ];
       return {
         markdown: table(['proxy', 'measured', 'target'], rows),
-        data: { starts, idleMegabytes, loadedMegabytes },
+        data: { starts, idleMegabytes, loadedMegabytes } satisfies Footprint,
         faults: [],
       };
     } finally {

@@ -18,7 +18,7 @@ const IDLE_SECONDS = 15;
 const RESYNC_SECONDS = 5;
 const RESYNCS = 4;
 
-interface Measured {
+export interface MonitorCost {
   readonly clients: number;
   /** From the start of the process to the proxy's knowing every client. */
   readonly firstSyncMillis: number;
@@ -34,7 +34,7 @@ export const monitor: Part = {
   isQuickToo: false,
   run: async context => {
     const bundle = await bundled('msi-monitor', context.folder);
-    const measured: Measured[] = [];
+    const measured: MonitorCost[] = [];
     for (const clients of CLIENT_COUNTS) {
       const idle = await measure(context, bundle, clients, 'idle');
       const resyncing = await measure(context, bundle, clients, 'resyncing');
@@ -133,7 +133,7 @@ function fill(engine: FakeEngine, clients: number): void {
   }
 }
 
-function textOf(measured: readonly Measured[]): string {
+function textOf(measured: readonly MonitorCost[]): string {
   return table(
     [
       'clients',

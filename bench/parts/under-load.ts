@@ -35,7 +35,7 @@ const VICTIMS: readonly Victim[] = [
   },
 ];
 
-interface Measured {
+export interface UnderLoad {
   readonly victim: Victim['name'];
   readonly load: 'none' | 'greedy';
   readonly rounds: readonly OpenLoopResult[];
@@ -46,7 +46,7 @@ export const underLoad: Part = {
   name: 'under-load',
   isQuickToo: false,
   run: async context => {
-    const measured: Measured[] = [];
+    const measured: UnderLoad[] = [];
     await withSides(context, { names: [PRODUCT_SIDE], arePinned: true }, async ([side]) => {
       // The first token comes from the upstream, and the first seconds from the interpreter.
       await beGreedy(side!, context, 3);
@@ -93,12 +93,12 @@ async function beGreedy({ host, port }: Side, { loadCpus }: BenchContext, second
   await closedLoop({ url, headers: IMDS_HEADERS, connections: GREEDY_CONNECTIONS, seconds, cpus: loadCpus });
 }
 
-function textOf(measured: readonly Measured[]): string {
+function textOf(measured: readonly UnderLoad[]): string {
   const rows = measured.map(({ victim, load, rounds }) => {
     const of = (name: 'p50Micros' | 'p99Micros' | 'sentLateP99Micros') =>
       median(rounds.map(round => round[name])).toFixed(0);
     const alone = measured.find(other => other.victim === victim && other.load === 'none')!;
-    const p99 = (each: Measured) => median(each.rounds.map(round => round.p99Micros));
+    const p99 = (each: UnderLoad) => median(each.rounds.map(round => round.p99Micros));
     return [
       VICTIMS.find(({ name }) => name === victim)!.title,
       load === 'none'
@@ -113,7 +113,7 @@ function textOf(measured: readonly Measured[]): string {
   return table(['asked for', 'beside', 'p50, µs', 'p99, µs', '× alone', 'generator late at p99, µs'], rows);
 }
 
-function faultsOf(measured: readonly Measured[]): string[] {
+function faultsOf(measured: readonly UnderLoad[]): string[] {
   return measured.flatMap(({ victim, load, rounds }) => {
     const wrongAnswers = rounds.reduce((sum, round) => sum + round.wrongAnswers, 0);
     return wrongAnswers === 0 ? [] : [`${victim} beside ${load}: ${wrongAnswers} wrong answers`];

@@ -1,11 +1,16 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import httpProxy from 'http-proxy';
-import { MsiProxyError, type Clock, type Timer } from '@msi-proxy/shared';
-import { hopByHopNames } from './relay/hop-by-hop.ts';
+import type { Clock, Timer } from '@msi-proxy/shared';
+import { forwardedHeaders } from './relay/forwarded-headers.ts';
 import { limitConnecting } from './upstream/connect-timeout.ts';
 import { readAnswer, type UpstreamAnswer } from './upstream/upstream-answer.ts';
-import { isStaleConnection, upstreamFailure, upstreamTimeout } from './upstream/upstream-failure.ts';
+import {
+  clientLeft,
+  isStaleConnection,
+  upstreamFailure,
+  upstreamTimeout,
+} from './upstream/upstream-failure.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
 export interface RelayRequest {
@@ -34,13 +39,6 @@ interface Attempt {
   readonly answering: (answer: IncomingMessage) => void;
   readonly failed: (error: unknown) => void;
 }
-
-// The gate refuses X-Forwarded-For, and nothing adds one; for good measure, since IMDS refuses forwarded requests.
-const NEVER_SENT = ['expect', 'forwarded', 'via'];
-const FORWARDED_PREFIX = 'x-forwarded-';
-
-/** What makes an answer partial or unreadable. */
-const NOT_SENT_WHEN_INSPECTED = ['accept-encoding', 'range', 'if-range'];
 
 /**
  * Sends requests to IMDS through `http-proxy`. The library has known faults (docs/adr/0002), so it only does what it
@@ -81,14 +79,13 @@ export class Relay {
     const { upstream, clock } = this.#options;
     const { response, timeoutMillis } = relayed;
     const end = new AbortController();
-    const clientLeft = () =>
-      end.abort(new MsiProxyError('MSI_CLIENT_LEFT', 'the client left before the answer'));
+    const leave = () => end.abort(clientLeft());
     const timer = clock.setTimer(
       () => end.abort(upstreamTimeout('no whole answer', timeoutMillis)),
       timeoutMillis,
     );
-    response.once('close', clientLeft);
-    if (response.destroyed) clientLeft();
+    response.once('close', leave);
+    if (response.destroyed) leave();
     this.#prepare(relayed);
     try {
       const answer = await this.#attemptTwice(relayed, end.signal);
@@ -99,7 +96,7 @@ export class Relay {
       throw error;
     } finally {
       timer.cancel();
-      response.off('close', clientLeft);
+      response.off('close', leave);
     }
   }
 
@@ -150,18 +147,8 @@ export class Relay {
   /** The library sends `request.url` and `request.headers`; it does not remove what belongs to the client's connection. */
   #prepare({ request, target, body, isInspected }: RelayRequest): void {
     request.url = target;
-    const { headers } = request;
-    const dropped = new Set([
-      ...hopByHopNames(headers.connection),
-      ...NEVER_SENT,
-      ...(isInspected ? NOT_SENT_WHEN_INSPECTED : []),
-    ]);
-    for (const name of Object.keys(headers)) {
-      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- headers are deleted by name
-      if (dropped.has(name) || name.startsWith(FORWARDED_PREFIX)) delete headers[name];
-    }
-    headers.host = this.#options.upstream.hostHeader;
-    delete headers['content-length'];
-    if (body.length > 0) headers['content-length'] = String(body.length);
+    const { hostHeader } = this.#options.upstream;
+    request.headers = forwardedHeaders(request.headers, { hostHeader, isInspected });
+    if (body.length > 0) request.headers['content-length'] = String(body.length);
   }
 }

@@ -1,19 +1,23 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '@msi-proxy/shared';
 import type { LocalAnswer } from '@msi-proxy/shared/http';
 import type { Allowed, DenyReason } from '../authorize/authorize.ts';
 import type { GatedRequest } from '../gate/gated-request.ts';
 import type { Via } from '../tokens/token-broker.ts';
+import type { Waiting } from '../upstream/asked.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 
 /** A request that may be answered, and what for. */
 export interface AuthorizedRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
   readonly gated: GatedRequest;
   readonly decision: Allowed;
   readonly caller: Caller;
   readonly body: Buffer;
+  /** As Node reads them. */
+  readonly headers: IncomingHttpHeaders;
+  readonly client: Waiting;
+  /** As Node's server has it; absent for a GET that is known to the byte. */
+  readonly exchange?: { readonly request: IncomingMessage; readonly response: ServerResponse } | undefined;
 }
 
 export type Answered =
@@ -37,8 +41,28 @@ export interface KeptAnswer {
   readonly via: Via;
 }
 
+/** Told what has become of a request: one of the two, once. */
+export interface AnswerReceiver {
+  answered(answered: Answered): void;
+  failed(error: unknown): void;
+}
+
+/** An answer that others wait for too: as a promise, but without the cost of one for each. */
+export interface SharedAnswer {
+  readonly kind: 'shared';
+  tell(receiver: AnswerReceiver): void;
+}
+
 /**
  * Gets the answer to an authorised request: from where answers are kept, at once, or from IMDS. Rejects with an
  * `MsiProxyError` when there is none.
  */
-export type AnswerSource = (authorized: AuthorizedRequest) => Answered | Promise<Answered>;
+export type AnswerSource = (authorized: AuthorizedRequest) => Answered | SharedAnswer | Promise<Answered>;
+
+/** The same as a promise. */
+export async function settled(answered: ReturnType<AnswerSource>): Promise<Answered> {
+  if (answered instanceof Promise || answered.kind !== 'shared') return await answered;
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+  answered.tell({ answered: resolve, failed: reject });
+  return await promise;
+}

@@ -1,6 +1,6 @@
 import type { Clock, EndpointGroup, HostPort, Logger } from '@msi-proxy/shared';
 import type { ProxySettings } from '../config.ts';
-import { Relay } from '../relay.ts';
+import type { Relay } from '../relay.ts';
 import { TokenBroker } from '../tokens/token-broker.ts';
 import { CallBudget } from '../upstream/budget/call-budget.ts';
 import { ImdsClient } from '../upstream/imds-client.ts';
@@ -68,9 +68,15 @@ export function createAnswers(options: AnswersOptions): Answers {
     extension === undefined
       ? source
       : createOptionalSource({ source, isPresent: () => presence.isPresent() });
-  const relay = new Relay({ upstream: imds, clock, maxResponseBytes });
+  let loading: Promise<Relay> | undefined;
+  // With all that the library brings it is loaded when it is needed, which in most proxies is never.
+  const relay = () =>
+    (loading ??= import('../relay.ts').then(
+      ({ Relay }) => new Relay({ upstream: imds, clock, maxResponseBytes }),
+    ));
+  const { hostHeader } = imds;
   const relayed = (timeoutMillis: () => number) =>
-    fromImds(createRelaySource({ relay, calls, clock, timeoutMillis }));
+    fromImds(createRelaySource({ relay, client, hostHeader, calls, clock, timeoutMillis }));
   const timeoutMillis = () => timeouts().upstreamTimeoutMillis;
   const general = relayed(timeoutMillis);
   const scheduledEvents = relayed(() => timeouts().scheduledEventsTimeoutMillis);
@@ -104,7 +110,7 @@ export function createAnswers(options: AnswersOptions): Answers {
 }
 
 function sendBy(client: ImdsClient): Send {
-  return (target, timeoutMillis) => client.get(target, timeoutMillis);
+  return (target, timeoutMillis) => client.get(target, { timeoutMillis });
 }
 
 /** It is documented under this name only, wherever its requests come from. */

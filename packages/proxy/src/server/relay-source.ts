@@ -1,21 +1,72 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '@msi-proxy/shared';
+import { forwardedHeaders } from '../relay/forwarded-headers.ts';
 import { filterUserData } from '../relay/user-data-filter.ts';
 import type { Relay } from '../relay.ts';
+import type { ImdsClient } from '../upstream/imds-client.ts';
 import { laneOf } from '../upstream/lane.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { UpstreamCalls } from '../upstream/upstream-calls.ts';
-import type { AnswerSource } from './answer-source.ts';
+import type { AnswerSource, AuthorizedRequest } from './answer-source.ts';
 
 export interface RelaySourceOptions {
-  readonly relay: Relay;
+  /** For whatever is not a small GET. */
+  readonly relay: () => Promise<Relay>;
+  readonly client: ImdsClient;
+  /** What IMDS itself expects in `Host`. */
+  readonly hostHeader: string;
   readonly calls: UpstreamCalls;
   readonly clock: Clock;
   /** For the whole answer, waiting and repeats included. */
   readonly timeoutMillis: () => number;
 }
 
-/** Answers each request by relaying it to IMDS with its own headers. */
-export function createRelaySource({ relay, calls, clock, timeoutMillis }: RelaySourceOptions): AnswerSource {
-  return async ({ request, response, gated, decision, caller, body }) => {
+/** Whose answers are small and come at once: documents of some KB. See docs/adr/0027. */
+const SMALL_GROUPS: ReadonlySet<AuthorizedRequest['gated']['endpoint']['group']> = new Set([
+  'instance',
+  'loadbalancer',
+  'versions',
+  'identity-info',
+  'attested',
+  'credential',
+] as const);
+
+/** Answers each request by passing it on to IMDS with its own headers. */
+export function createRelaySource(options: RelaySourceOptions): AnswerSource {
+  const { relay, client, hostHeader, calls, clock, timeoutMillis } = options;
+  const forwarded = [false, true].map(isInspected => {
+    const known = new WeakMap<IncomingHttpHeaders, IncomingHttpHeaders>();
+    return (headers: IncomingHttpHeaders) => {
+      const found = known.get(headers) ?? forwardedHeaders(headers, { hostHeader, isInspected });
+      known.set(headers, found);
+      return found;
+    };
+  });
+
+  const send = async (authorized: AuthorizedRequest, attemptMillis: number): Promise<UpstreamAnswer> => {
+    const { gated, decision, body, headers, client: waiting, exchange } = authorized;
+    const isInspected = decision.userData !== 'granted';
+    if (gated.method === 'GET' && SMALL_GROUPS.has(gated.endpoint.group)) {
+      const sent = forwarded[Number(isInspected)]!(headers);
+      return await client.get(decision.target, {
+        timeoutMillis: attemptMillis,
+        headers: sent,
+        client: waiting,
+      });
+    }
+    if (exchange === undefined) throw new Error('this request must come through the parser');
+    const relaying = await relay();
+    return await relaying.send({
+      ...exchange,
+      target: decision.target,
+      body,
+      timeoutMillis: attemptMillis,
+      isInspected,
+    });
+  };
+
+  return async authorized => {
+    const { gated, decision, caller } = authorized;
     const { group } = gated.endpoint;
     if (group === 'ready') throw new Error('the ready path is answered here');
     const call = calls.start({
@@ -26,15 +77,7 @@ export function createRelaySource({ relay, calls, clock, timeoutMillis }: RelayS
       isRepeatable: gated.method !== 'POST',
       // Of credentials it means that there is none of this kind.
       isUpdatedWhenNotFound: group === 'token' || group === 'identity-info',
-      send: attemptMillis =>
-        relay.send({
-          request,
-          response,
-          target: decision.target,
-          body,
-          timeoutMillis: attemptMillis,
-          isInspected: decision.userData !== 'granted',
-        }),
+      send: attemptMillis => send(authorized, attemptMillis),
     });
     const outcome = await call.outcome;
     if (outcome.kind === 'throttled') return outcome;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { KEEP_ALIVE_SECONDS, MAX_REQUESTS_PER_SOCKET, type SendOptions } from '@msi-proxy/shared/http';
+import { CLOSE_LINE, KEEP_ALIVE_LINES, type SendOptions } from '@msi-proxy/shared/http';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 
 /** An answer as it is handed to Node. */
@@ -10,10 +10,6 @@ interface PreparedAnswer {
   /** Everything that is sent, if it was ever asked for, with and without the end of the connection. */
   wire?: { readonly kept: string; readonly closed: string };
 }
-
-// As Node adds them.
-const KEEP_ALIVE_LINES = `Connection: keep-alive\r\nKeep-Alive: timeout=${KEEP_ALIVE_SECONDS}, max=${MAX_REQUESTS_PER_SOCKET}\r\n`;
-const CLOSE_LINE = 'Connection: close\r\n';
 
 /** Answers that are kept are sent many times. */
 const prepared = new WeakMap<UpstreamAnswer, PreparedAnswer>();

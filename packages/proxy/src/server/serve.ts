@@ -134,7 +134,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     clock,
     logger,
     handle: (request, response) => handler.handle(request, response),
-    fastPath: new KnownRequests((request, address) => handler.kept(request, address)),
+    fastPath: new KnownRequests(handler),
   });
 
   const leave = async () => {

@@ -1,12 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Clock } from '@msi-proxy/shared';
-import { filterUserData, type FilteredAnswer } from '../relay/user-data-filter.ts';
-import type { Allowed } from '../authorize/authorize.ts';
 import type { ImdsClient } from '../upstream/imds-client.ts';
 import { laneOf } from '../upstream/lane.ts';
-import { outcomeBy, type UpstreamCall, type UpstreamCalls } from '../upstream/upstream-calls.ts';
-import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
+import type { UpstreamCalls } from '../upstream/upstream-calls.ts';
 import type { AnswerSource } from './answer-source.ts';
+import { SharedCall } from './shared-call.ts';
 
 export interface SharedSourceOptions {
   readonly client: ImdsClient;
@@ -26,20 +24,9 @@ const SELECTING_HEADERS = ['range', 'if-match', 'if-none-match', 'if-modified-si
  */
 export function createSharedSource(options: SharedSourceOptions): AnswerSource {
   const { client, calls, clock, timeoutMillis, relay } = options;
-  const underWay = new Map<string, UpstreamCall>();
-  const filtered = new WeakMap<UpstreamAnswer, Map<Allowed['userData'], FilteredAnswer>>();
+  const underWay = new Map<string, SharedCall>();
 
-  /** As `filterUserData`, once for all who share an answer. */
-  const filter = (answer: UpstreamAnswer, userData: Allowed['userData']): FilteredAnswer => {
-    let ofAnswer = filtered.get(answer);
-    if (ofAnswer === undefined)
-      filtered.set(answer, (ofAnswer = new Map<Allowed['userData'], FilteredAnswer>()));
-    let result = ofAnswer.get(userData);
-    if (result === undefined) ofAnswer.set(userData, (result = filterUserData(answer, userData)));
-    return result;
-  };
-
-  const begin = (target: string, source: string, deadlineMillis: number): UpstreamCall => {
+  const begin = (target: string, source: string, deadlineMillis: number): SharedCall => {
     const call = calls.start({
       lane: laneOf('instance'),
       source,
@@ -47,27 +34,23 @@ export function createSharedSource(options: SharedSourceOptions): AnswerSource {
       deadlineMillis,
       isRepeatable: true,
       isUpdatedWhenNotFound: false,
-      send: attemptMillis => client.get(target, attemptMillis),
+      send: attemptMillis => client.get(target, { timeoutMillis: attemptMillis }),
     });
-    underWay.set(target, call);
-    const forget = () => underWay.delete(target);
-    call.outcome.then(forget, forget);
-    return call;
+    const shared = new SharedCall(call, clock, () => underWay.delete(target));
+    underWay.set(target, shared);
+    return shared;
   };
 
-  return async authorized => {
-    const { gated, decision, caller, request } = authorized;
-    if (gated.method !== 'GET' || !takesAnyForm(request.headers)) return await relay(authorized);
+  return authorized => {
+    const { gated, decision, caller, headers } = authorized;
+    if (gated.method !== 'GET' || !takesAnyForm(headers)) return relay(authorized);
+    const { target, userData } = decision;
     const source = caller.containerId;
     const deadlineMillis = clock.monotonicMillis() + timeoutMillis();
-    const present = underWay.get(decision.target);
-    present?.join(source, deadlineMillis);
-    const call = present ?? begin(decision.target, source, deadlineMillis);
-    const outcome = await outcomeBy(deadlineMillis, clock, call);
-    if (outcome.kind === 'throttled') return outcome;
-    const { answer, isReported } = filter(outcome.answer, decision.userData);
-    const via = present === undefined ? 'upstream' : 'shared';
-    return { kind: 'answer', answer, via, ...(isReported && { wouldDeny: 'endpoint-not-granted' }) };
+    const present = underWay.get(target);
+    return present === undefined
+      ? begin(target, source, deadlineMillis).first(deadlineMillis, userData)
+      : present.share({ source, deadlineMillis, userData });
   };
 }
 

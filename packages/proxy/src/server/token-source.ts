@@ -45,6 +45,7 @@ export function createTokenSource({ broker, clock, timeoutMillis, relay }: Token
     return kept === undefined ? get(request, caller) : answeredBy(kept);
   };
   const kept: TokenSource['kept'] = (gated, decision, containerId) => {
+    if (gated.endpoint.group !== 'token') return undefined;
     try {
       const outcome = broker.kept(requestOf(gated, decision), containerId);
       return outcome?.kind === 'answer' ? outcome : undefined;

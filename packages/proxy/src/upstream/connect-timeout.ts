@@ -3,7 +3,7 @@ import type { Clock, Timer } from '@msi-proxy/shared';
 import { upstreamTimeout } from './upstream-failure.ts';
 
 // IMDS is on the same machine. Long enough for a SYN that was dropped to be sent again, after 1 s.
-const CONNECT_TIMEOUT_MILLIS = 2_000;
+export const CONNECT_TIMEOUT_MILLIS = 2_000;
 
 /**
  * Ends a request to IMDS whose connection does not come about.

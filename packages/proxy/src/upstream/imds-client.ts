@@ -1,8 +1,10 @@
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http';
 import type { Clock, Timer } from '@msi-proxy/shared';
+import type { Asked, Waiting } from './asked.ts';
 import { limitConnecting } from './connect-timeout.ts';
+import { NOT_PLAIN, PlainClient } from './plain/plain-client.ts';
 import { readAnswer, type UpstreamAnswer } from './upstream-answer.ts';
-import { isStaleConnection, upstreamFailure, upstreamTimeout } from './upstream-failure.ts';
+import { clientLeft, isStaleConnection, upstreamFailure, upstreamTimeout } from './upstream-failure.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface ImdsClientOptions {
@@ -12,63 +14,95 @@ export interface ImdsClientOptions {
   readonly userAgent: string;
 }
 
-/** Asks IMDS on the proxy's own behalf, for answers that several clients share. */
+export interface ImdsGetOptions {
+  /** For the whole answer. */
+  readonly timeoutMillis: number;
+  /** With `Host`, without `Connection`; the proxy's own unless given. */
+  readonly headers?: OutgoingHttpHeaders;
+  /** The one for whom alone it is asked. */
+  readonly client?: Waiting | undefined;
+}
+
+// How long answers are left to `node:http` after one that was not plain: what IMDS did once it will do again.
+const NOT_PLAIN_MILLIS = 60_000;
+
+/**
+ * Asks IMDS with GETs, whose answers are plain (docs/adr/0027); those that are not are asked for again with
+ * `node:http`.
+ */
 export class ImdsClient {
   readonly #options: ImdsClientOptions;
+  readonly #plain: PlainClient;
+  readonly #ownHeaders: OutgoingHttpHeaders;
+  #plainFromMillis = 0;
 
   constructor(options: ImdsClientOptions) {
     this.#options = options;
+    this.#plain = new PlainClient(options);
+    this.#ownHeaders = {
+      Host: options.upstream.hostHeader,
+      Metadata: 'true',
+      // As curl in Microsoft's samples; the form is chosen by `format`.
+      Accept: '*/*',
+      'User-Agent': options.userAgent,
+    };
   }
 
   /**
    * @param target sent as it is
-   * @param timeoutMillis for the whole answer
-   * @throws {MsiProxyError} `MSI_UPSTREAM_FAILED`, `MSI_UPSTREAM_TIMEOUT` or `MSI_UPSTREAM_TOO_LARGE`
+   * @throws {MsiProxyError} `MSI_UPSTREAM_FAILED`, `MSI_UPSTREAM_TIMEOUT`, `MSI_UPSTREAM_TOO_LARGE` or `MSI_CLIENT_LEFT`
    */
-  async get(target: string, timeoutMillis: number): Promise<UpstreamAnswer> {
+  async get(
+    target: string,
+    { timeoutMillis, headers = this.#ownHeaders, client }: ImdsGetOptions,
+  ): Promise<UpstreamAnswer> {
     const { upstream } = this.#options;
     try {
-      const answer = await this.#getOverLivingConnection(target, timeoutMillis);
+      const answer = await this.#getAsPlainAsItIs({ target, timeoutMillis, headers, client });
       upstream.answered();
       return answer;
     } catch (error) {
-      upstream.failed(error);
+      if (client?.hasLeft !== true) upstream.failed(error);
       throw error;
     }
   }
 
-  async #getOverLivingConnection(target: string, timeoutMillis: number): Promise<UpstreamAnswer> {
+  async #getAsPlainAsItIs(asked: Asked): Promise<UpstreamAnswer> {
+    const { clock } = this.#options;
+    const startMillis = clock.monotonicMillis();
+    if (startMillis < this.#plainFromMillis) return await this.#getOverLivingConnection(asked, this.#getOnce);
+    const answer = await this.#getOverLivingConnection(asked, this.#plain.get);
+    if (answer !== NOT_PLAIN) return answer;
+    const nowMillis = clock.monotonicMillis();
+    this.#plainFromMillis = nowMillis + NOT_PLAIN_MILLIS;
+    const timeoutMillis = Math.max(1, asked.timeoutMillis - (nowMillis - startMillis));
+    return await this.#getOverLivingConnection({ ...asked, timeoutMillis }, this.#getOnce);
+  }
+
+  async #getOverLivingConnection<Answer>(
+    asked: Asked,
+    getOnce: (asked: Asked) => Promise<Answer>,
+  ): Promise<Answer> {
     try {
-      return await this.#getOnce(target, timeoutMillis);
+      return await getOnce(asked);
     } catch (error) {
       if (!isStaleConnection(error)) throw error;
       this.#options.upstream.closeIdle();
-      return await this.#getOnce(target, timeoutMillis);
+      return await getOnce(asked);
     }
   }
 
-  async #getOnce(target: string, timeoutMillis: number): Promise<UpstreamAnswer> {
-    const { upstream, clock, maxResponseBytes, userAgent } = this.#options;
+  readonly #getOnce = async ({ target, timeoutMillis, headers, client }: Asked): Promise<UpstreamAnswer> => {
+    const { upstream, clock, maxResponseBytes } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
     const { host, port } = upstream.address;
-    const request = httpRequest({
-      host,
-      port,
-      path: target,
-      agent: upstream.agent,
-      headers: {
-        Host: upstream.hostHeader,
-        Metadata: 'true',
-        // As curl in Microsoft's samples; the form is chosen by `format`.
-        Accept: '*/*',
-        'User-Agent': userAgent,
-      },
-    });
+    const request = httpRequest({ host, port, path: target, agent: upstream.agent, headers });
     let connectTimer: Timer | undefined;
-    const timer = clock.setTimer(() => {
-      reject(upstreamTimeout('no whole answer', timeoutMillis));
+    const end = (error: Error) => {
+      reject(error);
       request.destroy();
-    }, timeoutMillis);
+    };
+    const timer = clock.setTimer(() => end(upstreamTimeout('no whole answer', timeoutMillis)), timeoutMillis);
     request.on('socket', () => {
       connectTimer = limitConnecting(request, clock, reject);
     });
@@ -77,11 +111,13 @@ export class ImdsClient {
       readAnswer(answer, maxResponseBytes).then(resolve, reject);
     });
     request.end();
+    const stopListening = client?.onLeave(() => end(clientLeft()));
     try {
       return await promise;
     } finally {
       timer.cancel();
       connectTimer?.cancel();
+      stopListening?.();
     }
-  }
+  };
 }

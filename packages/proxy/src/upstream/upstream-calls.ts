@@ -3,7 +3,6 @@ import { backoffMillis, type Random } from './backoff.ts';
 import type { CallBudget, Priority, Ticket } from './budget/call-budget.ts';
 import { judgeAnswer, judgeFailure, type Judgement } from './judgement.ts';
 import type { Lane } from './lane.ts';
-import { TIME_UP, until } from './time-limit.ts';
 import type { UpstreamAnswer } from './upstream-answer.ts';
 import { upstreamFailure, upstreamTimeout } from './upstream-failure.ts';
 
@@ -64,16 +63,6 @@ export class UpstreamCalls {
   start(options: CallOptions): UpstreamCall {
     return new RepeatedCall(this.#options, options);
   }
-}
-
-/** What a call has come to by a moment on the monotonic clock. Rejects as {@link UpstreamCall.outcome}. */
-export async function outcomeBy(
-  deadlineMillis: number,
-  clock: Clock,
-  call: UpstreamCall,
-): Promise<CallOutcome> {
-  const outcome = await until(deadlineMillis, clock, call.outcome);
-  return outcome === TIME_UP ? call.soFar() : outcome;
 }
 
 /** What the last try came to, in case that there is no time for another. */

@@ -19,6 +19,10 @@ export function upstreamTimeout(what: string, millis: number): MsiProxyError {
   return new MsiProxyError('MSI_UPSTREAM_TIMEOUT', `${what} within ${millis} ms`);
 }
 
+export function clientLeft(): MsiProxyError {
+  return new MsiProxyError('MSI_CLIENT_LEFT', 'the client left before the answer');
+}
+
 /** IMDS closed an idle connection at the moment when it was used again: the request was not looked at. */
 export function isStaleConnection(error: unknown): boolean {
   if (!(error instanceof UpstreamFailure) || !error.onReusedSocket) return false;

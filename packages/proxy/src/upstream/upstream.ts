@@ -1,6 +1,8 @@
-import { Agent } from 'node:http';
 import { messageOf, type HostPort, type Report } from '@msi-proxy/shared';
 import { MAX_UPSTREAM_SOCKETS } from './budget/call-budget.ts';
+import { ConnectionPlaces } from './connection-places.ts';
+import { CountedAgent } from './counted-agent.ts';
+import { PlainConnections } from './plain/plain-connections.ts';
 
 // Below what servers usually keep idle connections for, so that we close first and do not race their close.
 const IDLE_MILLIS = 4_000;
@@ -8,14 +10,10 @@ const IDLE_MILLIS = 4_000;
 /** IMDS: where it is, the connections to it, and how it does. */
 export class Upstream {
   readonly address: HostPort;
-  /** The only connections there are, idle ones included. */
-  readonly agent = new Agent({
-    keepAlive: true,
-    maxSockets: MAX_UPSTREAM_SOCKETS,
-    maxTotalSockets: MAX_UPSTREAM_SOCKETS,
-    scheduling: 'lifo',
-    timeout: IDLE_MILLIS,
-  });
+  /** For `node:http`. Together with {@link plain} these are the only connections there are, idle ones included. */
+  readonly agent: CountedAgent;
+  /** For requests whose answers are plain. */
+  readonly plain: PlainConnections;
   readonly #name: string;
   #state: Report['upstream'] = { state: 'unknown' };
 
@@ -23,6 +21,20 @@ export class Upstream {
   constructor(address: HostPort, name = address.host) {
     this.address = address;
     this.#name = name;
+    const places: ConnectionPlaces = new ConnectionPlaces(MAX_UPSTREAM_SOCKETS, () => {
+      if (!this.plain.closeOneIdle()) this.agent.closeOneIdle();
+    });
+    this.agent = new CountedAgent(
+      {
+        keepAlive: true,
+        maxSockets: MAX_UPSTREAM_SOCKETS,
+        maxTotalSockets: MAX_UPSTREAM_SOCKETS,
+        scheduling: 'lifo',
+        timeout: IDLE_MILLIS,
+      },
+      places,
+    );
+    this.plain = new PlainConnections({ address, places, idleMillis: IDLE_MILLIS });
   }
 
   get state(): Report['upstream'] {
@@ -46,12 +58,12 @@ export class Upstream {
 
   /** Where one idle connection turned out to be dead, the others may be too. */
   closeIdle(): void {
-    for (const sockets of Object.values(this.agent.freeSockets)) {
-      for (const socket of [...(sockets ?? [])]) socket.destroy();
-    }
+    this.agent.closeIdle();
+    this.plain.closeIdle();
   }
 
   destroy(): void {
     this.agent.destroy();
+    this.plain.destroy();
   }
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { HostPort } from '../settings/setting.ts';
 import { serveFast, wholeGet, type FastPath } from './fast-path.ts';
 import { badRequest } from './imds-answers.ts';
+import { KEEP_ALIVE_SECONDS, MAX_REQUESTS_PER_SOCKET } from './keep-alive.ts';
 
 export interface HttpServerOptions {
   readonly listen: HostPort;
@@ -20,12 +21,10 @@ export interface HttpServerOptions {
 // A request of this protocol is some hundred bytes without a body: what takes longer or is larger is no client of ours.
 const HEADERS_TIMEOUT_MILLIS = 5_000;
 const REQUEST_TIMEOUT_MILLIS = 10_000;
-export const KEEP_ALIVE_SECONDS = 5;
 const KEEP_ALIVE_MILLIS = KEEP_ALIVE_SECONDS * 1_000;
 // What clients are told is shorter by this (as Node's `keepAliveTimeoutBuffer`): one may send at the last moment.
 const KEEP_ALIVE_BUFFER_MILLIS = 1_000;
 const MAX_HEADER_BYTES = 8 * 1024;
-export const MAX_REQUESTS_PER_SOCKET = 1_000;
 const CHECK_INTERVAL_MILLIS = 1_000;
 
 // No client of IMDS sends a request before it has the answer to the last one; each that waits holds memory.
@@ -152,8 +151,8 @@ export class HttpServer {
     });
     this.#server.closeIdleConnections();
     // Node does not know those; what they were sent has been answered.
-    for (const [socket, { isFast }] of [...this.#connections]) {
-      if (isFast && socket.bytesRead > 0) socket.destroySoon();
+    for (const [socket, { isFast, underWay }] of [...this.#connections]) {
+      if (isFast && socket.bytesRead > 0 && underWay === 0) socket.destroySoon();
     }
     // To Node, a connection on which nothing was ever sent is one whose request is under way.
     const silence = clock.setTimer(() => this.#closeSilent(), Math.min(LINGER_MILLIS, graceMillis));
@@ -192,6 +191,9 @@ export class HttpServer {
       handOver,
       maxRequests: MAX_REQUESTS_PER_SOCKET,
       idleMillis: KEEP_ALIVE_MILLIS + KEEP_ALIVE_BUFFER_MILLIS,
+      onWaiting: isWaiting => {
+        connection.underWay += isWaiting ? 1 : -1;
+      },
     });
   }
 

@@ -11,12 +11,19 @@ const TOKEN = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=h
 const OTHER_ADDRESS = '127.0.0.3';
 
 function text(...headers: readonly string[]): string {
-  return [`GET ${TOKEN} HTTP/1.1`, 'Host: 169.254.169.254', 'Metadata: true', ...headers, '', ''].join(
+  return textOf(TOKEN, ...headers);
+}
+
+function textOf(target: string, ...headers: readonly string[]): string {
+  return [`GET ${target} HTTP/1.1`, 'Host: 169.254.169.254', 'Metadata: true', ...headers, '', ''].join(
     '\r\n',
   );
 }
 
-describe('a token request that came before', () => {
+const INFO = '/metadata/identity/info?api-version=2018-02-01';
+const INSTANCE = '/metadata/instance?api-version=2021-02-01';
+
+describe('a request that came before', () => {
   let emulator: Emulator;
   let running: ProxyUnderTest;
   let monitor: FakeMonitor;
@@ -31,7 +38,7 @@ describe('a token request that came before', () => {
     const identity = { kind: 'client-id', id: DEFAULT_APP_IDENTITY.clientId } as const;
     const own = grantOf({ defaultIdentity: identity, identities: [identity] });
     monitor = await running.join(
-      callerAt(CLIENT_ADDRESS),
+      callerAt(CLIENT_ADDRESS, { grant: grantOf({ endpoints: ['token', 'instance', 'identity-info'] }) }),
       callerAt(OTHER_ADDRESS, { containerId: 'd'.repeat(64), grant: own }),
     );
   });
@@ -119,5 +126,77 @@ describe('a token request that came before', () => {
   it('goes the usual way when it wants its connection closed', async () => {
     await get(CLIENT_ADDRESS, 'Connection: close');
     assert.equal((await get(CLIENT_ADDRESS, 'Connection: close')).headers['connection'], 'close');
+  });
+
+  describe('for something that IMDS is asked for each time,', () => {
+    async function ask(target: string, ...headers: readonly string[]) {
+      return await sendAndLeave({ port: running.port, from: CLIENT_ADDRESS }, textOf(target, ...headers));
+    }
+
+    for (const target of [INFO, INSTANCE]) {
+      it(`${target} is answered with the same header lines as by Node`, async () => {
+        await ask(target);
+        const usual = await ask(target, 'X-Other: 1');
+        const known = await ask(target);
+        const withoutTime = (lines: readonly string[]) => lines.filter(line => !line.startsWith('Date: '));
+        assert.deepEqual(withoutTime(known.headerLines), withoutTime(usual.headerLines));
+        assert.equal(known.body, usual.body);
+        assert.equal(known.text.split('\r\n')[0], usual.text.split('\r\n')[0]);
+      });
+    }
+
+    it('is asked of IMDS with the same headers', async () => {
+      await ask(INFO, 'User-Agent: sdk/1', 'X-A: 1', 'Keep-Alive: timeout=7');
+      await ask(INFO, 'User-Agent: sdk/1', 'X-A: 1', 'Keep-Alive: timeout=7');
+      const [first, second] = emulator.requests.map(({ rawHeaders }) => rawHeaders);
+      assert.deepEqual(second, first);
+      assert.ok(second?.includes('sdk/1') === true && second.includes('x-a'));
+      assert.ok(!second.some(each => /keep-alive: ?timeout|timeout=7/i.test(each)));
+    });
+
+    it('is answered 503 in the same words, and closed, when IMDS does not answer', async () => {
+      await ask(INFO);
+      emulator.setFaults([{ fault: 'reset', afterBytes: 0 }]);
+      const [usual, known] = await Promise.all([ask(INFO, 'X-Other: 1'), ask(INFO)]);
+      assert.equal(known.status, 503);
+      assert.equal(known.body, usual.body);
+      const sorted = (lines: readonly string[]) =>
+        lines.filter(line => !line.startsWith('Date: ')).toSorted();
+      assert.deepEqual(sorted(known.headerLines), sorted(usual.headerLines));
+      assert.equal(known.headers['connection'], 'close');
+    }).timeout(20_000);
+
+    it('is not asked any more when its client leaves', async () => {
+      await ask(INFO);
+      emulator.setFaults([{ fault: 'delay', delayMillis: 60_000 }]);
+      const client = open({ port: running.port });
+      client.write(textOf(INFO));
+      await until(() => emulator.requests.length === 2);
+      client.destroy();
+      await until(() => running.log.some(({ reason }) => reason === 'client-left'));
+    });
+
+    it('is not answered to another container that has the address meanwhile', async () => {
+      await ask(INSTANCE);
+      emulator.setFaults([{ fault: 'delay', delayMillis: 300, times: 1 }]);
+      const client = open({ port: running.port });
+      let received = '';
+      client.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')));
+      client.write(textOf(INSTANCE));
+      await until(() => emulator.requests.length === 2);
+      await monitor.delta(
+        [CLIENT_ADDRESS],
+        [callerAt(CLIENT_ADDRESS, { containerId: 'e'.repeat(64), grant: UNLABELLED })],
+      );
+      await until(() => client.destroyed);
+      assert.equal(received, '');
+      assert.ok(running.log.some(({ reason }) => reason === 'caller-gone'));
+    });
+
+    it('is refused as soon as the policy says so', async () => {
+      await ask(INFO);
+      await monitor.delta([], [callerAt(CLIENT_ADDRESS, { grant: grantOf({ endpoints: ['token'] }) })]);
+      assert.equal((await ask(INFO)).status, 403);
+    });
   });
 });

@@ -3,12 +3,12 @@ import { MsiProxyError } from '@msi-proxy/shared';
 import { FakeClock, settle } from '@msi-proxy/shared/testing';
 import { CallBudget } from '../../../src/upstream/budget/call-budget.ts';
 import {
-  outcomeBy,
   UpstreamCalls,
   type CallOptions,
   type CallOutcome,
   type UpstreamCall,
 } from '../../../src/upstream/upstream-calls.ts';
+import { TIME_UP, until } from '../../../src/upstream/time-limit.ts';
 import { errorText, FakeImds, isDown, upstreamAnswer } from '../support/fake-imds.ts';
 
 const PATIENCE_MILLIS = 10_000;
@@ -190,15 +190,21 @@ describe('calls to IMDS', () => {
     assert.equal(result.status, 'rejected');
   });
 
+  /** What it has come to by a moment. */
+  async function outcomeBy(deadlineMillis: number, call: UpstreamCall): Promise<CallOutcome> {
+    const outcome = await until(deadlineMillis, clock, call.outcome);
+    return outcome === TIME_UP ? call.soFar() : outcome;
+  }
+
   it('say what they have come to, to those who cannot wait', async () => {
     imds.latencyMillis = 1_000;
     const call = start();
-    const early = outcomeBy(500, clock, call);
+    const early = outcomeBy(500, call);
     early.catch(() => undefined);
     await clock.advance(500);
     await assert.rejects(early, { code: 'MSI_UPSTREAM_TIMEOUT' });
     replies(BUSY, FINE);
-    const later = outcomeBy(1_200, clock, call);
+    const later = outcomeBy(1_200, call);
     await clock.advance(700);
     assert.equal(statusOf(await later), 429);
     assert.equal(statusOf(await end(call)), 200);
@@ -208,7 +214,7 @@ describe('calls to IMDS', () => {
     imds.latencyMillis = 900;
     for (let count = 0; count < 5; count += 1) start();
     const call = start({ source: 'b' });
-    const outcome = outcomeBy(1_000, clock, call);
+    const outcome = outcomeBy(1_000, call);
     await clock.advance(1_000);
     assert.equal(imds.asked.length, 6);
     assert.equal(statusOf(await outcome), 'throttled');

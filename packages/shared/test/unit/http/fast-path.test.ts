@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import type { FastPath } from '../../../src/http/fast-path.ts';
-import { HttpServer, MAX_REQUESTS_PER_SOCKET } from '../../../src/http/http-server.ts';
+import type { FastPath, FastReply } from '../../../src/http/fast-path.ts';
+import { HttpServer } from '../../../src/http/http-server.ts';
+import { MAX_REQUESTS_PER_SOCKET } from '../../../src/http/keep-alive.ts';
 import { silentLogger } from '../../../src/logging/logger.ts';
 import { FakeClock, open, readAll, until } from '../../../src/testing/index.ts';
 
@@ -17,6 +18,8 @@ describe('an HTTP server with a fast path', () => {
   let usual: string[];
   let clients: Socket[];
   let lastOnes: number;
+  let waiting: FastReply[];
+  let slow: Set<string>;
 
   beforeEach(async () => {
     clock = new FakeClock();
@@ -25,8 +28,15 @@ describe('an HTTP server with a fast path', () => {
     usual = [];
     clients = [];
     lastOnes = 0;
+    waiting = [];
+    slow = new Set();
     const fastPath: FastPath = {
-      connect: () => (text, close) => {
+      connect: () => (text, close, later) => {
+        if (slow.has(text)) {
+          const reply = later();
+          waiting.push(reply);
+          return reply;
+        }
         if (!known.has(text)) return undefined;
         if (close) lastOnes += 1;
         return FAST;
@@ -144,5 +154,97 @@ describe('an HTTP server with a fast path', () => {
     await until(() => received.text === FAST);
     await server.drain(60_000);
     await until(() => client.destroyed);
+  });
+
+  describe('whose answer comes later', () => {
+    beforeEach(() => {
+      slow.add(REQUEST);
+    });
+
+    async function asked(count = 1) {
+      const connected = connectClient();
+      connected.client.write(REQUEST);
+      await until(() => waiting.length === count);
+      return connected;
+    }
+
+    it('sends it, and goes on', async () => {
+      const { client, received } = await asked();
+      waiting[0]!.send(FAST, false);
+      await until(() => received.text === FAST);
+      client.write(REQUEST);
+      await until(() => waiting.length === 2);
+      waiting[1]!.send(FAST, false);
+      await until(() => received.text === FAST + FAST);
+      assert.deepEqual(usual, []);
+    });
+
+    it('lets no answer follow the first one', async () => {
+      const { client, received } = await asked();
+      waiting[0]!.send(FAST, false);
+      waiting[0]!.send('a second one', false);
+      known.add(OTHER);
+      client.write(OTHER);
+      await until(() => received.text === FAST + FAST);
+    });
+
+    it('looks at the next request only then, and not at more than that', async () => {
+      const { client, received } = await asked();
+      known.add(OTHER);
+      client.write(OTHER);
+      // Comes after it, over another connection.
+      await asked(2);
+      assert.equal(received.text, '');
+      waiting[0]!.send(FAST, false);
+      await until(() => received.text === FAST + FAST);
+    });
+
+    it('gives what came meanwhile to the parser if it is not known', async () => {
+      const { client, received } = await asked();
+      client.write(OTHER);
+      await asked(2);
+      waiting[0]!.send(FAST, false);
+      await until(() => received.text.endsWith('usual'));
+      assert.ok(received.text.startsWith(FAST));
+      client.write(OTHER);
+      await until(() => usual.length === 2);
+    });
+
+    it('ends the connection with an answer that is the last', async () => {
+      const { client, received } = await asked();
+      waiting[0]!.send(FAST, true);
+      await until(() => client.destroyed);
+      assert.equal(received.text, FAST);
+    });
+
+    it('notices a client that leaves', async () => {
+      const { client } = await asked();
+      let left = 0;
+      waiting[0]!.onLeave(() => (left += 1));
+      client.destroy();
+      await until(() => left === 1);
+      assert.ok(waiting[0]!.hasLeft);
+      waiting[0]!.send(FAST, false);
+    });
+
+    it('drains after it', async () => {
+      const { client, received } = await asked();
+      const drained = server.drain(60_000);
+      await new Promise(resolve => setImmediate(resolve));
+      assert.ok(!client.destroyed);
+      waiting[0]!.send(FAST, true);
+      await drained;
+      await until(() => client.destroyed);
+      assert.equal(received.text, FAST);
+    });
+
+    it('waits no longer than it may when it drains', async () => {
+      const { client } = await asked();
+      const drained = server.drain(500);
+      await clock.advance(500);
+      await drained;
+      await until(() => client.destroyed);
+      assert.ok(waiting[0]!.hasLeft);
+    });
   });
 });
