@@ -94,6 +94,11 @@ export class HandOver {
   }
 
   #send(held: HeldRequest, socket: Socket): void {
+    // The client may have left while the rules were changed and the connection was opened.
+    if (held.isOver) {
+      socket.destroy();
+      return;
+    }
     const { request, response } = held;
     const passed = sendRequest({
       createConnection: () => socket,
@@ -108,6 +113,10 @@ export class HandOver {
     });
     passed.once('error', () => held.giveUp());
     passed.once('response', answer => {
+      if (held.isOver) {
+        passed.destroy(); // a pipeline into what is closed would throw
+        return;
+      }
       response.sendDate = false;
       response.writeHead(answer.statusCode ?? 503, answer.statusMessage, [
         ...endToEndHeaders(answer.rawHeaders),

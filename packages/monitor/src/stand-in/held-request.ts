@@ -15,7 +15,7 @@ export class HeldRequest {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #callbacks: (() => void)[] = [];
-  #body = NO_BODY;
+  #body: Buffer = NO_BODY;
 
   constructor(address: string, request: IncomingMessage, response: ServerResponse) {
     this.address = address;

@@ -33,6 +33,7 @@ describe('the stand-in', () => {
   let respond: (request: IncomingMessage, response: ServerResponse) => void;
   let lent: LentSource[];
   let lendProblem: Error | undefined;
+  let beforeConnect: () => Promise<void>;
   let clients: Socket[];
 
   beforeEach(async () => {
@@ -41,6 +42,7 @@ describe('the stand-in', () => {
     ports = [];
     lent = [];
     lendProblem = undefined;
+    beforeConnect = () => Promise.resolve();
     clients = [];
     respond = (_, response) => {
       response.writeHead(200, { 'X-From': 'proxy', 'Content-Length': 25, Connection: 'keep-alive' });
@@ -59,6 +61,7 @@ describe('the stand-in', () => {
       logger: silentLogger,
       lendSources: async (sources, connect) => {
         if (lendProblem !== undefined) throw lendProblem;
+        await beforeConnect();
         lent.push(...sources.map(({ port, address }) => ({ port, address })));
         await connect();
       },
@@ -225,6 +228,21 @@ describe('the stand-in', () => {
     standIn.setProxy(serving);
     await ask(TOKEN, { port: endpoint.port });
 
+    assert.equal(asked.length, 1);
+  });
+
+  it('asks the proxy nothing for a client that leaves while the connection is made', async () => {
+    const first = await hold(A);
+    const other = await hold(B);
+    beforeConnect = async () => {
+      first.client.destroy();
+      await until(() => standIn.underWay === 1);
+    };
+
+    standIn.setProxy(serving);
+
+    assert.equal((await other.answer).status, 200);
+    await until(() => standIn.underWay === 0);
     assert.equal(asked.length, 1);
   });
 
