@@ -10,10 +10,12 @@ import {
   SILENCE_MILLIS,
   type Clock,
   type Confirmed,
+  type GivenToken,
   type Logger,
   type MonitorMessage,
   type ProxyMessage,
   type Report,
+  type Role,
   type SetRoute,
   type Timer,
   type Welcome,
@@ -65,7 +67,8 @@ export class ProxySession {
   #tokens: KeptTokens | undefined;
   #tokensAskedAtMillis = -Infinity;
   #tokensAwaited: PromiseWithResolvers<undefined> | undefined;
-  #role: 'serving' | 'standby' | undefined;
+  /** The last message of it, as text. */
+  #role: string | undefined;
   #lastError = '';
 
   constructor(options: ProxySessionOptions) {
@@ -135,10 +138,13 @@ export class ProxySession {
     this.#send(message);
   }
 
-  setRole(role: 'serving' | 'standby'): void {
-    if (role === this.#role) return;
-    this.#role = role;
-    this.#send({ type: 'role', role });
+  /** @param tokens to one that stands by: what the one that serves keeps */
+  setRole(role: 'serving' | 'standby', tokens?: readonly GivenToken[]): void {
+    const message: Role = { type: 'role', role, ...(tokens !== undefined && { tokens }) };
+    const text = JSON.stringify(message);
+    if (text === this.#role) return;
+    this.#role = text;
+    this.#send(message);
   }
 
   /** Settles when the proxy has taken this revision of the table; rejects when the session ends before. */

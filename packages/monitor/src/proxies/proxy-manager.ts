@@ -1,8 +1,10 @@
 import {
+  MAX_GIVEN_TOKENS,
   printable,
   type CallerReport,
   type ClientTraffic,
   type Clock,
+  type GivenToken,
   type Logger,
   type ProxyState,
   type ProxyStatus,
@@ -184,7 +186,7 @@ export class ProxyManager {
     this.#serving?.session?.setRole('serving');
     void this.#moved.then(() => {
       for (const { member } of this.#known.values()) {
-        if (member !== this.#serving) member.session?.setRole('standby');
+        if (member !== this.#serving) member.session?.setRole('standby', givenTokensOf(this.#serving));
       }
     });
   }
@@ -212,4 +214,10 @@ function imdsOf({ upstream: { state, lastError } }: Report): NonNullable<ProxySt
 /** A restart keeps the id; everything else about the proxy is new. */
 function keyOf({ id, startedAt }: ContainerDetails): string {
   return `${id} ${startedAt}`;
+}
+
+/** Passed on as they are: the proxy that gets them judges each. `undefined` when nobody says, which changes nothing there. */
+function givenTokensOf(serving: ProxyMember | undefined): readonly GivenToken[] | undefined {
+  const tokens: unknown = serving?.report?.givenTokens;
+  return Array.isArray(tokens) ? (tokens.slice(0, MAX_GIVEN_TOKENS) as GivenToken[]) : undefined;
 }

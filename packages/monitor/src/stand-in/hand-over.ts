@@ -85,9 +85,7 @@ export class HandOver {
     const socket = connect({ host: proxy.address, port: proxy.port, localAddress, localPort });
     try {
       await opened(socket, this.#options.clock);
-      // The client may have left meanwhile.
-      if (held.isOver) socket.destroy();
-      else this.#send(held, socket);
+      this.#send(held, socket);
     } catch {
       // Also what Node's client does not send, such as a `Trailer` without chunks.
       socket.destroy();
@@ -96,6 +94,11 @@ export class HandOver {
   }
 
   #send(held: HeldRequest, socket: Socket): void {
+    // The client may have left while the rules were changed and the connection was opened.
+    if (held.isOver) {
+      socket.destroy();
+      return;
+    }
     const { request, response } = held;
     const passed = sendRequest({
       createConnection: () => socket,
@@ -110,7 +113,7 @@ export class HandOver {
     });
     passed.once('error', () => held.giveUp());
     passed.once('response', answer => {
-      // Between the end of the client's connection and the word of it.
+      // Between the end of the client's connection and the word of it; a pipeline into what is closed would throw.
       if (held.isOver) {
         passed.destroy();
         return;

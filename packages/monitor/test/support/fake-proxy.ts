@@ -4,6 +4,7 @@ import {
   MONITOR_MESSAGE_TYPES,
   type Caller,
   type Confirmed,
+  type GivenToken,
   type MonitorMessage,
   type ProxyMessage,
   type Report,
@@ -27,6 +28,8 @@ export class FakeProxy {
   readonly complaints: string[] = [];
   readonly routes: Pick<SetRoute, 'address' | 'gateway'>[] = [];
   role: 'serving' | 'standby' | undefined;
+  /** What another proxy keeps, as it was told last. */
+  followed: readonly GivenToken[] | undefined;
   /** Why `set-route` fails; it succeeds when there is no reason. */
   routeProblem: string | undefined;
   /** What it keeps. */
@@ -153,6 +156,7 @@ export class FakeProxy {
         return;
       case 'role':
         this.role = message.role;
+        if (message.tokens !== undefined) this.followed = message.tokens;
         return;
       case 'set-route': {
         const { requestId, address, gateway } = message;

@@ -3,13 +3,16 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import {
   CONTROL_PROTOCOL,
+  MAX_GIVEN_TOKENS,
   messageOf,
   MsiProxyError,
   type Clock,
   type Confirmed,
+  type GivenToken,
   type Hello,
   type Logger,
   type Report,
+  type Role,
   type Timer,
 } from '@msi-proxy/shared';
 import type { ProxyMetricNumbers } from '@msi-proxy/shared/metrics';
@@ -32,6 +35,8 @@ export interface ControlServerOptions {
   readonly metrics: () => ProxyMetricNumbers;
   /** This proxy serves from now on. */
   readonly onServing: () => void;
+  /** This proxy stands by, and the one that serves keeps these. */
+  readonly onStandby: (tokens: readonly GivenToken[]) => void;
 }
 
 const REPORT_INTERVAL_MILLIS = 2_000;
@@ -189,13 +194,15 @@ export class ControlServer implements ConfirmationSource {
     });
   }
 
-  #setRole(role: 'serving' | 'standby'): void {
+  #setRole({ role, tokens }: Role): void {
     if (this.#role !== role)
       this.#options.logger.info(role === 'serving' ? 'This proxy serves' : 'This proxy stands by');
     const begins = role === 'serving' && this.#role !== role;
     this.#role = role;
     if (begins) this.#options.onServing();
-    if (role === 'standby') this.#relieve();
+    if (role === 'serving') return;
+    this.#relieve();
+    if (Array.isArray(tokens)) this.#options.onStandby(tokens.slice(0, MAX_GIVEN_TOKENS));
   }
 
   #relieve(): void {

@@ -14,6 +14,7 @@ import {
   type Logger,
   type MonitorMessage,
   type ProxyMessage,
+  type Role,
   type Timer,
   type TokenSummary,
 } from '@msi-proxy/shared';
@@ -27,7 +28,7 @@ export interface MonitorSessionOptions {
   /** Called once, with the first message; a throw refuses the session. */
   readonly onHello: (session: MonitorSession, hello: Hello) => void;
   readonly tokens: TokenAdministration;
-  readonly onRole: (session: MonitorSession, role: 'serving' | 'standby') => void;
+  readonly onRole: (session: MonitorSession, role: Role) => void;
   /** The session became usable, fell silent, or is heard again. */
   readonly onStateChange: (session: MonitorSession) => void;
   readonly onEnd: (session: MonitorSession) => void;
@@ -224,7 +225,7 @@ export class MonitorSession {
         this.#confirmed(message);
         return;
       case 'role':
-        onRole(this, message.role);
+        onRole(this, message);
         return;
       case 'heartbeat':
         return;

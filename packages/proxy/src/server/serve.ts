@@ -13,6 +13,7 @@ import { dropPrivileges, type ProcessIdentity } from '../lifecycle/privileges.ts
 import { ProxyMetrics } from '../metrics/proxy-metrics.ts';
 import { ensureRoute } from '../route/route.ts';
 import { prefetchForCallers } from '../tokens/prefetch.ts';
+import { StandbyTokens } from '../tokens/standby-tokens.ts';
 import { createAnswers } from './answers.ts';
 import { KnownRequests } from './known-requests.ts';
 import { ReadyEndpoint } from './ready-endpoint.ts';
@@ -68,6 +69,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     onTry: (status, durationMillis) => metrics.countUpstream(status, durationMillis),
   });
   const { upstream, broker } = answers;
+  const standby = new StandbyTokens({ broker, clock });
   const control: ControlServer = new ControlServer({
     socketPath: settings.controlSocket,
     table,
@@ -82,6 +84,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
       upstream: upstream.state,
       draining: isLeaving,
       callers: statistics.report(),
+      givenTokens: broker.given(),
     }),
     metrics: () =>
       metrics.read({
@@ -91,7 +94,11 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
         tokens: broker.count(),
         process: processUsage(),
       }),
-    onServing: () => prefetchAll?.(),
+    onServing: () => {
+      standby.stop();
+      prefetchAll?.();
+    },
+    onStandby: tokens => standby.follow(tokens),
   });
   const prefetchAll = settings.prefetch
     ? prefetchForCallers({ broker, table, isServing: () => control.role === 'serving' })
@@ -147,6 +154,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     await server.idleConnectionsEnded(Math.min(CADENCE_MILLIS, drainMillis));
     await server.drain(Math.max(deadlineMillis - clock.monotonicMillis(), 0));
     await control.stop();
+    standby.stop();
     broker.stop();
     answers.destroy();
   };

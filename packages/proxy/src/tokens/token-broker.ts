@@ -1,8 +1,10 @@
 import {
   formatIdentity,
+  MAX_GIVEN_TOKENS,
   MsiProxyError,
   sameIdentity,
   type Clock,
+  type GivenToken,
   type IdentityRef,
   type Logger,
   type TokenSummary,
@@ -132,6 +134,38 @@ export class TokenBroker {
     if (this.#cache.get(request.plainTarget) !== undefined || this.#flights.has(request.target)) return;
     if (this.#refusals.get(request.plainTarget) !== undefined) return;
     this.#beginInBackground(request, source);
+  }
+
+  /**
+   * Has a token at hand that is no older than another proxy's, although nobody asks for it here.
+   *
+   * @param sinceMillis when the other proxy got its own, by the wall clock
+   * @returns whether IMDS was asked; never rejects
+   */
+  async keepReady(request: TokenRequest, sinceMillis: number): Promise<boolean> {
+    const entry = this.#cache.peek(request.plainTarget);
+    if (entry !== undefined && entry.receivedAtWallMillis >= sinceMillis) return false;
+    if (this.#refusals.get(request.plainTarget) !== undefined) return false;
+    await this.#beginInBackground(request, OWN_SOURCE).landed.catch(() => undefined);
+    return true;
+  }
+
+  /** Keeps these only. */
+  retain(plainTargets: ReadonlySet<string>): void {
+    this.#cache.deleteWhere(({ request }) => !plainTargets.has(request.plainTarget));
+  }
+
+  /** What was asked for last, for a proxy that stands by; no token bytes. */
+  given(): GivenToken[] {
+    return this.#cache
+      .entries()
+      .filter(({ leftSeconds }) => leftSeconds > 0)
+      .slice(0, MAX_GIVEN_TOKENS)
+      .map(({ request, receivedAtWallMillis }) => ({
+        target: request.plainTarget,
+        sinceMillis: receivedAtWallMillis,
+      }))
+      .sort((a, b) => (a.target < b.target ? -1 : 1));
   }
 
   /** What is kept; no token bytes. */

@@ -23,7 +23,8 @@ export class TokenEntry {
   #holders = new Set<string>();
   readonly #clock: Clock;
   readonly #receivedAtMillis: number;
-  readonly #receivedAtWallMillis: number;
+  /** By the wall clock. */
+  readonly receivedAtWallMillis: number;
 
   constructor(options: {
     readonly request: TokenRequest;
@@ -37,7 +38,7 @@ export class TokenEntry {
     this.order = order;
     this.#clock = clock;
     this.#receivedAtMillis = clock.monotonicMillis();
-    this.#receivedAtWallMillis = clock.wallMillis();
+    this.receivedAtWallMillis = clock.wallMillis();
   }
 
   /** Containers that were given it, or the one that it renewed. */
@@ -62,7 +63,7 @@ export class TokenEntry {
    */
   get ageSeconds(): number {
     const monotonicMillis = this.#clock.monotonicMillis() - this.#receivedAtMillis;
-    const wallMillis = this.#clock.wallMillis() - this.#receivedAtWallMillis;
+    const wallMillis = this.#clock.wallMillis() - this.receivedAtWallMillis;
     return Math.floor(Math.max(monotonicMillis, wallMillis) / 1_000);
   }
 
@@ -95,6 +96,12 @@ export class TokenCache {
     if (entry === undefined || entry.leftSeconds > 0) return entry;
     this.#entries.delete(key);
     return undefined;
+  }
+
+  /** As {@link get}, without counting as a use. */
+  peek(key: string): TokenEntry | undefined {
+    const entry = this.#entries.peek(key);
+    return entry !== undefined && entry.leftSeconds > 0 ? entry : undefined;
   }
 
   /** Whether this is the entry that is kept for its key. */

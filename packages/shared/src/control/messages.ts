@@ -94,7 +94,20 @@ export interface Confirmed {
 export interface Role {
   readonly type: 'role';
   readonly role: 'serving' | 'standby';
+  /** To one that stands by: what the one that serves keeps. Absent when that is not known, which changes nothing. */
+  readonly tokens?: readonly GivenToken[];
 }
+
+/** What a token was asked for, and since when it is kept. No byte of the token. */
+export interface GivenToken {
+  /** Path and query of the request to IMDS. */
+  readonly target: string;
+  /** Wall clock of the VM, milliseconds since the epoch. */
+  readonly sinceMillis: number;
+}
+
+/** So many, those that were asked for last, are told of. */
+export const MAX_GIVEN_TOKENS = 32;
 
 /**
  * Moves the proxy's route to IMDS to the network on which it has `address`, whose gateway is `gateway`. Carried out by
@@ -164,6 +177,8 @@ export interface Report {
   readonly upstream: { readonly state: 'unknown' | 'answering' | 'failing'; readonly lastError?: string };
   readonly draining: boolean;
   readonly callers: readonly CallerReport[];
+  /** At most {@link MAX_GIVEN_TOKENS}, in the order of their targets. Absent from proxies of 0.1. */
+  readonly givenTokens?: readonly GivenToken[];
 }
 
 /** Sent every few seconds: the proxy's metrics, by the keys of `PROXY_METRICS`. To be read by `readProxyMetrics`. */

@@ -164,6 +164,26 @@ describe('the monitor, with proxies', () => {
     await until('a knows', () => a.role === 'standby');
   });
 
+  it('tells the one that stands by what the serving one keeps, and nothing once that is gone', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const a = vm.runProxy('a');
+    await vm.untilServing('a');
+    const b = vm.runProxy('b');
+    const c = vm.runProxy('c');
+    await until('b and c stand by', () => [b, c].every(({ role }) => role === 'standby'));
+    assert.equal(b.followed, undefined, 'nobody has said anything');
+    const givenTokens = [{ target: '/metadata/identity/oauth2/token?resource=x', sinceMillis: 7 }];
+
+    a.report({ givenTokens });
+    await until('b and c know', () => [b, c].every(({ followed }) => followed?.length === 1));
+    assert.deepEqual(b.followed, givenTokens);
+    vm.engine.stopContainer('a');
+    await until('one of them serves', () => [b, c].some(({ role }) => role === 'serving'));
+    const other = b.role === 'serving' ? c : b;
+    assert.deepEqual(other.followed, givenTokens, 'what is at hand must not be dropped at this moment');
+  });
+
   it('takes another one when the server of a proxy is gone, before its session ends', async () => {
     await using vm = await MonitoredVm.create();
     await vm.startMonitor();

@@ -33,7 +33,7 @@ describe('the stand-in', () => {
   let respond: (request: IncomingMessage, response: ServerResponse) => void;
   let lent: LentSource[];
   let lendProblem: Error | undefined;
-  let beforeConnecting: () => Promise<void>;
+  let beforeConnect: () => Promise<void>;
   let clients: Socket[];
 
   beforeEach(async () => {
@@ -42,7 +42,7 @@ describe('the stand-in', () => {
     ports = [];
     lent = [];
     lendProblem = undefined;
-    beforeConnecting = () => Promise.resolve();
+    beforeConnect = () => Promise.resolve();
     clients = [];
     respond = (_, response) => {
       response.writeHead(200, { 'X-From': 'proxy', 'Content-Length': 25, Connection: 'keep-alive' });
@@ -61,8 +61,8 @@ describe('the stand-in', () => {
       logger: silentLogger,
       lendSources: async (sources, connect) => {
         if (lendProblem !== undefined) throw lendProblem;
+        await beforeConnect();
         lent.push(...sources.map(({ port, address }) => ({ port, address })));
-        await beforeConnecting();
         await connect();
       },
     });
@@ -231,19 +231,18 @@ describe('the stand-in', () => {
     assert.equal(asked.length, 1);
   });
 
-  it('does not ask the proxy for a client that leaves while the way there is opened', async () => {
-    const { client } = await hold();
-    beforeConnecting = async () => {
-      client.destroy();
-      // Answered after the end of that connection was seen.
-      await ask(READY_PATH, { port: endpoint.port, headers: [] });
+  it('asks the proxy nothing for a client that leaves while the connection is made', async () => {
+    const first = await hold(A);
+    const other = await hold(B);
+    beforeConnect = async () => {
+      first.client.destroy();
+      await until(() => standIn.underWay === 1);
     };
-    standIn.setProxy(serving);
-    await until(() => lent.length === 1);
-    await until(() => clock.pendingTimers === 0);
-    beforeConnecting = () => Promise.resolve();
 
-    assert.equal((await ask(TOKEN, { port: endpoint.port })).status, 200);
+    standIn.setProxy(serving);
+
+    assert.equal((await other.answer).status, 200);
+    await until(() => standIn.underWay === 0);
     assert.equal(asked.length, 1);
   });
 

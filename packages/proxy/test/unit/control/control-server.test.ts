@@ -7,8 +7,9 @@ import {
   CONTROL_PROTOCOL,
   HEARTBEAT_INTERVAL_MILLIS,
   HEARTBEAT_TIMEOUT_MILLIS,
-  silentLogger,
   SILENCE_MILLIS,
+  silentLogger,
+  type GivenToken,
   type IdentityRef,
   type Report,
   type TokenSummary,
@@ -52,6 +53,7 @@ describe('the control server', () => {
   let table: CallerTable;
   let report: Report;
   let begunServing: number;
+  let followed: (readonly GivenToken[])[];
   let flushed: (IdentityRef | undefined)[];
   let server: ControlServer;
   let states: string[];
@@ -72,6 +74,7 @@ describe('the control server', () => {
     states = [];
     flushed = [];
     begunServing = 0;
+    followed = [];
     server = new ControlServer({
       metrics: () => ({ tokens: [3] }),
       socketPath,
@@ -86,6 +89,7 @@ describe('the control server', () => {
         list: () => [TOKEN],
         flush: identity => flushed.push(identity),
       },
+      onStandby: tokens => followed.push(tokens),
       onServing: () => {
         begunServing += 1;
       },
@@ -384,6 +388,17 @@ describe('the control server', () => {
     monitor.send({ type: 'list-tokens' });
     await until(() => monitor.messages('tokens').length === 1);
     assert.equal(begunServing, 1);
+  });
+
+  it('tells one that stands by what the other one keeps, if the monitor says it', async () => {
+    const tokens = [{ target: '/metadata/identity/oauth2/token?resource=x', sinceMillis: 1 }];
+    const monitor = await connectMonitor().join([]);
+    monitor.send({ type: 'role', role: 'standby' });
+    monitor.send({ type: 'role', role: 'standby', tokens: 'x' as unknown as GivenToken[] });
+    monitor.send({ type: 'role', role: 'standby', tokens });
+    monitor.send({ type: 'role', role: 'serving', tokens });
+    await until(() => server.role === 'serving');
+    assert.deepEqual(followed, [tokens]);
   });
 
   describe('shows and empties the token cache', () => {
