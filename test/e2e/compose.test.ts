@@ -43,7 +43,7 @@ for (const { title, files, asksTheVm } of [
           ...process.env,
           DOCKER_HOST: scenario.vm.engine.host,
           // The lab's engine has its socket elsewhere.
-          DOCKER_RUN_FOLDER: dirname(scenario.vm.engine.socketPath),
+          DOCKER_SOCKET_FOLDER: dirname(scenario.vm.engine.socketPath),
         },
       });
     }
