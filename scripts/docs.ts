@@ -72,15 +72,17 @@ function metricsPage(): string {
     [
       '| Metric | Type | Labels | Meaning |',
       '| --- | --- | --- | --- |',
-      ...metrics.map(({ name, type, labels = {}, help }) => {
-        const names = Object.entries(labels).map(([label, values]) => `\`${label}\`: ${values.join(', ')}`);
+      ...metrics.map(({ name, type, labels = {}, openLabels = {}, help }) => {
+        const fixed = Object.entries(labels).map(([label, values]) => `\`${label}\`: ${values.join(', ')}`);
+        const open = Object.entries(openLabels).map(([label, what]) => `\`${label}\`: ${what}`);
+        const names = [...fixed, ...open];
         return `| \`${name}\` | ${type} | ${names.join('; ')} | ${help} |`;
       }),
     ].join('\n');
   return [
     '# Metrics',
     NOTE,
-    'The monitor answers `GET /metrics` at `MSI_MONITOR_LISTEN`, in the text format of Prometheus, to whoever asks by IP address or as `localhost`. The page shows the monitor and every proxy that it has a control session with: proxies send their numbers through it every two seconds and listen on no port of their own for this, so no container can read them. Labels have fixed sets of values: no container, address, resource or identity is among them. Rules for alerts, and a dashboard, are in `deploy/observability`.',
+    'The monitor answers `GET /metrics` at `MSI_MONITOR_LISTEN`, in the text format of Prometheus, to whoever asks by IP address or as `localhost`. The page shows the monitor and every proxy that it has a control session with: proxies send their numbers through it every two seconds and listen on no port of their own for this, so no container can read them. Labels have fixed sets of values, versions aside: no client, address, resource or identity is among them. Rules for alerts, and a dashboard, are in `deploy/observability`.',
     '## Monitor',
     table(Object.values(MONITOR_METRICS)),
     '## Proxies',

@@ -26,6 +26,7 @@ const PACKAGE_OF_CHECK_COMMAND: Readonly<Record<string, string>> = {
   prometheus: 'prometheus',
   promtool: 'prometheus',
   'systemd-analyze': 'systemd',
+  'docker-compose': 'docker-compose',
 };
 
 /** What `npm run bench` compares the product with, and measures with. */

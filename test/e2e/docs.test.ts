@@ -80,13 +80,17 @@ function checkOutput({ commands, output }: Step, printed: string): void {
 /** Runs commands in a reader's shell. */
 async function runAsReader({ vm }: Scenario, commands: string, expectedExitCode: number): Promise<string> {
   // The lab's engine has its socket elsewhere, so that one folder differs.
-  const here = commands.replaceAll('/var/run:/host/run', `${dirname(vm.engine.socketPath)}:/host/run`);
+  const socketFolder = dirname(vm.engine.socketPath);
+  const here = commands
+    .replaceAll('/var/run:/host/run', `${socketFolder}:/host/run`)
+    // Compose 1, and Debian's package of Compose 2, are programs of this name.
+    .replaceAll('docker compose ', 'docker-compose ');
   const { exitCode, stdout, stderr } = await vm.run(['bash', '-euo', 'pipefail', '-c', `{ ${here}\n} 2>&1`], {
     env: {
       ...process.env,
       DOCKER_HOST: vm.engine.host,
-      // What deploy/swarm/stack.yml mounts.
-      DOCKER_SOCKET_FOLDER: dirname(vm.engine.socketPath),
+      // What the files for Compose and Swarm mount.
+      DOCKER_SOCKET_FOLDER: socketFolder,
     },
   });
   assert.equal(exitCode, expectedExitCode, `$ ${commands}\n${stdout}${stderr}`);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { Disposables } from '@msi-proxy/shared/testing';
 import { runCommand, tokenPath, waitUntil } from '../lab/index.ts';
 import { Prometheus } from './support/prometheus.ts';
 import { Scenario } from './support/scenario.ts';
@@ -13,6 +14,7 @@ interface Panel {
 }
 
 describe('watched by Prometheus', () => {
+  const disposables = new Disposables();
   let scenario: Scenario;
   let prometheus: Prometheus;
 
@@ -22,6 +24,7 @@ describe('watched by Prometheus', () => {
       this.skip();
     }
     scenario = await Scenario.start({ wiring: 'host' });
+    disposables.add(scenario);
     await scenario.startMonitor();
     await scenario.startProxy();
     await scenario.untilServing();
@@ -30,7 +33,7 @@ describe('watched by Prometheus', () => {
     assert.equal((await scenario.request('client', TOKEN)).status, 200);
     prometheus = await Prometheus.start(scenario.vm);
   });
-  after(() => scenario?.[Symbol.asyncDispose]());
+  after(() => disposables.dispose());
 
   async function valueOf(expression: string): Promise<number | undefined> {
     return (await prometheus.query(expression))[0]?.value;

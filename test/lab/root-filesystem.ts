@@ -18,6 +18,8 @@ const PYTHON_PACKAGES = [
   'python3-six',
   'python3-typing-extensions',
 ];
+/** A service manager, and the bus by which one gives it orders. */
+const SYSTEMD_PACKAGES = ['systemd', 'dbus'];
 /** The rest of the newer SDK's 540 MB is left out. */
 const PYTHON_SDK = 'usr/lib/python3/dist-packages/azure';
 const PYTHON_SDK_PARTS = ['__init__.py', 'core', 'identity'];
@@ -34,6 +36,10 @@ const SUPERFLUOUS = [
 ];
 
 const MAKING_TIMEOUT_MILLIS = 10 * 60_000;
+const APT = {
+  env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  timeoutMillis: MAKING_TIMEOUT_MILLIS,
+};
 
 /** Names the file systems: changes when what they are made from changes. */
 export const rootFilesystemKey = fingerprint(
@@ -77,6 +83,22 @@ export async function debianPythonTar(progress: (text: string) => void): Promise
   });
 }
 
+/** The small Debian with systemd to boot it, as a tar file in the cache. */
+export async function debianSystemdTar(progress: (text: string) => void): Promise<string> {
+  const base = await debianTar(progress);
+  return await cached({
+    kind: 'debian-systemd',
+    key: fingerprint(rootFilesystemKey, ...SYSTEMD_PACKAGES),
+    make: async path => {
+      progress('Making a Debian that boots with systemd (once)');
+      await using folder = await temporaryFolder(path);
+      await mustRun(['tar', '-xf', base, '-C', folder.path]);
+      await installInto(folder.path, SYSTEMD_PACKAGES);
+      await packTar(folder.path, path);
+    },
+  });
+}
+
 /** A file system with nothing but Node and the libraries that it loads: no shell, no network tool. */
 export async function bareTar(nodeBinary: string, destination: string, debian: string): Promise<void> {
   await using folder = await temporaryFolder(destination);
@@ -93,20 +115,19 @@ export async function bareTar(nodeBinary: string, destination: string, debian: s
   await mustRun(['tar', '-C', bare, '-cf', destination, '.']);
 }
 
-async function installPythonSdk(root: string): Promise<void> {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const options = { env, timeoutMillis: MAKING_TIMEOUT_MILLIS };
+async function installInto(root: string, packages: readonly string[]): Promise<void> {
   await mkdir(join(root, 'var/log/apt'), { recursive: true });
-  await mustRun(['chroot', root, 'apt-get', 'update'], options);
-  await mustRun(
-    ['chroot', root, 'apt-get', 'install', '--yes', '--no-install-recommends', ...PYTHON_PACKAGES],
-    options,
-  );
+  await mustRun(['chroot', root, 'apt-get', 'update'], APT);
+  await mustRun(['chroot', root, 'apt-get', 'install', '--yes', '--no-install-recommends', ...packages], APT);
+}
+
+async function installPythonSdk(root: string): Promise<void> {
+  await installInto(root, PYTHON_PACKAGES);
   const downloads = join(root, 'var/cache/apt');
-  await mustRun(['chroot', root, 'sh', '-c', 'cd /var/cache/apt && apt-get download python3-azure'], options);
+  await mustRun(['chroot', root, 'sh', '-c', 'cd /var/cache/apt && apt-get download python3-azure'], APT);
   const sdk = await mustRun(['find', downloads, '-maxdepth', '1', '-name', 'python3-azure_*.deb']);
   const unpacked = join(downloads, 'sdk');
-  await mustRun(['dpkg-deb', '--extract', sdk, unpacked], options);
+  await mustRun(['dpkg-deb', '--extract', sdk, unpacked], APT);
   await mkdir(join(root, PYTHON_SDK), { recursive: true });
   for (const name of PYTHON_SDK_PARTS) {
     await mustRun(['mv', join(unpacked, PYTHON_SDK, name), join(root, PYTHON_SDK, name)]);

@@ -119,7 +119,15 @@ async function runUntilStopped(options: CommandOptions): Promise<number> {
       onStop(() => resolve(undefined));
     });
     const { run } = await import('./run.ts');
-    const monitor = await run({ settings, logger, version, platform, selfArgv, processUsage });
+    const monitor = await run({
+      settings,
+      environment: options.environment,
+      logger,
+      version,
+      platform,
+      selfArgv,
+      processUsage,
+    });
     const apply = (changed: MonitorSettings) => {
       logLevel.setOwnLevel(changed.logLevel);
       monitor.reconfigure(changed);

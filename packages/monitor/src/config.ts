@@ -85,7 +85,7 @@ export const MONITOR_SETTINGS = {
   unlabelledSharers: choiceSetting({
     env: 'MSI_MONITOR_UNLABELLED_SHARERS',
     description:
-      'What an unlabelled container that shares the network of a labelled one does to it. `ignore` lets it use what the labelled one was given: needed where a scheduler adds such containers (Nomad, Kubernetes).',
+      'What an unlabelled container that shares the network of a labelled one does to it. `ignore` lets it use what the labelled one was given: needed where something adds such containers to the network of each client.',
     defaultValue: 'refuse',
     choices: ['refuse', 'ignore'],
   }),

@@ -5,9 +5,11 @@ import {
   localCommandRunner,
   MsiProxyError,
   systemClock,
+  watchedLogger,
+  type Environment,
   type Logger,
 } from '@msi-proxy/shared';
-import type { ProcessUsage } from '@msi-proxy/shared/metrics';
+import { ProcessWatch, type ProcessUsage } from '@msi-proxy/shared/metrics';
 import { MONITOR_SETTINGS, type MonitorSettings } from './config.ts';
 import { createEngineClient, type EngineClient } from './docker/index.ts';
 import { createVmRules } from './guard/nft-vm-rules.ts';
@@ -17,6 +19,7 @@ import { MonitorMetrics } from './metrics/monitor-metrics.ts';
 import { watchProxy } from './proxies/proxy-watch.ts';
 import { readTextFile } from './read-text-file.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
+import { ServiceManager } from './service-manager.ts';
 import { StandIn } from './stand-in/stand-in.ts';
 import { EventJournal } from './status/event-journal.ts';
 import { createStatusServer, type Readiness } from './status/status-server.ts';
@@ -34,6 +37,8 @@ import type { WiringMethod } from './wiring/wiring-method.ts';
 
 export interface RunOptions {
   readonly settings: MonitorSettings;
+  /** By which a service manager says that it is there. */
+  readonly environment: Environment;
   readonly logger: Logger;
   readonly version: string;
   /** As Node names it, of the machine that the monitor runs on. */
@@ -66,9 +71,12 @@ function noGuardReason(missingAccess: string): string {
 
 /** Starts the monitor. Does not wait for Docker, which may come later. */
 export async function run(options: RunOptions): Promise<RunningMonitor> {
-  const { settings, logger, version } = options;
+  const { settings, environment, version } = options;
   const clock = systemClock;
   const startedAtMillis = clock.wallMillis();
+  const metrics = new MonitorMetrics();
+  const logger = watchedLogger(options.logger, err => metrics.countFailure(err));
+  const processWatch = new ProcessWatch(options.processUsage);
   logger.info('Starting', { version, settings: effectiveSettings(MONITOR_SETTINGS, settings) });
 
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger });
@@ -85,7 +93,6 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     : createNoVmRules(isForWindows ? NO_GUARD_REASON : noGuardReason(missingAccess ?? ''));
   const link = new LinkNetwork(engine);
   const journal = new EventJournal(clock);
-  const metrics = new MonitorMetrics();
   const host = createHostWiring({
     rules,
     proxyNetwork,
@@ -104,6 +111,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
           port: settings.standInPort,
           clock,
           logger,
+          onRequestOver: outcome => metrics.countStandInRequest(outcome),
           lendSources: (sources, connect) => rules.lendSources(sources, connect),
         })
       : undefined;
@@ -145,13 +153,18 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
         status: monitorStatus({ reconciler, journal, version, startedAtMillis }),
         imdsIsFailing: reconciler.proxies.serving?.report?.upstream.state === 'failing',
         proxies: reconciler.proxies.measured,
-        process: options.processUsage(),
+        process: processWatch.read(),
+        heldRequests: standIn?.heldRequests ?? 0,
+        queueDepth: reconciler.queueDepth,
       }),
     ready: () => readiness(reconciler, current, clock.wallMillis()),
   });
 
+  const serviceManager = new ServiceManager({ environment, runner: localCommandRunner, clock, logger });
+
   await status.start();
   await reconciler.start();
+  await serviceManager.ready();
   return {
     reconfigure(changed) {
       const isOther = changed.resyncSeconds !== current.resyncSeconds;
@@ -159,9 +172,11 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
       if (isOther) reconciler.rescheduleResync();
     },
     async stop() {
+      await serviceManager.stopping();
       stopping.abort();
       await reconciler.stop();
       await status.stop();
+      processWatch.stop();
     },
   };
 }

@@ -84,6 +84,7 @@ export {
   type LoggerOptions,
   type LogLevel,
 } from './logging/logger.ts';
+export { watchedLogger } from './logging/watched-logger.ts';
 export { redactText, redactValue } from './logging/redact.ts';
 export {
   parseClientPolicy,

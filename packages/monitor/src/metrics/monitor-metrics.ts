@@ -1,5 +1,6 @@
-import type { MonitorStatus } from '@msi-proxy/shared';
+import { codeOf, type MonitorStatus } from '@msi-proxy/shared';
 import {
+  DOCKER_ACTIONS,
   METRICS_CONTENT_TYPE,
   metricText,
   MetricValues,
@@ -7,7 +8,8 @@ import {
   processNumbers,
   PROXY_METRICS,
   type MetricSource,
-  type ProcessUsage,
+  type ProcessState,
+  type StandInOutcome,
   type ProxyMetricKey,
   type ProxyMetricNumbers,
 } from '@msi-proxy/shared/metrics';
@@ -17,28 +19,80 @@ export { METRICS_CONTENT_TYPE };
 /** The last that a proxy measured. */
 export interface MeasuredProxy {
   readonly name: string;
+  /** As it says itself. */
+  readonly version: string;
   readonly numbers: ProxyMetricNumbers;
+}
+
+/** Containers that wait, or are worked on. */
+export interface QueueDepth {
+  readonly inspect: number;
+  readonly wire: number;
 }
 
 export interface MetricsPageOptions {
   readonly status: MonitorStatus;
   readonly imdsIsFailing: boolean;
   readonly proxies: readonly MeasuredProxy[];
-  readonly process: ProcessUsage;
+  readonly process: ProcessState;
+  readonly heldRequests: number;
+  readonly queueDepth: QueueDepth;
 }
 
 /** What one scrape of the monitor shows: the monitor and the proxies it has sessions with. */
 export class MonitorMetrics {
   readonly #wiringDuration = new MetricValues(MONITOR_METRICS.wiringDuration);
 
+  readonly #standInRequests = new MetricValues(MONITOR_METRICS.standInRequests);
+  readonly #dockerEvents = new MetricValues(MONITOR_METRICS.dockerEvents);
+  readonly #reconnects = new MetricValues(MONITOR_METRICS.eventStreamReconnects);
+  readonly #failures = new MetricValues(MONITOR_METRICS.failures);
+
+  countStandInRequest(outcome: StandInOutcome): void {
+    this.#standInRequests.increment(MONITOR_METRICS.standInRequests.labels.outcome.indexOf(outcome));
+  }
+
+  countDockerEvent(type: string, action: string): void {
+    this.#dockerEvents.increment(indexIn(DOCKER_ACTIONS, `${type} ${action}`));
+  }
+
+  /** @param error why the stream of events ended */
+  countReconnect(error: unknown): void {
+    const reason = codeOf(error)
+      ?.replace(/^MSI_ENGINE_/, '')
+      .toLowerCase()
+      .replaceAll('_', '-');
+    const { reason: reasons } = MONITOR_METRICS.eventStreamReconnects.labels;
+    // An end without a code is that of the connection.
+    this.#reconnects.increment(
+      Math.max(
+        reasons.findIndex(each => each === reason),
+        0,
+      ),
+    );
+  }
+
+  countFailure(error: unknown): void {
+    this.#failures.increment(indexIn(MONITOR_METRICS.failures.labels.code, codeOf(error) ?? 'other'));
+  }
+
   countWiring(durationMillis: number): void {
     this.#wiringDuration.observe(0, durationMillis / 1_000);
   }
 
   page(options: MetricsPageOptions): string {
-    const own = { ...this.#read(options), wiringDuration: this.#wiringDuration.numbers() };
+    const own = {
+      ...this.#read(options),
+      wiringDuration: this.#wiringDuration.numbers(),
+      standInRequests: this.#standInRequests.numbers(),
+      dockerEvents: this.#dockerEvents.numbers(),
+      eventStreamReconnects: this.#reconnects.numbers(),
+      failures: this.#failures.numbers(),
+    };
     const monitor = (Object.keys(MONITOR_METRICS) as (keyof typeof MONITOR_METRICS)[]).map(key =>
-      metricText(MONITOR_METRICS[key], [{ numbers: own[key] }]),
+      metricText(MONITOR_METRICS[key], [
+        { numbers: own[key], ...(key === 'buildInfo' && { labels: { version: options.status.version } }) },
+      ]),
     );
     const proxies = (Object.keys(PROXY_METRICS) as ProxyMetricKey[]).map(key =>
       metricText(PROXY_METRICS[key], sourcesOf(key, options.proxies)),
@@ -46,7 +100,7 @@ export class MonitorMetrics {
     return [...monitor, ...proxies].join('');
   }
 
-  #read({ status, imdsIsFailing, process }: MetricsPageOptions) {
+  #read({ status, imdsIsFailing, process, heldRequests, queueDepth }: MetricsPageOptions) {
     const { clients, proxies, engine, guard, startedAt } = status;
     const wired = clients.filter(({ state }) => state === 'wired');
     return {
@@ -69,6 +123,8 @@ export class MonitorMetrics {
       guard: countEach(MONITOR_METRICS.guard.labels.state, [guard.state]),
       repairs: [guard.repairs],
       stoppedSources: [guard.stopped.length],
+      standInHeld: [heldRequests],
+      queueDepth: [queueDepth.inspect, queueDepth.wire],
       ...processNumbers(process, Date.parse(startedAt)),
     };
   }
@@ -79,7 +135,25 @@ function countEach<Value extends string>(values: readonly Value[], seen: readonl
 }
 
 function sourcesOf(key: ProxyMetricKey, proxies: readonly MeasuredProxy[]): MetricSource[] {
-  return proxies.flatMap(({ name, numbers: { [key]: numbers } }) =>
-    numbers === undefined ? [] : [{ labels: { proxy: name }, numbers }],
+  return proxies.flatMap(({ name, version, numbers: { [key]: numbers } }) =>
+    numbers === undefined
+      ? []
+      : [
+          {
+            labels: { proxy: name, ...(key === 'buildInfo' && { version: shownVersion(version) }) },
+            numbers,
+          },
+        ],
   );
+}
+
+/** What a proxy calls its version is text of another program. */
+function shownVersion(version: string): string {
+  return /^[\w.+-]{1,64}$/.test(version) ? version : 'unknown';
+}
+
+/** The place of the value; of the last one, which stands for all others, when it is not there. */
+function indexIn(values: readonly string[], value: string): number {
+  const index = values.indexOf(value);
+  return index < 0 ? values.length - 1 : index;
 }

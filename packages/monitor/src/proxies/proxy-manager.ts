@@ -117,7 +117,15 @@ export class ProxyManager {
   /** What the proxies measured last. */
   get measured(): MeasuredProxy[] {
     return [...this.#known.values()].flatMap(({ member }) =>
-      member.session === undefined ? [] : [{ name: member.container.name, numbers: member.session.metrics }],
+      member.session === undefined
+        ? []
+        : [
+            {
+              name: member.container.name,
+              version: member.welcome?.proxyVersion ?? '',
+              numbers: member.session.metrics,
+            },
+          ],
     );
   }
 

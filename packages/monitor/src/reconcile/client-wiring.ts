@@ -65,6 +65,11 @@ export class ClientWiring {
     });
   }
 
+  /** Namespaces that wait for work or are worked on. */
+  get queueSize(): number {
+    return this.#queue.size;
+  }
+
   recordOf(client: WirableClient): WiringRecord | undefined {
     return this.#records.get(keyOf(client));
   }

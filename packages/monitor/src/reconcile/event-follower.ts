@@ -17,6 +17,8 @@ export interface EventFollowerOptions {
    */
   readonly onSubscribed: () => Promise<void>;
   readonly onEvent: (event: EngineEvent) => void;
+  /** Called for each end of a subscription that is not wanted, with its reason, before the next one. */
+  readonly onReconnect?: (reason: unknown) => void;
   /** Called for each change of state, and when the problem is another one. */
   readonly onStateChange: (state: EngineState, problem?: string) => void;
 }
@@ -86,6 +88,7 @@ export class EventFollower {
       const startMillis = clock.monotonicMillis();
       const reason = await this.#followOnce(stopping);
       if (isAborted(stopping)) return;
+      this.#options.onReconnect?.(reason);
       this.#setProblem(reason, 'connecting');
       if (clock.monotonicMillis() - startMillis >= HEALTHY_AFTER_MILLIS) attempt = 0;
       await pause(clock, backoffMillis(attempt, RECONNECT_BACKOFF, random), stopping);

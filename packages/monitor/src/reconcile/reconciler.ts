@@ -13,7 +13,7 @@ import { CallerPublisher } from '../control/caller-publisher.ts';
 import type { EngineClient, EngineEvent } from '../docker/index.ts';
 import type { RuleFollower } from '../guard/rule-follower.ts';
 import type { VmRules } from '../guard/vm-rules.ts';
-import type { MonitorMetrics } from '../metrics/monitor-metrics.ts';
+import type { MonitorMetrics, QueueDepth } from '../metrics/monitor-metrics.ts';
 import { ProxyManager } from '../proxies/proxy-manager.ts';
 import type { ProxyMember } from '../proxies/proxy-member.ts';
 import { ensureProxyNetwork, type ProxyNetwork, type ProxyNetworkDriver } from '../proxies/proxy-network.ts';
@@ -40,7 +40,7 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   readonly logger: Logger;
   readonly random: () => number;
   readonly journal: EventJournal;
-  readonly metrics: Pick<MonitorMetrics, 'countWiring'>;
+  readonly metrics: Pick<MonitorMetrics, 'countWiring' | 'countDockerEvent' | 'countReconnect'>;
   readonly guard: 'enforce' | 'audit' | 'off';
   /** Whether the VM's rules redirect (`host`), or only guard. */
   readonly redirect: boolean;
@@ -181,6 +181,7 @@ export class Reconciler {
       random,
       onSubscribed: () => this.#readAll(),
       onEvent: event => this.#handleEvent(event),
+      onReconnect: reason => options.metrics.countReconnect(reason),
       onStateChange: (state, problem) => this.#engineChanged(state, problem),
     });
   }
@@ -199,6 +200,10 @@ export class Reconciler {
 
   get rules(): RuleKeeper {
     return this.#rules;
+  }
+
+  get queueDepth(): QueueDepth {
+    return { inspect: this.#inspections.size, wire: this.#wiring.queueSize };
   }
 
   get engineStatus(): EngineStatus {
@@ -272,6 +277,7 @@ export class Reconciler {
 
   #handleEvent(event: EngineEvent): void {
     const { type, action, actorId, attributes } = event;
+    this.#options.metrics.countDockerEvent(type, action);
     if (type === 'container' && action === 'create') void this.#options.attachment?.containerCreated(event);
     if (type === 'container' && CONTAINER_ACTIONS.has(action)) this.#inspections.add(actorId);
     if (type !== 'network') return;

@@ -7,6 +7,7 @@ import {
   serviceUnavailable,
   type LocalAnswer,
 } from '@msi-proxy/shared/http';
+import type { StandInOutcome } from '@msi-proxy/shared/metrics';
 
 /** A request of a container that waits for a proxy. */
 export class HeldRequest {
@@ -14,7 +15,8 @@ export class HeldRequest {
   readonly address: string;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #callbacks: (() => void)[] = [];
+  readonly #callbacks: ((outcome: StandInOutcome) => void)[] = [];
+  #isGivenUp = false;
   #body: Buffer = NO_BODY;
 
   constructor(address: string, request: IncomingMessage, response: ServerResponse) {
@@ -23,7 +25,7 @@ export class HeldRequest {
     this.#response = response;
     response.on('error', () => undefined); // the client left; `close` follows
     response.once('close', () => {
-      for (const callback of this.#callbacks) callback();
+      for (const callback of this.#callbacks) callback(this.#outcome);
     });
   }
 
@@ -52,7 +54,7 @@ export class HeldRequest {
   }
 
   /** Calls back once, when the answer is out or the client has left. */
-  onceOver(callback: () => void): void {
+  onceOver(callback: (outcome: StandInOutcome) => void): void {
     this.#callbacks.push(callback);
   }
 
@@ -65,6 +67,12 @@ export class HeldRequest {
 
   /** All SDKs try again after this one. */
   giveUp(): void {
+    this.#isGivenUp ||= !this.isOver;
     this.answer(serviceUnavailable(errorShapeOf(this.#request.url ?? ''), 'Try again: no proxy serves'));
+  }
+
+  get #outcome(): StandInOutcome {
+    if (this.#isGivenUp) return 'given-up';
+    return this.#response.writableFinished ? 'passed-on' : 'client-left';
   }
 }

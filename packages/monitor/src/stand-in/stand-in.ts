@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIPv4 } from 'node:net';
+import type { StandInOutcome } from '@msi-proxy/shared/metrics';
 import { READY_PATH, type Clock, type Logger, type Timer } from '@msi-proxy/shared';
 import { badRequest, errorShapeOf, HttpServer, jsonAnswer, probeAnswer } from '@msi-proxy/shared/http';
 import type { VmRules } from '../guard/vm-rules.ts';
@@ -13,6 +14,8 @@ export interface StandInOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly lendSources: VmRules['lendSources'];
+  /** Tells how each request ended that was more than a probe. */
+  readonly onRequestOver?: (outcome: StandInOutcome) => void;
 }
 
 /** Safe up to 38 s with every SDK that was measured, see docs/adr/0015. */
@@ -55,6 +58,10 @@ export class StandIn {
   /** How many requests are being read, held or passed on. */
   get underWay(): number {
     return this.#requests.size;
+  }
+
+  get heldRequests(): number {
+    return this.#held.size;
   }
 
   /**
@@ -122,6 +129,7 @@ export class StandIn {
     } else if (headers['metadata']?.toString().toLowerCase() !== 'true') {
       held.answer(probeAnswer(url));
     } else {
+      held.onceOver(outcome => this.#options.onRequestOver?.(outcome));
       const bodyLength = holdableBodyLength(request);
       if (bodyLength === undefined || !this.#hasRoomFor(address)) held.giveUp();
       else void this.#accept(held, bodyLength);

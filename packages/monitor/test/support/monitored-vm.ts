@@ -8,6 +8,7 @@ import {
   type MonitorStatus,
   type ProxyStatus,
 } from '@msi-proxy/shared';
+import { MonitorMetrics } from '../../src/metrics/monitor-metrics.ts';
 import { createEngineClient } from '../../src/docker/index.ts';
 import { Reconciler, type ReconcilerOptions } from '../../src/reconcile/reconciler.ts';
 import type { ProxyWatch, ProxyWatchOptions } from '../../src/proxies/proxy-watch.ts';
@@ -61,7 +62,7 @@ export class MonitoredVm implements AsyncDisposable {
   async startMonitor(options: Partial<ReconcilerOptions> = {}): Promise<void> {
     this.#journal = new EventJournal(this.clock);
     this.#reconciler = new Reconciler({
-      metrics: { countWiring: () => undefined },
+      metrics: new MonitorMetrics(),
       engine: createEngineClient({ dockerHost: this.engine.host, logger: silentLogger }),
       rules: this.rules,
       selector: createWiringSelector({ methods: [this.wiring], setting: 'auto' }),

@@ -2,7 +2,7 @@ import {
   MetricValues,
   PROXY_METRICS,
   processNumbers,
-  type ProcessUsage,
+  type ProcessState,
   type ProxyMetricNumbers,
 } from '@msi-proxy/shared/metrics';
 import type { AuditRecord } from '../audit.ts';
@@ -14,12 +14,15 @@ export interface ProxyGauges {
   readonly callers: number;
   readonly monitor: MonitorState;
   readonly tokens: { readonly valid: number; readonly failing: number; readonly failingNearExpiry: number };
-  readonly process: ProcessUsage;
+  readonly process: ProcessState;
 }
 
 const { group: GROUPS, outcome: OUTCOMES } = PROXY_METRICS.requests.labels;
 const GROUP_INDEX = new Map<string, number>(GROUPS.map((group, index) => [group, index]));
 const OUTCOME_INDEX = new Map<string, number>(OUTCOMES.map((outcome, index) => [outcome, index]));
+const FAILURES = PROXY_METRICS.failures.labels.reason;
+const FAILURE_INDEX = new Map<string, number>(FAILURES.map((reason, index) => [reason, index]));
+const OTHER_FAILURE = FAILURES.indexOf('other');
 const THROTTLED = OUTCOMES.indexOf('throttled');
 const VIA_INDEX = new Map<string, number>(
   PROXY_METRICS.requestDuration.labels.via.map((via, index) => [via, index]),
@@ -31,6 +34,7 @@ const SESSION_STATES = PROXY_METRICS.monitorSession.labels.state;
 export class ProxyMetrics {
   readonly #startedAtMillis: number;
   readonly #requests = new MetricValues(PROXY_METRICS.requests);
+  readonly #failures = new MetricValues(PROXY_METRICS.failures);
   readonly #requestDuration = new MetricValues(PROXY_METRICS.requestDuration);
   readonly #upstreamRequests = new MetricValues(PROXY_METRICS.upstreamRequests);
   readonly #upstreamDuration = new MetricValues(PROXY_METRICS.upstreamDuration);
@@ -43,6 +47,7 @@ export class ProxyMetrics {
   countRequest({ group, verdict, reason, via, durationMillis }: AuditRecord): void {
     const outcome = reason === 'budget' ? THROTTLED : (OUTCOME_INDEX.get(verdict) ?? 0);
     this.#requests.increment((GROUP_INDEX.get(group) ?? 0) * OUTCOMES.length + outcome);
+    if (verdict === 'failed') this.#failures.increment(FAILURE_INDEX.get(reason ?? '') ?? OTHER_FAILURE);
     if (via !== undefined) this.#requestDuration.observe(VIA_INDEX.get(via) ?? 0, durationMillis / 1_000);
   }
 
@@ -55,6 +60,7 @@ export class ProxyMetrics {
   read({ budgetWaiting, callers, monitor, tokens, process }: ProxyGauges): ProxyMetricNumbers {
     return {
       requests: this.#requests.numbers(),
+      failures: this.#failures.numbers(),
       requestDuration: this.#requestDuration.numbers(),
       upstreamRequests: this.#upstreamRequests.numbers(),
       upstreamDuration: this.#upstreamDuration.numbers(),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { effectiveSettings, systemClock, type CommandRunner, type Logger } from '@msi-proxy/shared';
-import type { ProcessUsage } from '@msi-proxy/shared/metrics';
+import { ProcessWatch, type ProcessUsage } from '@msi-proxy/shared/metrics';
 import { HttpServer } from '@msi-proxy/shared/http';
 import { AuditLog } from '../audit.ts';
 import { CallerResolver } from '../callers/caller-resolver.ts';
@@ -60,6 +60,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
   const table = new CallerTable(clock);
   const statistics = new CallerStatistics(clock);
   const metrics = new ProxyMetrics(clock.wallMillis());
+  const processWatch = new ProcessWatch(processUsage);
   const answers = createAnswers({
     settings,
     timeouts: () => current,
@@ -92,7 +93,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
         callers: table.size,
         monitor: control.monitorState,
         tokens: broker.count(),
-        process: processUsage(),
+        process: processWatch.read(),
       }),
     onServing: () => {
       standby.stop();

@@ -8,6 +8,8 @@ export interface MetricDefinition {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly labels?: Readonly<Record<string, readonly string[]>>;
+  /** A label whose one value is known when the metric is shown, by what it tells. Never something that containers choose. */
+  readonly openLabels?: Readonly<Record<string, string>>;
   /** Upper bounds of a histogram, ascending, without `+Inf`. */
   readonly buckets?: readonly number[];
 }

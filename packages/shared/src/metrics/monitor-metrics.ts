@@ -1,5 +1,38 @@
+import type { ErrorCode } from '../errors/codes.ts';
 import type { MetricDefinition } from './definition.ts';
 import { processMetrics } from './process-metrics.ts';
+
+/** Docker's events by the words of their kind and action: all that the monitor acts on. */
+export const DOCKER_ACTIONS = [
+  ...['create', 'start', 'die', 'stop', 'restart', 'destroy', 'pause', 'unpause', 'rename', 'update'].map(
+    action => `container ${action}`,
+  ),
+  ...['create', 'connect', 'disconnect', 'destroy'].map(action => `network ${action}`),
+  'other',
+];
+
+const FAILURES = [
+  'MSI_CONTROL_PROTOCOL',
+  'MSI_CONTROL_UNAVAILABLE',
+  'MSI_ENGINE_UNREACHABLE',
+  'MSI_ENGINE_FORBIDDEN',
+  'MSI_ENGINE_TOO_OLD',
+  'MSI_ENGINE_UNRESPONSIVE',
+  'MSI_ENGINE_REQUEST',
+  'MSI_WIRING_NO_CAPABILITY',
+  'MSI_WIRING_COMMAND',
+  'MSI_WIRING_NOT_EFFECTIVE',
+  'MSI_WIRING_NOT_APPLICABLE',
+  'MSI_WIRING_DUPLICATE_ADDRESS',
+  'MSI_WIRING_SERVICE',
+  'MSI_WIRING_PROXY_UNREACHABLE',
+  'MSI_NAMESPACE_GONE',
+  'MSI_LISTEN_FAILED',
+  'MSI_INTERNAL',
+] as const satisfies readonly ErrorCode[];
+
+const STAND_IN_OUTCOMES = ['passed-on', 'given-up', 'client-left'] as const;
+export type StandInOutcome = (typeof STAND_IN_OUTCOMES)[number];
 
 /** What the monitor measures itself, in the order of the page. */
 export const MONITOR_METRICS = {
@@ -19,7 +52,7 @@ export const MONITOR_METRICS = {
     name: 'msi_monitor_wiring_duration_seconds',
     type: 'histogram',
     help: 'From the start of a container to its verified wiring.',
-    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   },
   proxies: {
     name: 'msi_monitor_proxies',
@@ -59,6 +92,41 @@ export const MONITOR_METRICS = {
     name: 'msi_monitor_guard_stopped_sources',
     type: 'gauge',
     help: 'Sources that the guard has stopped, or in audit mode would have, since the start; at most 256.',
+  },
+  standInHeld: {
+    name: 'msi_monitor_stand_in_held_requests',
+    type: 'gauge',
+    help: 'Requests that are held because no proxy serves.',
+  },
+  standInRequests: {
+    name: 'msi_monitor_stand_in_requests_total',
+    type: 'counter',
+    help: 'Requests that came to the monitor because no proxy served: passed on to a proxy, given up (the client was told to try again), or left by their client. Probes of SDKs are not counted.',
+    labels: { outcome: STAND_IN_OUTCOMES },
+  },
+  queueDepth: {
+    name: 'msi_monitor_reconcile_queue_depth',
+    type: 'gauge',
+    help: 'Containers that wait to be read (inspect) or wired (wire), those in work and those that failed and come again among them.',
+    labels: { queue: ['inspect', 'wire'] },
+  },
+  dockerEvents: {
+    name: 'msi_monitor_docker_events_total',
+    type: 'counter',
+    help: 'Events of the Docker engine that the monitor received.',
+    labels: { action: DOCKER_ACTIONS },
+  },
+  eventStreamReconnects: {
+    name: 'msi_monitor_event_stream_reconnects_total',
+    type: 'counter',
+    help: 'How often the stream of Docker’s events ended, or could not be opened, and was opened anew, by why.',
+    labels: { reason: ['ended', 'unreachable', 'forbidden', 'too-old', 'unresponsive', 'request'] },
+  },
+  failures: {
+    name: 'msi_monitor_failures_total',
+    type: 'counter',
+    help: 'Failures that the log tells as warning or error, by error code (docs/errors.md); "other" has none of these.',
+    labels: { code: [...FAILURES, 'other'] },
   },
   ...processMetrics('msi_monitor'),
 } as const satisfies Record<string, MetricDefinition>;

@@ -3,6 +3,12 @@ import type { MetricDefinition } from './definition.ts';
 /** What every program tells about its process. The names begin with the program's, so that one scrape can hold both. */
 export function processMetrics<Prefix extends string>(prefix: Prefix) {
   return {
+    buildInfo: {
+      name: `${prefix}_build_info`,
+      type: 'gauge',
+      help: 'Always 1; the version of the program is its label.',
+      openLabels: { version: 'of the program' },
+    },
     memory: {
       name: `${prefix}_process_resident_memory_bytes`,
       type: 'gauge',
@@ -18,6 +24,16 @@ export function processMetrics<Prefix extends string>(prefix: Prefix) {
       type: 'gauge',
       help: 'When the process started, in seconds since 1970.',
     },
+    openFiles: {
+      name: `${prefix}_process_open_fds`,
+      type: 'gauge',
+      help: 'Files and sockets that the process has open; 0 where that cannot be read.',
+    },
+    eventLoopLag: {
+      name: `${prefix}_process_event_loop_lag_seconds`,
+      type: 'gauge',
+      help: 'How late the event loop was at most, in the last 15 to 30 seconds.',
+    },
   } as const satisfies Record<string, MetricDefinition>;
 }
 
@@ -27,6 +43,20 @@ export interface ProcessUsage {
   readonly cpuMicros: number;
 }
 
-export function processNumbers({ residentBytes, cpuMicros }: ProcessUsage, startedAtMillis: number) {
-  return { memory: [residentBytes], cpu: [cpuMicros / 1e6], startTime: [startedAtMillis / 1_000] };
+/** All that is shown of the process; see {@link ProcessWatch}. */
+export interface ProcessState extends ProcessUsage {
+  /** 0 where that cannot be read. */
+  readonly openFiles: number;
+  readonly eventLoopLagMillis: number;
+}
+
+export function processNumbers(state: ProcessState, startedAtMillis: number) {
+  return {
+    buildInfo: [1],
+    memory: [state.residentBytes],
+    cpu: [state.cpuMicros / 1e6],
+    startTime: [startedAtMillis / 1_000],
+    openFiles: [state.openFiles],
+    eventLoopLag: [state.eventLoopLagMillis / 1_000],
+  };
 }

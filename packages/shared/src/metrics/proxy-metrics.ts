@@ -1,8 +1,17 @@
+import type { ErrorCode } from '../errors/codes.ts';
 import { ENDPOINT_GROUPS } from '../policy/endpoints.ts';
 import { lengthOf, type MetricDefinition } from './definition.ts';
 import { processMetrics } from './process-metrics.ts';
 
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+const UPSTREAM_FAILURES = [
+  'MSI_UPSTREAM_FAILED',
+  'MSI_UPSTREAM_TIMEOUT',
+  'MSI_UPSTREAM_TOO_LARGE',
+  'MSI_UPSTREAM_UNUSABLE',
+  'MSI_UPSTREAM_WRONG_IDENTITY',
+] as const satisfies readonly ErrorCode[];
 
 /** What a proxy counts, in the order of the page. It goes to the monitor as numbers by key. */
 export const PROXY_METRICS = {
@@ -13,6 +22,23 @@ export const PROXY_METRICS = {
     labels: {
       group: ['none', 'versions', ...ENDPOINT_GROUPS],
       outcome: ['allowed', 'would-deny', 'denied', 'throttled', 'failed'],
+    },
+  },
+  failures: {
+    name: 'msi_proxy_failed_requests_total',
+    type: 'counter',
+    help: 'Requests that failed or were throttled, by why: an error code (docs/errors.md) or the reason in the audit line.',
+    labels: {
+      reason: [
+        ...UPSTREAM_FAILURES,
+        'budget',
+        'no-imds',
+        'caller-unconfirmed',
+        'caller-gone',
+        'policy-changed',
+        'client-left',
+        'other',
+      ],
     },
   },
   requestDuration: {

@@ -12,6 +12,7 @@ import {
   until,
   type RawAnswer,
 } from '@msi-proxy/shared/testing';
+import type { StandInOutcome } from '@msi-proxy/shared/metrics';
 import type { LentSource } from '../../../src/guard/vm-rules.ts';
 import { StandIn } from '../../../src/stand-in/stand-in.ts';
 import type { ProxyEndpoint } from '../../../src/wiring/proxy-endpoint.ts';
@@ -35,6 +36,7 @@ describe('the stand-in', () => {
   let lendProblem: Error | undefined;
   let beforeConnect: () => Promise<void>;
   let clients: Socket[];
+  let outcomes: StandInOutcome[];
 
   beforeEach(async () => {
     clock = new FakeClock();
@@ -44,6 +46,7 @@ describe('the stand-in', () => {
     lendProblem = undefined;
     beforeConnect = () => Promise.resolve();
     clients = [];
+    outcomes = [];
     respond = (_, response) => {
       response.writeHead(200, { 'X-From': 'proxy', 'Content-Length': 25, Connection: 'keep-alive' });
       response.end('{"access_token":"secret"}');
@@ -59,6 +62,7 @@ describe('the stand-in', () => {
       port: 0,
       clock,
       logger: silentLogger,
+      onRequestOver: outcome => outcomes.push(outcome),
       lendSources: async (sources, connect) => {
         if (lendProblem !== undefined) throw lendProblem;
         await beforeConnect();
@@ -218,6 +222,24 @@ describe('the stand-in', () => {
     response.end('late');
 
     assert.equal((await answer).body, 'late');
+  });
+
+  it('tells how each request ended, and of none that was only a probe', async () => {
+    await ask(TOKEN_PATH, { port: endpoint.port, headers: [] });
+    const { client } = await hold(A);
+    assert.equal(standIn.heldRequests, 1);
+    client.destroy();
+    await until(() => outcomes.length === 1);
+    const inVain = await hold(A);
+    await clock.advance(30_000);
+    await inVain.answer;
+    const served = await hold(B);
+    standIn.setProxy(serving);
+    await served.answer;
+
+    await until(() => outcomes.length === 3);
+    assert.deepEqual(outcomes, ['client-left', 'given-up', 'passed-on']);
+    assert.equal(standIn.heldRequests, 0);
   });
 
   it('keeps no request of a client that has left', async () => {

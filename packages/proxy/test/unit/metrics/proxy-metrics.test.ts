@@ -7,7 +7,7 @@ const GAUGES: ProxyGauges = {
   callers: 5,
   monitor: 'live',
   tokens: { valid: 3, failing: 1, failingNearExpiry: 0 },
-  process: { residentBytes: 1_000, cpuMicros: 2_000_000 },
+  process: { residentBytes: 1_000, cpuMicros: 2_000_000, openFiles: 12, eventLoopLagMillis: 0 },
 };
 
 describe('ProxyMetrics', () => {
@@ -17,11 +17,24 @@ describe('ProxyMetrics', () => {
     metrics.countRequest({ address, group: 'token', verdict: 'allowed', via: 'cache', durationMillis: 2 });
     metrics.countRequest({ address, group: 'none', verdict: 'denied', reason: 'path', durationMillis: 0 });
     metrics.countRequest({ address, group: 'token', verdict: 'failed', reason: 'budget', durationMillis: 9 });
-    const { requests = [], requestDuration = [] } = metrics.read(GAUGES);
+    metrics.countRequest({
+      address,
+      group: 'token',
+      verdict: 'failed',
+      reason: 'MSI_UPSTREAM_TIMEOUT',
+      durationMillis: 9,
+    });
+    metrics.countRequest({ address, group: 'token', verdict: 'failed', reason: 'new', durationMillis: 9 });
+    const { requests = [], requestDuration = [], failures = [] } = metrics.read(GAUGES);
     const counts = metricText(PROXY_METRICS.requests, [{ numbers: requests }]);
     assert.match(counts, /\{group="token",outcome="allowed"\} 1\n/);
     assert.match(counts, /\{group="none",outcome="denied"\} 1\n/);
     assert.match(counts, /\{group="token",outcome="throttled"\} 1\n/);
+    const failed = metricText(PROXY_METRICS.failures, [{ numbers: failures }]);
+    for (const reason of ['budget', 'MSI_UPSTREAM_TIMEOUT', 'other']) {
+      assert.match(failed, new RegExp(`\\{reason="${reason}"\\} 1\n`));
+    }
+    assert.match(failed, /\{reason="client-left"\} 0\n/);
     const times = metricText(PROXY_METRICS.requestDuration, [{ numbers: requestDuration }]);
     assert.match(times, /_bucket\{via="cache",le="0.001"\} 0\n.*_bucket\{via="cache",le="0.0025"\} 1\n/);
     assert.match(times, /_count\{via="upstream"\} 0\n/);

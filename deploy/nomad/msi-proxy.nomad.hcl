@@ -1,0 +1,95 @@
+# Proxy and monitor on each node with Docker. docs/nomad.md says what the nodes' configuration has to allow.
+
+variable "tag" {
+  type        = string
+  default     = "latest"
+  description = "Of the images"
+}
+
+job "msi-proxy" {
+  type        = "system"
+  datacenters = ["*"]
+
+  constraint {
+    attribute = "${attr.kernel.name}"
+    value     = "linux"
+  }
+
+  # One node after the other. Requests of a node are held while its proxy is replaced.
+  update {
+    max_parallel = 1
+  }
+
+  group "monitor" {
+    restart {
+      delay = "2s"
+      mode  = "delay"
+    }
+
+    task "msi-monitor" {
+      driver       = "docker"
+      kill_timeout = "15s"
+
+      config {
+        image        = "msi-proxy/monitor:${var.tag}"
+        network_mode = "host"
+        # The folder, not the socket: the engine makes a new one at each start.
+        volumes         = ["/var/run:/host/run"]
+        cap_drop        = ["all"]
+        cap_add         = ["net_admin"]
+        readonly_rootfs = true
+        security_opt    = ["no-new-privileges"]
+        pids_limit      = 64
+
+        mount {
+          type   = "tmpfs"
+          target = "/run"
+        }
+      }
+
+      env {
+        DOCKER_HOST = "unix:///host/run/docker.sock"
+      }
+
+      resources {
+        cpu    = 100
+        memory = 256
+      }
+    }
+  }
+
+  group "proxy" {
+    restart {
+      delay = "2s"
+      mode  = "delay"
+    }
+
+    task "msi-proxy" {
+      driver       = "docker"
+      kill_timeout = "15s"
+
+      # On Docker's own bridge: the monitor connects it to msi-proxy-net, which is not there before the monitor is.
+      config {
+        image = "msi-proxy/proxy:${var.tag}"
+        labels = {
+          MSIProxyContainer = ""
+        }
+        cap_drop        = ["all"]
+        cap_add         = ["net_admin", "setuid", "setgid"]
+        readonly_rootfs = true
+        security_opt    = ["no-new-privileges"]
+        pids_limit      = 64
+
+        mount {
+          type   = "tmpfs"
+          target = "/run"
+        }
+      }
+
+      resources {
+        cpu    = 100
+        memory = 256
+      }
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from '@cdktn/hcl2json';
+import { repositoryRoot } from '../../scripts/lib/repository.ts';
+
+/** What this product's job files have of the Docker driver's options (nomad, drivers/docker/config.go). */
+export interface DockerConfig {
+  readonly image: string;
+  readonly command?: string;
+  readonly args?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly network_mode?: string;
+  readonly volumes?: readonly string[];
+  readonly cap_add?: readonly string[];
+  readonly cap_drop?: readonly string[];
+  readonly readonly_rootfs?: boolean;
+  readonly security_opt?: readonly string[];
+  readonly pids_limit?: number;
+  readonly mount?: readonly { readonly type: 'tmpfs'; readonly target: string }[];
+}
+
+export interface NomadTask {
+  readonly name: string;
+  readonly config: DockerConfig;
+  readonly env: Readonly<Record<string, string>>;
+  readonly resources: { readonly cpu: number; readonly memory: number };
+  readonly templates: readonly { readonly destination: string; readonly data: string }[];
+}
+
+export interface NomadJob {
+  readonly type: string;
+  readonly tasks: readonly NomadTask[];
+}
+
+type Block<Content> = readonly [Content];
+interface TaskBlock {
+  readonly config: Block<DockerConfig>;
+  readonly env?: Block<Record<string, string>>;
+  readonly resources: Block<NomadTask['resources']>;
+  readonly template?: NomadTask['templates'];
+}
+interface JobFile {
+  readonly variable: Readonly<Record<string, Block<{ readonly default: string }>>>;
+  readonly job: Readonly<
+    Record<
+      string,
+      Block<{
+        readonly type: string;
+        readonly group: Readonly<Record<string, Block<{ readonly task: Record<string, Block<TaskBlock>> }>>>;
+      }>
+    >
+  >;
+}
+
+/** A job file as HashiCorp's own parser of its language reads it, with the defaults of its variables. */
+export async function readJob(name: string): Promise<NomadJob> {
+  const path = join(repositoryRoot, 'deploy/nomad', `${name}.nomad.hcl`);
+  const parsed = (await parse(path, readFileSync(path, 'utf8'))) as JobFile;
+  const withVariables = JSON.stringify(parsed.job).replaceAll(
+    /\$\{var\.(\w+)\}/g,
+    (_, variable: string) => parsed.variable[variable]![0].default,
+  );
+  const [job] = (JSON.parse(withVariables) as JobFile['job'])[name]!;
+  const tasks = Object.values(job.group).flatMap(([group]) => Object.entries(group.task));
+  return {
+    type: job.type,
+    tasks: tasks.map(([taskName, [task]]) => ({
+      name: taskName,
+      config: task.config[0],
+      env: task.env?.[0] ?? {},
+      resources: task.resources[0],
+      templates: task.template ?? [],
+    })),
+  };
+}

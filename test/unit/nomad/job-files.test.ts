@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from '@cdktn/hcl2json';
+import { CLIENT_LABEL, parseClientPolicy, PROXY_LABEL } from '@msi-proxy/shared';
+import { repositoryRoot } from '../../../scripts/lib/repository.ts';
+import { readJob } from '../../nomad/job-files.ts';
+
+describe('deploy/nomad', function () {
+  this.timeout(20_000); // the parser is WebAssembly
+
+  it('runs one proxy and one monitor on each node', async () => {
+    const { type, tasks } = await readJob('msi-proxy');
+    assert.equal(type, 'system');
+    assert.deepEqual(
+      tasks.map(({ name }) => name),
+      ['msi-monitor', 'msi-proxy'],
+    );
+    const [monitor, proxy] = tasks;
+    assert.equal(monitor!.config.network_mode, 'host');
+    assert.ok(PROXY_LABEL in proxy!.config.labels!);
+  });
+
+  it('gives the example of a client a policy that holds', async () => {
+    const { tasks } = await readJob('orders');
+    const labels = tasks[0]!.config.labels!;
+    assert.ok(CLIENT_LABEL in labels);
+    assert.ok(parseClientPolicy(labels).ok);
+  });
+
+  it('tells in docs/nomad.md all that the nodes have to allow', async () => {
+    const page = readFileSync(join(repositoryRoot, 'docs/nomad.md'), 'utf8');
+    const shown = /^```hcl\n(plugin "docker"[^]*?)^```$/m.exec(page)![1]!;
+    const { plugin } = (await parse('client.hcl', shown)) as {
+      plugin: { docker: [{ config: [{ allow_caps: string[]; volumes: [{ enabled: boolean }] }] }] };
+    };
+    const [{ allow_caps: allowed, volumes }] = plugin.docker[0].config;
+    const { tasks } = await readJob('msi-proxy');
+    const wanted = tasks.flatMap(({ config }) => config.cap_add ?? []);
+    assert.deepEqual(
+      wanted.filter(capability => !allowed.includes(capability)),
+      [],
+    );
+    assert.equal(volumes[0].enabled, true);
+  });
+});
