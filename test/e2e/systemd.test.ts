@@ -89,6 +89,14 @@ describe('as units of systemd', () => {
     assert.match(await systemd.journal('msi-monitor'), /Watchdog timeout/);
   });
 
+  it('the monitor reads its settings again when it is reloaded', async () => {
+    await mustControl('reload', 'msi-monitor');
+    await waitUntil(async () => /Settings were read again/.test(await systemd.journal('msi-monitor')), {
+      what: 'the monitor to read its settings',
+    });
+    assert.equal(await systemd.property('msi-monitor', 'ActiveState'), 'active');
+  });
+
   it('what is stopped ends in order, and leaves the guard in place', async () => {
     await mustControl('stop', 'msi-proxy', 'msi-monitor');
     for (const unit of ['msi-proxy', 'msi-monitor']) {

@@ -43,7 +43,7 @@ describe('deploy/systemd', () => {
     /** A machine with Debian's units, and the programs that ours start. */
     function layOutMachine(): void {
       cpSync(SYSTEM_UNITS, join(root, SYSTEM_UNITS), { recursive: true, verbatimSymlinks: true });
-      for (const program of ['usr/local/bin/msi-monitor', 'usr/bin/docker']) {
+      for (const program of ['usr/local/bin/msi-monitor', 'usr/bin/docker', 'bin/kill']) {
         mkdirSync(join(root, dirname(program)), { recursive: true });
         writeFileSync(join(root, program), '#!/bin/sh\n', { mode: 0o755 });
       }
