@@ -161,7 +161,7 @@ async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongR
 
   await Promise.all([
     churn.run(isOver),
-    repeat(isOver, READ_SECONDS, async () => requests.read()),
+    repeat(isOver, READ_SECONDS, () => Promise.resolve(requests.read())),
     repeat(isOver, SAMPLE_SECONDS, sample),
     replacements.run(isOver, replaceSeconds, async pid => {
       if (replaceSeconds <= HEAP_SECONDS) await measureHeaps(pid);
