@@ -121,9 +121,10 @@ export class Churn {
     if (this.#problem !== undefined) throw new Error('the churn cannot go on', { cause: this.#problem });
   }
 
-  /** Both at once, as a scheduler does that moves a container: the one that comes may get the address of the one that goes. */
+  /** In this order, so that there are never fewer than there should be. */
   async #replaceOne(): Promise<void> {
-    await Promise.all([this.#stopOne(), this.#startOne()]);
+    await this.#startOne();
+    await this.#stopOne();
   }
 
   async #startOne(): Promise<void> {

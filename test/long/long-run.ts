@@ -161,7 +161,10 @@ async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongR
 
   await Promise.all([
     churn.run(isOver),
-    repeat(isOver, READ_SECONDS, async () => requests.read()),
+    repeat(isOver, READ_SECONDS, () => {
+      requests.read();
+      return Promise.resolve();
+    }),
     repeat(isOver, SAMPLE_SECONDS, sample),
     replacements.run(isOver, replaceSeconds, async pid => {
       if (replaceSeconds <= HEAP_SECONDS) await measureHeaps(pid);

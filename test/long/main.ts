@@ -44,7 +44,7 @@ await runMain(async () => {
     writeFileSync(join(repositoryRoot, 'docs', 'images', `${values.write}.svg`), chartOf(run));
     writeFileSync(join(repositoryRoot, 'docs', `${values.write}.txt`), `${report}\n`);
   }
-  const failed = criteria.filter(({ holds }) => !holds);
+  const failed = criteria.filter(({ holds }) => holds === false);
   if (failed.length > 0)
     throw new Error(`does not hold: ${failed.map(({ what, seen }) => `${what}: ${seen}`).join('; ')}`);
 });

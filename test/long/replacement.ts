@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Scenario } from '../e2e/support/scenario.ts';
+import type { Scenario } from '../e2e/support/scenario.ts';
 import type { Excuse } from './requests.ts';
 
 export type ReplacementKind = 'planned' | 'killed';

@@ -22,12 +22,7 @@ export function reportOf(run: LongRun, criteria: readonly Criterion[]): string {
     '',
     table(
       ['', 'seen', 'limit', ''],
-      criteria.map(({ what, seen, limit, holds }) => [
-        what,
-        seen,
-        limit,
-        holds ? 'holds' : '**does not hold**',
-      ]),
+      criteria.map(({ what, seen, limit, holds }) => [what, seen, limit, verdictText(holds)]),
     ),
   ].join('\n');
 }
@@ -45,4 +40,9 @@ function outcomesText(outcomes: readonly string[]): string {
     kind => `${outcomes.filter(outcome => outcome === kind).length} × ${kind}`,
   );
   return kinds.length === 0 ? '' : ` (${kinds.join(', ')})`;
+}
+
+function verdictText(holds: boolean | undefined): string {
+  if (holds === undefined) return 'not known';
+  return holds ? 'holds' : '**does not hold**';
 }

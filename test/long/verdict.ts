@@ -7,7 +7,8 @@ export interface Criterion {
   readonly what: string;
   readonly seen: string;
   readonly limit: string;
-  readonly holds: boolean;
+  /** `undefined` when the run was too short to say. */
+  readonly holds: boolean | undefined;
 }
 
 /** Caches fill, code is compiled, and the heap finds its size. */
@@ -36,7 +37,7 @@ export function judge(run: LongRun): readonly Criterion[] {
       what,
       seen: isSeen ? `${from.toFixed(1)} → ${to.toFixed(1)}` : 'too short a run to say',
       limit: `+ ${limit}`,
-      holds: !isSeen || to - from <= limit,
+      holds: isSeen ? to - from <= limit : undefined,
     };
   };
   const atRest = (what: string, limit: number, from: number, to: number): Criterion => ({
@@ -96,7 +97,7 @@ function heapCriterion({ heaps, seconds: all }: LongRun): Criterion {
     what: "monitor's live heap, bytes more with each container that comes",
     seen: settled.length < 3 ? 'too short a run to say' : bytesPerStart.toFixed(0),
     limit: String(BYTES_PER_START),
-    holds: settled.length < 3 || bytesPerStart <= BYTES_PER_START,
+    holds: settled.length < 3 ? undefined : bytesPerStart <= BYTES_PER_START,
   };
 }
 
