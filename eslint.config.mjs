@@ -55,6 +55,8 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       // Index signatures are read with brackets (noPropertyAccessFromIndexSignature reads better that way).
       '@typescript-eslint/dot-notation': 'off',
+      // To leave members out is what the rest of a destructuring is for.
+      '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       '@typescript-eslint/no-unnecessary-condition': [
         'error',
         { allowConstantLoopConditions: 'only-allowed-literals' },

@@ -67,8 +67,9 @@ const fs = {
 
 /** @throws {Error} also for a folder, a pipe or a device, which would have no end or never begin, and for what is too large */
 async function readRegularFile(path: string): Promise<{ bytes: Buffer; mode: number }> {
-  // Opening a pipe would wait for its writer. Windows has no such flag, and no pipes among its files.
-  const descriptor = await fs.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  // Opening a pipe would wait for its writer. Windows has no such flag (it is undefined there, which counts as 0), and no
+  // pipes among its files.
+  const descriptor = await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = await fs.fstat(descriptor);
     if (!stats.isFile()) throw new Error('it is no regular file');
