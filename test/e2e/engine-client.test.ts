@@ -8,6 +8,8 @@ import {
 } from '../../packages/monitor/src/docker/index.ts';
 import { BASE_IMAGE, preparedEngineData, SimulatedVm } from '../lab/index.ts';
 
+const LABELS = { MSIClientContainer: '' };
+
 describe('the client of the Docker API, with a real engine', function () {
   this.timeout(60_000);
 
@@ -39,8 +41,13 @@ describe('the client of the Docker API, with a real engine', function () {
     await client.ping();
   });
 
+  async function listed(): Promise<unknown> {
+    // Labels come without a prototype.
+    return (await client.listContainers()).map(summary => ({ ...summary, labels: { ...summary.labels } }));
+  }
+
   it('lists and inspects containers', async () => {
-    assert.deepEqual(await client.listContainers(), [{ id, name: 'web', state: 'running' }]);
+    assert.deepEqual(await listed(), [{ id, name: 'web', state: 'running', labels: LABELS }]);
     const container = await client.inspectContainer(id);
     assert.ok(container);
     assert.equal(container.name, 'web');
@@ -57,7 +64,7 @@ describe('the client of the Docker API, with a real engine', function () {
   it('lists a paused container as one that runs', async () => {
     await vm.docker('pause', 'web');
     try {
-      assert.deepEqual(await client.listContainers(), [{ id, name: 'web', state: 'paused' }]);
+      assert.deepEqual(await listed(), [{ id, name: 'web', state: 'paused', labels: LABELS }]);
     } finally {
       await vm.docker('unpause', 'web');
     }

@@ -44,7 +44,7 @@ export class ImdsSide {
         ...process.env,
         IMDS_EMULATOR_LISTEN: `127.0.0.1:${EMULATOR_PORT}`,
         IMDS_EMULATOR_CONTROL_LISTEN: `127.0.0.1:${EMULATOR_CONTROL_PORT}`,
-        ...(machine !== undefined && { IMDS_EMULATOR_CONFIG: machineFile }),
+        ...(machine !== undefined && { IMDS_EMULATOR_VM: machineFile }),
       },
       logFile: join(directory, 'imds-emulator.log'),
     });
