@@ -45,8 +45,13 @@ class NftVmRules implements VmRules {
   #inherited: InheritedRules | undefined;
   /** A reading that has not begun: whoever asks until then shares it, as all clients do after an event. */
   #nextDrift: Promise<readonly string[]> | undefined;
-  /** One at a time: between reading and changing, nothing of ours changes. A dead proxy waits for no look. */
+  /** One at a time: between reading and changing, nothing of ours changes but the target. */
   readonly #turns = new Turns();
+  /** Of the target alone. A dead proxy waits for no look, and not for rules that are made anew, which takes some ten programs. */
+  readonly #switches = new Turns();
+  /** What clients were sent to last, and how often: rules that were being made meanwhile began with another one. */
+  #switchedTo: VmRulesWanted['target'];
+  #switchCount = 0;
 
   constructor({ runner, logger }: VmRulesDependencies) {
     this.#runner = runner;
@@ -67,13 +72,19 @@ class NftVmRules implements VmRules {
   }
 
   async ensure(known: VmRulesWanted): Promise<ApplyResult> {
+    const switchCount = this.#switchCount;
+    const current = (wanted: VmRulesWanted) =>
+      this.#switchCount === switchCount ? wanted : withTarget(wanted, this.#switchedTo);
     return await this.#turns.change(async () => {
-      const wanted = withInheritedRules(known, await this.#readInherited());
+      const inherited = withInheritedRules(known, await this.#readInherited());
+      const wanted = current(inherited);
       // The guard first: what goes wrong after it leaves nobody with a direct way.
       const table = await this.#ensureTable(wanted);
+      // Read before a switch and written after it, the map would lead back to whom it left.
+      if (current(inherited).target !== wanted.target) await this.#writeTarget(current(inherited));
       const barrier = await this.#barrier.ensure(wanted);
       const chain = await this.#ensureDockerUserRule(wanted);
-      this.#ensured = wanted;
+      this.#ensured = current(inherited);
       if (wanted.redirect && wanted.proxyBridge !== undefined) this.#nft.prepare();
       // From here on the monitor knows, also that there is none.
       if (known.proxyBridge !== undefined && wanted.target === known.target) this.#inherited = {};
@@ -85,17 +96,18 @@ class NftVmRules implements VmRules {
     target: VmRulesWanted['target'],
     { flushFlows }: { readonly flushFlows: boolean },
   ): Promise<void> {
-    await this.#turns.change(async () => {
+    // Only the first rules are waited for.
+    const turns = this.#ensured === undefined ? this.#turns : this.#switches;
+    await turns.change(async () => {
       if (this.#ensured === undefined) {
         throw new MsiProxyError('MSI_INTERNAL', 'The target was switched before there were rules');
       }
       this.#inherited = {};
+      this.#switchedTo = target;
+      this.#switchCount += 1;
       const previous = this.#ensured;
-      if (previous.redirect && previous.proxyBridge !== undefined) {
-        const elements = targetElements(target ?? previous.standIn);
-        await this.#nft.loadPrepared(replaceElements(VM_TABLE, TARGET_MAP, elements));
-      }
       this.#ensured = withTarget(previous, target);
+      await this.#writeTarget(this.#ensured);
       // A monitor that starts finds a proxy serving and chooses it: its connections must last.
       const isLeft = previous.target?.address !== target?.address || previous.target?.port !== target?.port;
       if (flushFlows && isLeft && previous.target !== undefined)
@@ -168,6 +180,12 @@ class NftVmRules implements VmRules {
       await this.#forgetFlowsTo(previous.address);
     }
     return result;
+  }
+
+  /** @throws {MsiProxyError} as {@link Nft.load} */
+  async #writeTarget({ redirect, proxyBridge, target, standIn }: VmRulesWanted): Promise<void> {
+    if (!redirect || proxyBridge === undefined) return;
+    await this.#nft.loadPrepared(replaceElements(VM_TABLE, TARGET_MAP, targetElements(target ?? standIn)));
   }
 
   async #ensureDockerUserRule({ redirect }: VmRulesWanted): Promise<ApplyResult> {

@@ -19,6 +19,7 @@ describe('createVmRules', () => {
   let nft: FakeNft;
   let routing: FakePolicyRules;
   let responses: Record<string, Partial<CommandResult> | Error>;
+  let onCommand: (command: string) => void;
   let runner: FakeCommandRunner;
   let warnings: string[];
   let rules: VmRules;
@@ -28,10 +29,13 @@ describe('createVmRules', () => {
     routing = new FakePolicyRules();
     responses = {};
     warnings = [];
-    runner = fakeCommandRunner(
-      (command, stdin) =>
-        responses[command.split(' ')[0]!] ?? nft.respond(command, stdin) ?? routing.respond(command, stdin),
-    );
+    onCommand = () => undefined;
+    runner = fakeCommandRunner((command, stdin) => {
+      onCommand(command);
+      return (
+        responses[command.split(' ')[0]!] ?? nft.respond(command, stdin) ?? routing.respond(command, stdin)
+      );
+    });
     const logger: Logger = { ...silentLogger, warn: message => warnings.push(message) };
     rules = createVmRules({ runner, logger });
   });
@@ -204,13 +208,42 @@ describe('createVmRules', () => {
       await assert.rejects(fresh.switchTarget(B, { flushFlows: false }), { code: 'MSI_INTERNAL' });
     });
 
-    it('waits for a change that is under way', async () => {
-      const ensured = rules.ensure(wanted);
-      const switched = rules.switchTarget(B, { flushFlows: false });
-      await Promise.all([ensured, switched]);
+    it('does not wait for rules that are being made anew', async () => {
+      let isMade = false;
+      const ensured = rules.ensure(wanted).then(() => (isMade = true));
+
+      await rules.switchTarget(B, { flushFlows: false });
+
+      assert.equal(isMade, false);
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
+      await ensured;
+    });
+
+    it('waits for the first rules', async () => {
+      const fresh = createVmRules({ runner, logger: silentLogger });
+      const ensured = fresh.ensure(wanted);
+      await Promise.all([ensured, fresh.switchTarget(B, { flushFlows: false })]);
 
       assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
+      assert.deepEqual(fresh.target, B);
     });
+
+    for (const moment of ['list', '-f']) {
+      it(`is not undone by rules that were being made anew (nft ${moment})`, async () => {
+        let switched: Promise<void> | undefined;
+        onCommand = command => {
+          if (command.includes(moment)) switched ??= rules.switchTarget(B, { flushFlows: false });
+        };
+
+        await rules.ensure({ ...wanted, proxyAddresses: [A.address, B.address] });
+        assert.ok(switched);
+        await switched;
+
+        assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
+        assert.deepEqual(rules.target, B);
+        assert.deepEqual(await rules.drift(), []);
+      });
+    }
   });
 
   describe('with a stand-in', () => {
