@@ -168,7 +168,7 @@ function readCounts(file: string, exitCode: number): Counts {
   return exitCode !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 
-const STEP_TIMEOUT_MILLIS = 40 * 60_000;
+const STEP_TIMEOUT_MILLIS = 70 * 60_000;
 
 /** Runs a program in the root of the repository, without standard input. */
 export function runInherited(argv: Argv, onStart: (child: ChildProcess) => void): Promise<number> {
