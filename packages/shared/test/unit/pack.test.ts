@@ -49,7 +49,9 @@ describe('the package as it is published', function () {
     for (const path of ['package.json', 'README.md', 'LICENSE', 'dist/index.js', 'dist/index.d.ts']) {
       assert.ok(files.includes(path), `${path} is missing`);
     }
-    const others = files.filter(path => !/^(?:dist\/.*\.(?:js|d\.ts)(?:\.map)?|dist\/sbom\.cdx\.json|[\w.]+)$/.test(path));
+    const others = files.filter(
+      path => !/^(?:dist\/.*\.(?:js|d\.ts)(?:\.map)?|dist\/sbom\.cdx\.json|[\w.]+)$/.test(path),
+    );
     assert.deepEqual(others, []);
   });
 
