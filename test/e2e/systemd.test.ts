@@ -91,7 +91,7 @@ describe('as units of systemd', () => {
 
   it('the monitor reads its settings again when it is reloaded', async () => {
     await mustControl('reload', 'msi-monitor');
-    await waitUntil(async () => /Settings were read again/.test(await systemd.journal('msi-monitor')), {
+    await waitUntil(async () => (await systemd.journal('msi-monitor')).includes('Settings were read again'), {
       what: 'the monitor to read its settings',
     });
     assert.equal(await systemd.property('msi-monitor', 'ActiveState'), 'active');
