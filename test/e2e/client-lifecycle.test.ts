@@ -44,7 +44,7 @@ for (const wiring of ['host', 'nat'] as const) {
     });
 
     it('serves it again after a pause', async () => {
-      await scenario.docker('pause', 'client');
+      await scenario.pause('client');
       await scenario.docker('unpause', 'client');
       await isServed('client');
     });

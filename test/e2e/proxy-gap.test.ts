@@ -134,7 +134,7 @@ describe('while proxies change, wired by host', () => {
       let [serving, next] = await servingAndStandby();
       for (const seconds of GAPS_SECONDS) {
         const calls = await prepareCalls();
-        await scenario.docker('pause', next);
+        await scenario.pause(next);
         await scenario.untilStatus('no proxy to stand by', ({ proxies }) =>
           proxies.every(({ state }) => state !== 'standby'),
         );

@@ -67,7 +67,7 @@ for (const wiring of ['host', 'nat'] as const) {
     });
 
     it('takes the other proxy when the serving one is paused', async () => {
-      await scenario.docker('pause', 'third');
+      await scenario.pause('third');
       await isServedBy('second');
       await scenario.docker('unpause', 'third');
       await scenario.untilStatus('the third to stand by again', ({ proxies }) =>

@@ -157,7 +157,7 @@ describe('simulated Windows containers of all kinds', () => {
   it('says that one is paused, and serves it when it goes on', async () => {
     await scenario.startWindowsClient({ name: 'paused' });
     await isServed('paused');
-    await scenario.docker('pause', 'paused');
+    await scenario.pause('paused');
     const { exitCode, stderr } = await scenario.vm.engine.run(['exec', 'paused', 'cmd']);
     assert.notEqual(exitCode, 0);
     assert.match(stderr, /is paused/);

@@ -1,9 +1,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Clock, Logger } from '@msi-proxy/shared';
+import { pause, type Clock, type Logger } from '@msi-proxy/shared';
 import type { FaultPlan } from './faults/fault-plan.ts';
 import { faultedReply } from './faults/faulted-reply.ts';
-import { pause } from './faults/pause.ts';
 import { sendsWholeReply, transmit } from './faults/transmit.ts';
 import { errorReply } from './http/error-reply.ts';
 import { INVALID_HOSTNAME, INVALID_URL } from './http/front-door.ts';

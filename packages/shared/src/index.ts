@@ -7,6 +7,7 @@ export {
   type PreparedCommand,
 } from './command/command-runner.ts';
 export { systemClock, type Clock, type Timer } from './clock.ts';
+export { pause } from './pause.ts';
 export {
   MessageDecoder,
   encodeMessage,

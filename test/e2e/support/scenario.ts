@@ -69,10 +69,10 @@ export class Scenario implements AsyncDisposable {
     return new Scenario(vm, wiring, [process.execPath, file]);
   }
 
-  /** Starts a monitor as a plain process on the VM and waits until it answers. */
+  /** Starts a monitor as a plain process on the VM and waits until it has read everything, and made the proxies' network. */
   async startMonitor(env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
     const monitor = await this.spawnMonitor(env);
-    await monitor.untilReady(async () => (await this.status()).engine.state === 'connected');
+    await monitor.untilReady(async () => hasRead(await this.status()));
     return monitor;
   }
 
@@ -102,9 +102,7 @@ export class Scenario implements AsyncDisposable {
         ),
       ),
     );
-    await waitUntil(async () => (await this.status()).engine.state === 'connected', {
-      what: 'the monitor to answer',
-    });
+    await waitUntil(async () => hasRead(await this.status()), { what: 'the monitor to read everything' });
     return name;
   }
 
@@ -210,6 +208,16 @@ export class Scenario implements AsyncDisposable {
     return await this.startContainer({ name, image: `msi-proxy-lab/${language}-client` });
   }
 
+  /**
+   * Pauses a container. The kernel's freezer gives up when processes begin and end while it works (seen with cgroups v1),
+   * which a simulated Windows container always does: that says nothing of us, so it is tried until it succeeds.
+   */
+  async pause(container: string): Promise<void> {
+    await waitUntil(async () => (await this.vm.engine.run(['pause', container])).exitCode === 0, {
+      what: `${container} to be paused`,
+    });
+  }
+
   /** Removes containers with all that they hold. */
   async removeContainers(...names: string[]): Promise<void> {
     if (names.length > 0) await this.docker('rm', '--force', '--volumes', ...names);
@@ -287,4 +295,8 @@ export class Scenario implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.vm.remove();
   }
+}
+
+function hasRead({ engine }: MonitorStatus): boolean {
+  return engine.state === 'connected' && engine.lastSyncAt !== undefined;
 }

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '@msi-proxy/shared';
+import { pause, type Clock } from '@msi-proxy/shared';
 import type { Reply } from '../http/reply.ts';
 import { renderReply, sendReply } from '../http/send-reply.ts';
 import type { FaultRule } from './fault-rule.ts';
-import { pause } from './pause.ts';
 
 export interface Transmission {
   readonly response: ServerResponse;

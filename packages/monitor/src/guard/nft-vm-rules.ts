@@ -132,13 +132,13 @@ class NftVmRules implements VmRules {
   async drift(): Promise<readonly string[]> {
     this.#nextDrift ??= this.#turns.look(async () => {
       this.#nextDrift = undefined;
-      const wanted = this.#ensured;
-      if (wanted === undefined) return ['no rules were ensured yet'];
-      return [
-        ...(await this.#tableDifferences(wanted)),
-        ...(await this.#barrier.differences(wanted)),
-        ...(await this.#dockerUserDifferences(wanted)),
-      ];
+      for (;;) {
+        // Half a switch is no drift: what is known of the target is ahead of the map until that is written.
+        await this.#switches.look(() => Promise.resolve());
+        const switchCount = this.#switchCount;
+        const differences = await this.#differences(this.#ensured);
+        if (differences.length === 0 || switchCount === this.#switchCount) return differences;
+      }
     });
     return await this.#nextDrift;
   }
@@ -157,6 +157,15 @@ class NftVmRules implements VmRules {
       await this.#removeTable();
       await this.#dockerUserRule.remove();
     });
+  }
+
+  async #differences(wanted: VmRulesWanted | undefined): Promise<string[]> {
+    if (wanted === undefined) return ['no rules were ensured yet'];
+    return [
+      ...(await this.#tableDifferences(wanted)),
+      ...(await this.#barrier.differences(wanted)),
+      ...(await this.#dockerUserDifferences(wanted)),
+    ];
   }
 
   async #readInherited(): Promise<InheritedRules> {

@@ -1,6 +1,5 @@
-import type { Clock, CommandRunner, Logger, Timer } from '@msi-proxy/shared';
+import { pause, type Clock, type CommandRunner, type Logger, type Timer } from '@msi-proxy/shared';
 import { backoffMillis } from '../reconcile/backoff.ts';
-import { pause } from '../reconcile/pause.ts';
 import { VM_TABLE } from './vm-table.ts';
 
 export interface RuleFollowerOptions {

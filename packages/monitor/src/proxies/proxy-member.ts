@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   messageOf,
+  pause,
   type Clock,
   type Confirmed,
   type Logger,
@@ -11,7 +12,6 @@ import type { CallerPublisher } from '../control/caller-publisher.ts';
 import { ProxySession } from '../control/proxy-session.ts';
 import type { ContainerDetails, EngineClient } from '../docker/index.ts';
 import { backoffMillis } from '../reconcile/backoff.ts';
-import { pause } from '../reconcile/pause.ts';
 import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
 import { ChangeSignal } from './change-signal.ts';
@@ -171,6 +171,8 @@ export class ProxyMember implements Candidate {
   async #follow(): Promise<boolean> {
     const { engine, clock, logger, publisher, monitorVersion, confirm } = this.#options;
     const { argv, user } = CONTROL[this.#container.platform];
+    // Meanwhile, because an engine takes its time for either. What fails is tried again when the session is open.
+    const joined = this.#joinNetwork().catch(() => undefined);
     const stream = await engine.openExec(this.containerId, argv, { user });
     const sessionId = randomUUID();
     const onChange = () => this.#sessionChanged(session);
@@ -194,6 +196,7 @@ export class ProxyMember implements Candidate {
       const welcome = await session.open();
       publisher.add(session);
       await session.acknowledged(publisher.revision);
+      await joined;
       this.#welcome = welcome;
       this.#session = session;
       this.#problem = undefined;

@@ -1,7 +1,6 @@
-import { codeOf, messageOf, type Clock, type EngineStatus, type Logger } from '@msi-proxy/shared';
+import { codeOf, messageOf, pause, type Clock, type EngineStatus, type Logger } from '@msi-proxy/shared';
 import type { EngineClient, EngineEvent, EngineVersion } from '../docker/index.ts';
 import { backoffMillis } from './backoff.ts';
-import { pause } from './pause.ts';
 
 export type EngineState = EngineStatus['state'];
 

@@ -1,4 +1,3 @@
-import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import {
   encodeMessage,
@@ -14,6 +13,7 @@ import {
   type ProxyMessage,
   type SetRoute,
 } from '@msi-proxy/shared';
+import { connectWhenThere } from './connect-when-there.ts';
 
 export interface ControlCommandOptions {
   readonly socketPath: string;
@@ -30,6 +30,12 @@ export interface ControlCommandOptions {
 const CHECK_INTERVAL_MILLIS = HEARTBEAT_TIMEOUT_MILLIS / 10;
 
 /**
+ * The monitor starts this as soon as the container runs, which is before the server listens. Another `docker exec` costs
+ * a fifth of a second and more, in which clients would wait.
+ */
+const SERVER_PATIENCE_MILLIS = 5_000;
+
+/**
  * `msi-proxy control`: joins the monitor, which started it by `docker exec`, to the server. Runs as root and so carries
  * out `set-route` itself. Ends when either side does, and when the monitor has not been heard for too long: after an
  * engine restart with live-restore its streams stay open, but nobody is at the other end.
@@ -39,18 +45,31 @@ const CHECK_INTERVAL_MILLIS = HEARTBEAT_TIMEOUT_MILLIS / 10;
 export async function runControl(options: ControlCommandOptions): Promise<number> {
   const { socketPath, stdin, stdout, stderr, clock, setRoute } = options;
   const ended = Promise.withResolvers<number>();
+  const giveUp = new AbortController();
   const end = (exitCode: number) => () => ended.resolve(exitCode);
   const fail = (text: string) => {
     stderr.write(`${text}\n`);
     ended.resolve(EXIT_FAILURE);
   };
 
-  const socket = connect(socketPath);
-  socket.on('error', error => fail(`MSI_CONTROL_UNAVAILABLE: ${socketPath}: ${messageOf(error)}`));
-  socket.on('close', end(EXIT_OK));
-  // Whole messages both ways: `route-set` must not fall into the middle of one.
-  const fromProxy = new MessageDecoder<ProxyMessage>(PROXY_MESSAGE_TYPES);
-  relayMessages(socket, fromProxy, message => stdout.write(encodeMessage(message)), fail);
+  const failConnection = (error: unknown) =>
+    fail(`MSI_CONTROL_UNAVAILABLE: ${socketPath}: ${messageOf(error)}`);
+  const patience = { patienceMillis: SERVER_PATIENCE_MILLIS, signal: giveUp.signal };
+  const server = connectWhenThere({ socketPath, clock, ...patience }).then(socket => {
+    socket.on('error', failConnection);
+    socket.on('close', end(EXIT_OK));
+    // Whole messages both ways: `route-set` must not fall into the middle of one.
+    const fromProxy = new MessageDecoder<ProxyMessage>(PROXY_MESSAGE_TYPES);
+    relayMessages(socket, fromProxy, message => stdout.write(encodeMessage(message)), fail);
+    return socket;
+  });
+  server.catch(failConnection);
+  const tellServer = (message: MonitorMessage) => {
+    server.then(
+      socket => socket.write(encodeMessage(message)),
+      () => undefined,
+    );
+  };
 
   const carryOut = async ({ requestId, address, gateway, holdsImdsAddress }: SetRoute): Promise<void> => {
     const wanted = { address, gateway, ...(holdsImdsAddress !== undefined && { holdsImdsAddress }) };
@@ -69,7 +88,7 @@ export async function runControl(options: ControlCommandOptions): Promise<number
     lastHeardMillis = clock.monotonicMillis();
     // One after the other: the last one wanted is the one that holds.
     if (message.type === 'set-route') routing = routing.then(() => carryOut(message));
-    else socket.write(encodeMessage(message));
+    else tellServer(message);
   };
   relayMessages(stdin, fromMonitor, onMonitorMessage, fail);
   stdin.on('end', end(EXIT_OK));
@@ -86,7 +105,11 @@ export async function runControl(options: ControlCommandOptions): Promise<number
 
   const exitCode = await ended.promise;
   timer.cancel();
-  socket.destroy();
+  giveUp.abort();
+  server.then(
+    socket => socket.destroy(),
+    () => undefined,
+  );
   stdin.destroy();
   return exitCode;
 }

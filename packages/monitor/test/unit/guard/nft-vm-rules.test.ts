@@ -322,6 +322,28 @@ describe('createVmRules', () => {
       assert.equal(runner.commands.slice(before).filter(command => command.startsWith('nft -j')).length, 1);
     });
 
+    it('is not taken from a look at half a switch', async () => {
+      await rules.ensure(wanted);
+
+      const [, differences] = await Promise.all([
+        rules.switchTarget(B, { flushFlows: false }),
+        rules.drift(),
+      ]);
+
+      assert.deepEqual(differences, []);
+    });
+
+    it('is looked for again when the target was switched during the look', async () => {
+      await rules.ensure(wanted);
+      let switched: Promise<void> | undefined;
+      onCommand = command => {
+        if (command.includes('list')) switched ??= rules.switchTarget(B, { flushFlows: false });
+      };
+
+      assert.deepEqual(await rules.drift(), []);
+      await switched;
+    });
+
     it('reads anew for who asks later', async () => {
       await rules.ensure(wanted);
       await rules.drift();

@@ -103,6 +103,20 @@ describe('the control command', () => {
     assert.equal(await running, 0);
   });
 
+  it('waits for a server that is about to listen, since another docker exec would take longer', async () => {
+    await new Promise(resolve => listener.close(resolve));
+    const running = run();
+    stdin.write(encodeMessage(HELLO));
+    await until(() => clock.pendingTimers === 1);
+    await new Promise<void>(resolve => {
+      listener.listen(socketPath, resolve);
+    });
+    await clock.advance(20);
+    await until(() => fromCommand === encodeMessage(HELLO));
+    stdin.end();
+    assert.equal(await running, 0);
+  });
+
   it('goes on when either end says what only later versions know', async () => {
     const running = run();
     stdin.write(`{"type":"surprise"}\n${encodeMessage(HELLO)}`);
@@ -207,8 +221,12 @@ describe('the control command', () => {
       assert.equal(await running, 1);
     });
 
-    it('when the server is not there, and says so', async () => {
-      assert.equal(await run(join(folder, 'absent.sock')), 1);
+    it('when the server does not come, and says so', async () => {
+      const running = run(join(folder, 'absent.sock'));
+      await until(() => clock.pendingTimers === 1);
+      clock.pass(5_000);
+      await clock.advance(20);
+      assert.equal(await running, 1);
       assert.match(String(stderr.read()), /^MSI_CONTROL_UNAVAILABLE: .*absent\.sock/);
     });
 

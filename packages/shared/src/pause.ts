@@ -1,5 +1,5 @@
 import { addAbortListener } from 'node:events';
-import type { Clock } from '@msi-proxy/shared';
+import type { Clock } from './clock.ts';
 
 /** Waits, but not beyond the signal. Settles in both cases; the caller looks at the signal. */
 export async function pause(clock: Clock, millis: number, signal: AbortSignal): Promise<void> {
