@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { Language, Parser, type Node, type Tree } from 'web-tree-sitter';
 
 export interface SyntaxProblem {
@@ -38,6 +39,9 @@ function problemsIn(node: Node): SyntaxProblem[] {
 }
 
 async function loadParser(): Promise<Parser> {
+  // Optimizing the grammar's code takes V8 2 GB and 20 s of a processor; unoptimized, a script is read in milliseconds.
+  setFlagsFromString('--no-wasm-dynamic-tiering');
+  setFlagsFromString('--no-wasm-tier-up');
   await Parser.init();
   const parser = new Parser();
   parser.setLanguage(await Language.load(fileURLToPath(import.meta.resolve(GRAMMAR))));
