@@ -99,6 +99,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     internalNetworksAreRouted: () =>
       Number(reconciler.engineStatus.apiVersion ?? 0) < INTERNAL_WITHOUT_ROUTE_API,
     clock,
+    lull: () => reconciler.rules.lull(),
   });
   const nat = createNat(options, engine);
   const stopping = new AbortController();

@@ -85,7 +85,7 @@ class NftVmRules implements VmRules {
       const barrier = await this.#barrier.ensure(wanted);
       const chain = await this.#ensureDockerUserRule(wanted);
       this.#ensured = current(inherited);
-      if (wanted.redirect && wanted.proxyBridge !== undefined) this.#nft.prepare();
+      this.#prepare();
       // From here on the monitor knows, also that there is none.
       if (known.proxyBridge !== undefined && wanted.target === known.target) this.#inherited = {};
       return combineResults(table, barrier, chain);
@@ -112,6 +112,27 @@ class NftVmRules implements VmRules {
       const isLeft = previous.target?.address !== target?.address || previous.target?.port !== target?.port;
       if (flushFlows && isLeft && previous.target !== undefined)
         await this.#forgetFlowsTo(previous.target.address);
+      this.#prepare();
+    });
+  }
+
+  async setProxies(proxyAddresses: readonly string[]): Promise<void> {
+    await this.#turns.change(async () => {
+      const before = this.#ensured;
+      if (before === undefined) {
+        throw new MsiProxyError('MSI_INTERNAL', 'Proxies were named before there were rules');
+      }
+      const switchCount = this.#switchCount;
+      const wanted = { ...before, proxyAddresses };
+      this.#ensured = wanted;
+      const table = vmTable(wanted);
+      if (table !== undefined) {
+        await this.#keeper.replace(this.#nft, table, vmElements(wanted));
+        // As in ensure: what was written after a switch must not lead back to whom it left.
+        if (this.#switchCount !== switchCount) await this.#writeTarget(this.#ensured);
+      }
+      await this.#barrier.change(before, wanted);
+      this.#prepare();
     });
   }
 
@@ -120,11 +141,13 @@ class NftVmRules implements VmRules {
       if (this.#ensured?.standIn === undefined) {
         throw new MsiProxyError('MSI_INTERNAL', 'There is no stand-in to lend addresses to');
       }
-      await this.#nft.loadPrepared(replaceElements(VM_TABLE, LENT_MAP, lentElements(sources)));
       try {
+        await this.#nft.loadPrepared(replaceElements(VM_TABLE, LENT_MAP, lentElements(sources)));
+        this.#prepare();
         await connect();
       } finally {
         await this.#nft.loadPrepared(replaceElements(VM_TABLE, LENT_MAP, []));
+        this.#prepare();
       }
     });
   }
@@ -197,6 +220,11 @@ class NftVmRules implements VmRules {
     await this.#nft.loadPrepared(replaceElements(VM_TABLE, TARGET_MAP, targetElements(target ?? standIn)));
   }
 
+  /** The next switch must not wait for a program to start. */
+  #prepare(): void {
+    if (this.#ensured?.redirect === true && this.#ensured.proxyBridge !== undefined) this.#nft.prepare();
+  }
+
   async #ensureDockerUserRule({ redirect }: VmRulesWanted): Promise<ApplyResult> {
     if (redirect) return await this.#dockerUserRule.ensure();
     return (await this.#dockerUserRule.remove()) ? 'applied' : 'unchanged';
@@ -227,13 +255,14 @@ class NftVmRules implements VmRules {
 }
 
 function withTarget(
-  { guard, redirect, proxyBridge, proxyAddresses, standIn, bystanders }: VmRulesWanted,
+  { guard, redirect, proxyBridge, linkBridge, proxyAddresses, standIn, bystanders }: VmRulesWanted,
   target: VmRulesWanted['target'],
 ): VmRulesWanted {
   return {
     guard,
     redirect,
     ...(proxyBridge !== undefined && { proxyBridge }),
+    ...(linkBridge !== undefined && { linkBridge }),
     ...(proxyAddresses !== undefined && { proxyAddresses }),
     ...(standIn !== undefined && { standIn }),
     ...(bystanders !== undefined && { bystanders }),

@@ -13,6 +13,7 @@ export function createNoVmRules(reason: string): VmRules {
     barrier: undefined,
     ensure: async () => await Promise.resolve('unchanged'),
     switchTarget: async () => await Promise.resolve(),
+    setProxies: async () => await Promise.resolve(),
     lendSources: async () => {
       await Promise.reject(new MsiProxyError('MSI_INTERNAL', 'There is no stand-in to lend addresses to'));
     },

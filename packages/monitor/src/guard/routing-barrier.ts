@@ -61,6 +61,16 @@ export class RoutingBarrier {
     }
   }
 
+  /** Makes of one wanted state another one, for whoever knows that the first holds: nothing is read. */
+  async change(before: VmRulesWanted, wanted: VmRulesWanted): Promise<void> {
+    const texts = barrierRules(wanted).map(policyRuleText);
+    const textsBefore = barrierRules(before).map(policyRuleText);
+    const missing = texts.filter(text => !textsBefore.includes(text));
+    const surplus = textsBefore.filter(text => !texts.includes(text));
+    if (this.#problem !== undefined || missing.length + surplus.length === 0) return;
+    await this.#change([...additions(missing), ...deletions(surplus)]);
+  }
+
   /** In words, how the rules differ from what {@link ensure} makes; empty when they do not, or cannot be. */
   async differences(wanted: VmRulesWanted): Promise<string[]> {
     try {
@@ -94,10 +104,7 @@ export class RoutingBarrier {
     const ours = await this.#read();
     const { missing, surplus } = compare(wanted, ours);
     if (missing.length === 0 && surplus.length === 0) return 'unchanged';
-    await this.#change([
-      ...missing.map(text => `rule add ${text} protocol ${PROTOCOL}`),
-      ...deletions(surplus),
-    ]);
+    await this.#change([...additions(missing), ...deletions(surplus)]);
     const after = compare(wanted, await this.#read());
     if (after.missing.length + after.surplus.length > 0) {
       // Kernels before 4.17 take a rule without what they do not know of it: it would stop DNS too.
@@ -185,6 +192,10 @@ function compare(wanted: VmRulesWanted, ours: readonly PolicyRuleReading[]) {
     missing: texts.filter(text => !there.has(text)),
     surplus: ours.filter(rule => !texts.includes(rule.text) && !isKept(rule)).map(({ text }) => text),
   };
+}
+
+function additions(texts: readonly string[]): string[] {
+  return texts.map(text => `rule add ${text} protocol ${PROTOCOL}`);
 }
 
 /** What stops goes before the ways, and the target of the ways last. */

@@ -68,6 +68,14 @@ export interface VmRules {
   switchTarget(target: VmRulesWanted['target'], options: { readonly flushFlows: boolean }): Promise<void>;
 
   /**
+   * Lets these addresses of the proxies' network reach IMDS, and no others. Reads nothing first, so it takes a third of
+   * {@link ensure}'s time.
+   *
+   * @throws {MsiProxyError} when it did not succeed, after which {@link ensure} is needed
+   */
+  setProxies(addresses: readonly string[]): Promise<void>;
+
+  /**
    * Gives TCP connections that the monitor opens from {@link VmRulesWanted.standIn}'s address to the proxy the source
    * address of a container, by their local port, while `connect` opens them. They keep it afterwards.
    *

@@ -56,17 +56,13 @@ export class Nft {
 
   /**
    * As {@link load}, with the program that was prepared. For batches that may be carried out twice: they are when that
-   * program has come to harm meanwhile.
+   * program has come to harm meanwhile. The next one is for the caller to {@link prepare}, when it has the time.
    */
   async loadPrepared(batch: string): Promise<void> {
     const prepared = this.#prepared;
     this.#prepared = undefined;
-    try {
-      const result = await prepared?.run(batch).catch(() => undefined);
-      if (result?.exitCode !== 0) await this.load(batch);
-    } finally {
-      this.prepare();
-    }
+    const result = await prepared?.run(batch).catch(() => undefined);
+    if (result?.exitCode !== 0) await this.load(batch);
   }
 
   /** Ends what was prepared. */

@@ -35,6 +35,17 @@ export class TableKeeper {
     return { result, previousElements: before?.elements ?? new Map() };
   }
 
+  /**
+   * Puts the table into the place of another one of this program's making, for whoever knows that it has to change: nothing
+   * is read before.
+   *
+   * @throws {MsiProxyError} as {@link ensure}
+   */
+  async replace(nft: Nft, table: TableDefinition, elements: MapElements = {}): Promise<void> {
+    await nft.loadPrepared(replaceTable(table, elements));
+    if (this.#expected(table) === undefined) await this.#readBack(nft, table);
+  }
+
   /** In words, how the table differs from its definition; empty when it does not. */
   async differences(nft: Nft, table: TableDefinition, elements: MapElements = {}): Promise<string[]> {
     const actual = await nft.read(table.name);
@@ -62,17 +73,22 @@ export class TableKeeper {
     }
 
     await nft.load(replaceTable(table, elements));
-    const after = await nft.read(table.name);
-    if (after === undefined || !isComplete(table, after)) {
+    const after = await this.#readBack(nft, table);
+    if (before === undefined) return 'applied';
+    const same = sameStructure(after, before) && differingElements(before, elements).length === 0;
+    return same ? 'unchanged' : 'repaired';
+  }
+
+  async #readBack(nft: Nft, table: TableDefinition): Promise<TableReading> {
+    const reading = await nft.read(table.name);
+    if (reading === undefined || !isComplete(table, reading)) {
       throw new MsiProxyError(
         'MSI_WIRING_NOT_EFFECTIVE',
         `The table ip ${table.name} was loaded, but is not what is read back: another program changes it`,
       );
     }
-    this.#learn(table, after);
-    if (before === undefined) return 'applied';
-    const same = sameStructure(after, before) && differingElements(before, elements).length === 0;
-    return same ? 'unchanged' : 'repaired';
+    this.#learn(table, reading);
+    return reading;
   }
 
   #expected(table: TableDefinition): TableReading | undefined {

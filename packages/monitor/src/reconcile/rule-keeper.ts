@@ -1,5 +1,6 @@
 import {
   messageOf,
+  pause,
   type Caller,
   type Clock,
   type GuardStatus,
@@ -34,6 +35,11 @@ const KEY = 'rules';
 /** How long what another program did to the rules may last when neither the follower nor an event tells of it. */
 const LOOK_MILLIS = 10_000;
 const RETRY = { minMillis: 250, maxMillis: 30_000 };
+/**
+ * A look starts some five programs, making the rules anew some ten, and each start stops this process for 10 to 20 ms on a
+ * small VM (a fork copies its page tables). After the death of a proxy the next one asks this process for every caller.
+ */
+const LULL_MILLIS = 300;
 
 /** Keeps the packet rules of the VM as they should be. */
 export class RuleKeeper {
@@ -44,6 +50,9 @@ export class RuleKeeper {
   #standIn: ProxyEndpoint | undefined;
   /** Something was set that is not in the rules yet. */
   #outdated = false;
+  /** The same of nothing but the proxies' addresses. */
+  #proxiesOutdated = false;
+  #proxiesSet: Promise<void> = Promise.resolve();
   #target: ProxyTarget | undefined;
   #problem: string | undefined = 'not set yet';
   #repairs = 0;
@@ -52,7 +61,9 @@ export class RuleKeeper {
   #bystanders: readonly string[] = [];
   readonly #stopped = new StoppedSources();
   #lookTimer: Timer | undefined;
-  #isStopped = false;
+  /** A proxy died then, and clients were sent elsewhere. */
+  #fledAtMillis = -Infinity;
+  readonly #stopping = new AbortController();
 
   constructor(options: RuleKeeperOptions) {
     this.#options = options;
@@ -61,7 +72,11 @@ export class RuleKeeper {
       concurrency: 1,
       backoff: RETRY,
       random: options.random,
-      work: () => this.#ensure(),
+      work: async () => {
+        await this.#admitProxies();
+        await this.lull();
+        await this.#ensure();
+      },
       onError: (_key, error) => this.#fail(error),
     });
   }
@@ -103,11 +118,12 @@ export class RuleKeeper {
    */
   setProxies(bridge: ProxyBridge, addresses: readonly string[]): void {
     const sorted = [...addresses].sort();
-    if (bridge.interfaceName === this.#bridge?.interfaceName && sorted.join() === this.#proxyAddresses.join())
-      return;
+    const isSameBridge = bridge.interfaceName === this.#bridge?.interfaceName;
+    if (isSameBridge && sorted.join() === this.#proxyAddresses.join()) return;
     this.#bridge = bridge;
     this.#proxyAddresses = sorted;
-    this.#outdated = true;
+    if (isSameBridge && this.#problem === undefined) this.#proxiesOutdated = true;
+    else this.#outdated = true;
     this.#queue.add(KEY);
   }
 
@@ -131,6 +147,17 @@ export class RuleKeeper {
     this.#queue.add(KEY);
   }
 
+  /** Settles when clients that were sent away from a dead proxy have had a moment for themselves: what can wait, waits. */
+  async lull(): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    for (;;) {
+      const leftMillis = this.#fledAtMillis + LULL_MILLIS - clock.monotonicMillis();
+      if (leftMillis <= 0 || signal.aborted) return;
+      await pause(clock, leftMillis, signal);
+    }
+  }
+
   /** Sends new connections elsewhere. */
   async switchTarget(
     target: ProxyTarget | undefined,
@@ -138,7 +165,9 @@ export class RuleKeeper {
   ): Promise<void> {
     try {
       // A proxy must be let through to IMDS before clients are sent to it.
-      if (this.#outdated && target !== undefined) await this.#ensure();
+      if (target !== undefined) await (this.#outdated ? this.#ensure() : this.#admitProxies());
+      const isFlight = options.flushFlows && this.#target !== undefined;
+      if (isFlight) this.#fledAtMillis = this.#options.clock.monotonicMillis();
       this.#target = target;
       await this.#options.rules.switchTarget(target, options);
     } catch (error) {
@@ -151,10 +180,23 @@ export class RuleKeeper {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stopping.abort();
     this.#lookTimer?.cancel();
     await this.#options.follower?.stop();
     await this.#queue.stop();
+  }
+
+  /** At once: a new proxy's clients wait for it, and the address of a dead one may be somebody else's next. */
+  async #admitProxies(): Promise<void> {
+    if (this.#proxiesOutdated && !this.#outdated) {
+      this.#proxiesOutdated = false;
+      this.#proxiesSet = this.#options.rules.setProxies(this.#proxyAddresses).catch((err: unknown) => {
+        this.#options.logger.debug('The proxies could not be set at once; the rules are made anew', { err });
+        this.#outdated = true;
+        this.#queue.add(KEY);
+      });
+    }
+    await this.#proxiesSet;
   }
 
   async #ensure(): Promise<void> {
@@ -163,6 +205,7 @@ export class RuleKeeper {
     const differences = isExpected ? [] : await rules.drift();
     if (!isExpected && differences.length === 0) return;
     this.#outdated = false;
+    this.#proxiesOutdated = false;
     const result = await rules.ensure({
       guard,
       redirect,
@@ -186,7 +229,7 @@ export class RuleKeeper {
   }
 
   #scheduleLook(): void {
-    if (this.#isStopped) return;
+    if (this.#stopping.signal.aborted) return;
     const { clock, logger } = this.#options;
     this.#lookTimer = clock.setTimer(() => {
       this.#scheduleLook();

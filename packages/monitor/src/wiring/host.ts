@@ -13,6 +13,8 @@ export interface HostWiringDependencies {
    */
   readonly internalNetworksAreRouted: () => boolean;
   readonly clock: Clock;
+  /** Settles when there is time for a look at the rules. */
+  readonly lull: () => Promise<void>;
 }
 
 /**
@@ -36,11 +38,13 @@ class HostWiring implements WiringMethod {
   readonly #proxyNetwork: string;
   readonly #internalNetworksAreRouted: () => boolean;
   readonly #clock: Clock;
+  readonly #lull: HostWiringDependencies['lull'];
   #lastGoodLookMillis = -Infinity;
 
-  constructor({ rules, proxyNetwork, internalNetworksAreRouted, clock }: HostWiringDependencies) {
+  constructor({ rules, proxyNetwork, internalNetworksAreRouted, clock, lull }: HostWiringDependencies) {
     this.#rules = rules;
     this.#clock = clock;
+    this.#lull = lull;
     this.#proxyNetwork = proxyNetwork;
     this.#internalNetworksAreRouted = internalNetworksAreRouted;
   }
@@ -83,6 +87,7 @@ class HostWiring implements WiringMethod {
 
   async #lookAtRules(): Promise<void> {
     if (this.#clock.monotonicMillis() - this.#lastGoodLookMillis < LOOK_LASTS_MILLIS) return;
+    await this.#lull();
     const drift = await this.#rules.drift();
     if (drift.length > 0) throw notEffective(`the packet rules of the VM differ: ${drift.join('; ')}`);
     // From its end on: on a busy machine it takes longer than it lasts.

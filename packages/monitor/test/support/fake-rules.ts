@@ -50,6 +50,14 @@ export class FakeVmRules implements VmRules {
     this.switches.push({ address: target?.address, flushFlows });
   }
 
+  async setProxies(proxyAddresses: readonly string[]): Promise<void> {
+    await Promise.resolve();
+    if (this.problem !== undefined) throw this.problem;
+    this.log.push('set proxies');
+    this.wanted = { ...this.wanted!, proxyAddresses };
+    this.allWanted.push(this.wanted);
+  }
+
   async lendSources(sources: readonly LentSource[], connect: () => Promise<void>): Promise<void> {
     this.lent.push(...sources);
     await connect();

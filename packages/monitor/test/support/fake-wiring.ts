@@ -37,13 +37,15 @@ export class FakeWiring implements WiringMethod {
   }
 
   async apply(client: WirableClient, target: ProxyTarget): Promise<ApplyResult> {
-    if (this.#inWork.has(client.containerId)) this.overlapped = true;
-    this.#inWork.add(client.containerId);
+    // Each run of a container has a network namespace of its own: work in the one before does not touch it.
+    const run = `${client.containerId} ${client.startedAt}`;
+    if (this.#inWork.has(run)) this.overlapped = true;
+    this.#inWork.add(run);
     this.peak = Math.max(this.peak, (this.#busy += 1));
     this.onApply(client);
     await new Promise(resolve => setImmediate(resolve));
     this.#busy -= 1;
-    this.#inWork.delete(client.containerId);
+    this.#inWork.delete(run);
     this.applications.set(client.name, (this.applications.get(client.name) ?? 0) + 1);
     if (this.failing.has(client.name)) {
       throw new MsiProxyError('MSI_WIRING_COMMAND', 'nft said no');

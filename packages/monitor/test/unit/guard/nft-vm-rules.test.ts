@@ -246,6 +246,73 @@ describe('createVmRules', () => {
     }
   });
 
+  describe('setProxies', () => {
+    const addresses = [A.address, B.address];
+
+    beforeEach(async () => {
+      await rules.ensure({ ...wanted, proxyAddresses: [A.address] });
+    });
+
+    it('lets exactly these through, in the packet rules and in the routing', async () => {
+      await rules.setProxies(addresses);
+
+      assert.match(nft.ruleText('proxies at IMDS'), /ip saddr \{ 172\.31\.250\.2, 172\.31\.250\.3 \}/);
+      assert.equal(routing.rules.filter(rule => rule.startsWith('priority 42 ')).length, 2);
+      await rules.setProxies([B.address]);
+      assert.match(nft.ruleText('proxies at IMDS'), /ip saddr \{ 172\.31\.250\.3 \}/);
+      assert.deepEqual(
+        routing.rules.filter(rule => rule.startsWith('priority 42 ')).map(rule => rule.includes(B.address)),
+        [true],
+      );
+    });
+
+    it('leaves what ensure would make, so that nothing has to be mended', async () => {
+      await rules.setProxies(addresses);
+
+      assert.deepEqual(await rules.drift(), []);
+      assert.equal(await rules.ensure({ ...wanted, proxyAddresses: addresses }), 'unchanged');
+    });
+
+    it('starts few programs, and fewer when the same proxies come back', async () => {
+      const count = async (work: () => Promise<unknown>) => {
+        const before = runner.commands.length;
+        await work();
+        return runner.commands.length - before;
+      };
+      assert.equal(await count(() => rules.setProxies(addresses)), 3);
+      assert.equal(await count(() => rules.setProxies([A.address])), 2);
+      assert.equal(await count(() => rules.setProxies(addresses)), 2);
+    });
+
+    it('does not undo a switch that happens meanwhile', async () => {
+      let switched: Promise<void> | undefined;
+      onCommand = command => {
+        if (command === 'nft -f -') switched ??= rules.switchTarget(B, { flushFlows: false });
+      };
+
+      await rules.setProxies(addresses);
+      await switched;
+
+      assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
+      assert.deepEqual(await rules.drift(), []);
+    });
+
+    it('fails when the rules cannot be read back, and ensure makes them anew', async () => {
+      responses = { nft: { exitCode: 1, stderr: 'busy' } };
+      await assert.rejects(rules.setProxies(addresses), { code: 'MSI_WIRING_COMMAND' });
+
+      responses = {};
+      await rules.ensure({ ...wanted, proxyAddresses: addresses });
+      assert.deepEqual(await rules.drift(), []);
+    });
+
+    it('is refused before there are rules', async () => {
+      const fresh = createVmRules({ runner, logger: silentLogger });
+
+      await assert.rejects(fresh.setProxies(addresses), { code: 'MSI_INTERNAL' });
+    });
+  });
+
   describe('with a stand-in', () => {
     const standIn = { address: '172.31.250.1', port: 9181 };
     const lent = [{ port: 20_000, address: '172.17.0.2' }];

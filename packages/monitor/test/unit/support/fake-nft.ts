@@ -29,6 +29,11 @@ export class FakeNft {
     return this.#exists;
   }
 
+  /** The line of the rule with this comment. */
+  ruleText(comment: string): string {
+    return this.#rules.find(({ text }) => text.endsWith(`comment "${comment}"`))?.text ?? '';
+  }
+
   get elements(): readonly string[] {
     return [...this.#maps.values()].flat();
   }

@@ -13,6 +13,7 @@ interface Situation {
 
 function hostWiring({ drift = [], target, internalNetworksAreRouted = true }: Situation = {}): WiringMethod {
   return createHostWiring({
+    lull: () => Promise.resolve(),
     rules: { target, drift: () => Promise.resolve(drift) },
     proxyNetwork: 'msi-proxy-net',
     internalNetworksAreRouted: () => internalNetworksAreRouted,
@@ -85,6 +86,7 @@ describe('createHostWiring', () => {
       const findings: string[][] = [[], ['gone'], []];
       let looks = 0;
       const wiring = createHostWiring({
+        lull: () => Promise.resolve(),
         rules: { target: proxyTarget, drift: async () => await Promise.resolve(findings[looks++] ?? []) },
         proxyNetwork: 'msi-proxy-net',
         internalNetworksAreRouted: () => true,
