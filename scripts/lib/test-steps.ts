@@ -28,7 +28,7 @@ export interface Step {
 }
 
 const UNIT_TESTS = '{packages/*/test,test}/unit/**/*.test.ts';
-const INTEGRATION_TESTS = 'packages/*/test/integration/**/*.test.ts';
+const INTEGRATION_TESTS = '{packages/*/test,test}/integration/**/*.test.ts';
 const E2E_TESTS = 'test/e2e/**/*.test.ts';
 
 export const STEPS: readonly Step[] = [
