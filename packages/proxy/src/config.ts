@@ -192,7 +192,8 @@ export const PROXY_SETTINGS = {
   drainMillis: integerSetting({
     env: 'MSI_PROXY_DRAIN_MS',
     reloadable: true,
-    description: 'How long requests under way may take to finish after SIGTERM.',
+    description:
+      'How long requests under way may take to finish after SIGTERM, and how long a proxy that serves waits then for a monitor, if none is there, to send its clients elsewhere.',
     defaultValue: 8_000,
     min: 0,
     max: 300_000,

@@ -20,6 +20,14 @@ import type { ConfirmationSource, MonitorState } from '../callers/caller-resolve
 import type { CallerTable } from '../callers/caller-table.ts';
 import { MonitorSession, type TokenAdministration } from './monitor-session.ts';
 
+/** How long {@link ControlServer.relieved} waits. */
+export interface ReliefPatience {
+  /** For what a monitor that is there says. */
+  readonly withMonitorMillis: number;
+  /** For a monitor to come. */
+  readonly withoutMonitorMillis: number;
+}
+
 export interface ControlServerOptions {
   readonly socketPath: string;
   readonly table: CallerTable;
@@ -98,18 +106,34 @@ export class ControlServer implements ConfirmationSource {
   }
 
   /**
-   * Waits, at most for so long, until the monitor has said that no clients are sent here any more. Does not wait where no
-   * monitor could say it.
+   * Waits until the monitor has said that no clients are sent here any more. Where none is there, a next one is waited for:
+   * clients are sent here until it comes. Does not wait when they are sent elsewhere, or never were sent here.
    */
-  async relieved(timeoutMillis: number): Promise<void> {
-    if (this.monitorState !== 'live' || this.#role !== 'serving') return;
+  async relieved({ withMonitorMillis, withoutMonitorMillis }: ReliefPatience): Promise<void> {
+    if (this.#role !== 'serving') return;
+    const { clock } = this.#options;
+    const latestMillis = clock.monotonicMillis() + withoutMonitorMillis;
     const relief = Promise.withResolvers<undefined>();
     const relieve = () => relief.resolve(undefined);
-    const timer = this.#options.clock.setTimer(relieve, timeoutMillis);
+    let wasLive: boolean | undefined;
+    let timer: Timer | undefined;
+    const setTimer = () => {
+      const isLive = this.monitorState === 'live';
+      if (isLive === wasLive) return;
+      wasLive = isLive;
+      timer?.cancel();
+      timer = clock.setTimer(
+        relieve,
+        isLive ? withMonitorMillis : Math.max(latestMillis - clock.monotonicMillis(), 0),
+      );
+    };
+    setTimer();
+    const forget = this.onMonitorStateChange(setTimer);
     this.#reliefWaiters.add(relieve);
     await relief.promise;
     this.#reliefWaiters.delete(relieve);
-    timer.cancel();
+    forget();
+    timer?.cancel();
     await new Promise<void>(resolve => {
       this.#options.clock.setTimer(resolve, ARRIVAL_MILLIS);
     });
@@ -213,7 +237,6 @@ export class ControlServer implements ConfirmationSource {
     this.#sessions.delete(session);
     if (session !== this.#session) return;
     this.#session = undefined;
-    this.#relieve();
     this.#options.logger.warn('The monitor has disconnected; requests wait until it is back');
     this.#tellState();
   }

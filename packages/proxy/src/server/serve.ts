@@ -150,7 +150,10 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     control.sendReport();
     const { drainMillis } = current;
     const deadlineMillis = clock.monotonicMillis() + drainMillis;
-    await control.relieved(Math.min(RELIEF_MILLIS, drainMillis));
+    await control.relieved({
+      withMonitorMillis: Math.min(RELIEF_MILLIS, drainMillis),
+      withoutMonitorMillis: Math.max(drainMillis - RELIEF_MILLIS, 0),
+    });
     resolver.stop();
     await server.idleConnectionsEnded(Math.min(CADENCE_MILLIS, drainMillis));
     await server.drain(Math.max(deadlineMillis - clock.monotonicMillis(), 0));
