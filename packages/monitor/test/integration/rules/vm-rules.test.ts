@@ -23,6 +23,7 @@ import { skipUnlessNamespaces } from './lab/requirements.ts';
 
 const PROXY_A = { address: '172.31.250.2', port: 8080 };
 const PROXY_B = { address: '172.31.250.3', port: 80 };
+const SILENT_ADDRESS = '172.31.250.99';
 const PROXY_BRIDGE = { interfaceName: 'br-msi', gateway: '172.31.250.1' };
 const ENFORCED = { guard: 'enforce', redirect: true, proxyBridge: PROXY_BRIDGE } as const;
 const SERVED: VmRulesWanted = { ...ENFORCED, target: PROXY_A };
@@ -80,6 +81,22 @@ describe('The packet rules of a VM', function () {
     await rules.remove();
     assert.equal(await vm.fingerprint(), untouched, 'something was left behind');
   });
+
+  /** As a proxy that is dead just now: an address that nobody has is given up by the kernel after three seconds. */
+  async function silentProxy(): Promise<{ address: string; port: number }> {
+    const { interfaceName } = PROXY_BRIDGE;
+    await vm.run(
+      'ip',
+      'neigh',
+      'replace',
+      SILENT_ADDRESS,
+      'lladdr',
+      '02:00:00:00:00:99',
+      'dev',
+      interfaceName,
+    );
+    return { address: SILENT_ADDRESS, port: 80 };
+  }
 
   it('are needed: without them a container reaches IMDS itself', async () => {
     const answer = await client.ask(IMDS_ADDRESS);
@@ -192,9 +209,9 @@ describe('The packet rules of a VM', function () {
   });
 
   it('bring a SYN that waits on a dead proxy to the next one, when its flows are forgotten', async () => {
-    await rules.ensure({ ...ENFORCED, target: { address: '172.31.250.99', port: 80 } });
+    await rules.ensure({ ...ENFORCED, target: await silentProxy() });
     const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
-    await untilTracked(vm, '172.31.250.99');
+    await untilTracked(vm, SILENT_ADDRESS);
 
     await rules.switchTarget(PROXY_B, { flushFlows: true });
 
@@ -202,9 +219,9 @@ describe('The packet rules of a VM', function () {
   });
 
   it('forget the flows to a proxy that was replaced while no monitor ran', async () => {
-    await rules.ensure({ ...ENFORCED, target: { address: '172.31.250.99', port: 80 } });
+    await rules.ensure({ ...ENFORCED, target: await silentProxy() });
     const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
-    await untilTracked(vm, '172.31.250.99');
+    await untilTracked(vm, SILENT_ADDRESS);
 
     const nextMonitor = createVmRules({ runner: vm.runner, logger: silentLogger });
     await nextMonitor.ensure({ ...ENFORCED, target: PROXY_B });
@@ -252,6 +269,21 @@ describe('The packet rules of a VM', function () {
         );
       });
     }
+
+    it('the way of proxies goes with them, at once', async () => {
+      const silence = { timeoutMillis: 300 };
+      await rules.ensure(KNOWN);
+      assert.deepEqual(await proxyB.ask(IMDS_ADDRESS, silence), { failure: 'timeout' });
+
+      await rules.setProxies([PROXY_A.address, PROXY_B.address]);
+      assert.equal((await proxyB.ask(IMDS_ADDRESS)).from, 'imds');
+      await rules.setProxies([PROXY_B.address]);
+
+      assert.equal((await proxyB.ask(IMDS_ADDRESS)).from, 'imds');
+      assert.deepEqual(await proxyA.ask(IMDS_ADDRESS, silence), { failure: 'timeout' });
+      assert.equal((await client.ask(IMDS_ADDRESS)).from, 'a');
+      assert.deepEqual(await rules.drift(), []);
+    });
 
     it('a SYN that came meanwhile is served when they are back', async () => {
       await rules.ensure(KNOWN);
