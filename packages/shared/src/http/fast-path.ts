@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { FairTurns } from './fair-turns.ts';
 
 /**
  * Answers requests that came before, to the byte, without parsing them anew. What bytes mean does not change; whatever
@@ -54,6 +55,9 @@ export function wholeGet(chunk: Buffer): string | undefined {
 export interface FastConnectionOptions {
   readonly socket: Socket;
   readonly answer: FastAnswer;
+  /** Who takes turns with others, whose connections are theirs. */
+  readonly caller: string;
+  readonly turns: FairTurns;
   readonly maxRequests: number;
   readonly idleMillis: number;
   /** Takes the connection from here on, beginning with these bytes. */
@@ -73,8 +77,11 @@ class FastConnection {
   #requests = 0;
   /** Whose answer is waited for. */
   #reply: LaterReply | undefined;
+  /** A request has come and waits for its turn. */
+  #waitsForTurn = false;
   /** What came meanwhile. */
   #held: Buffer | undefined;
+  #hasEnded = false;
 
   constructor(options: FastConnectionOptions) {
     this.#options = options;
@@ -104,19 +111,41 @@ class FastConnection {
   }
 
   readonly #take = (chunk: Buffer): void => {
-    if (this.#reply !== undefined) {
+    if (this.#reply !== undefined || this.#waitsForTurn) {
       // Nobody sends a request before it has the answer to the last one; one that does waits, and can send no more.
       this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
       this.#socket.pause();
       return;
     }
+    const { turns, caller } = this.#options;
+    if (turns.admits(caller)) this.#answer(chunk);
+    else {
+      this.#waitsForTurn = true;
+      this.#options.onWaiting(true);
+      turns.next(caller, () => this.#takeTurn(chunk));
+    }
+  };
+
+  #takeTurn(chunk: Buffer): void {
+    this.#waitsForTurn = false;
+    this.#options.onWaiting(false);
+    if (this.#socket.destroyed) return;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#socket.resume();
+    this.#answer(held === undefined ? chunk : Buffer.concat([chunk, held]));
+    // Of a client that has sent all it will, those who listen now must hear it, too.
+    if (this.#hasEnded) this.#socket.emit('end');
+  }
+
+  #answer(chunk: Buffer): void {
     // Answers that a client does not read must not pile up here; the usual way has limits for that.
     const isServed = this.#socket.writableLength === 0 && chunk.length <= MAX_REQUEST_BYTES;
     const isLast = this.#requests + 1 >= this.#options.maxRequests;
     const answer = isServed ? this.#options.answer(chunk.toString('latin1'), isLast, this.#begin) : undefined;
     if (answer === undefined) this.#giveAway(chunk);
     else if (typeof answer === 'string') this.#write(answer, isLast);
-  };
+  }
 
   #write(text: string, isLast: boolean): void {
     this.#requests += 1;
@@ -152,7 +181,8 @@ class FastConnection {
   };
 
   readonly #end = (): void => {
-    this.#socket.end();
+    if (this.#waitsForTurn) this.#hasEnded = true;
+    else this.#socket.end();
   };
 
   /** Who answers later has a limit of its own. */

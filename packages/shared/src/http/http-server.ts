@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { codeOf, messageOf, MsiProxyError } from '../errors/msi-proxy-error.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { HostPort } from '../settings/setting.ts';
+import { FairTurns } from './fair-turns.ts';
 import { serveFast, wholeGet, type FastPath } from './fast-path.ts';
 import { badRequest } from './imds-answers.ts';
 import { KEEP_ALIVE_SECONDS, MAX_REQUESTS_PER_SOCKET } from './keep-alive.ts';
@@ -48,6 +49,7 @@ export class HttpServer {
   readonly #server: Server;
   /** Those that are open. */
   readonly #connections = new Map<Socket, Connection>();
+  readonly #turns = new FairTurns();
   #drained: Promise<void> | undefined;
   readonly #closeListeners = new Set<() => void>();
 
@@ -188,6 +190,8 @@ export class HttpServer {
     serveFast({
       socket,
       answer: fastPath.connect(socket),
+      caller: socket.remoteAddress ?? '',
+      turns: this.#turns,
       handOver,
       maxRequests: MAX_REQUESTS_PER_SOCKET,
       idleMillis: KEEP_ALIVE_MILLIS + KEEP_ALIVE_BUFFER_MILLIS,

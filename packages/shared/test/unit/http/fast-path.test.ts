@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { FastPath, FastReply } from '../../../src/http/fast-path.ts';
 import { HttpServer } from '../../../src/http/http-server.ts';
@@ -63,8 +64,8 @@ describe('an HTTP server with a fast path', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
-  function connectClient() {
-    const client = open({ port: server.port });
+  function connectClient(from?: string) {
+    const client = open({ port: server.port, ...(from !== undefined && { from }) });
     clients.push(client);
     const received = { text: '' };
     client.on('data', (chunk: Buffer) => (received.text += chunk.toString('latin1')));
@@ -86,6 +87,58 @@ describe('an HTTP server with a fast path', () => {
     client.write(REQUEST);
     await until(() => received.text === FAST + FAST);
     assert.deepEqual(usual, []);
+  });
+
+  describe('when several callers ask at a time', () => {
+    const CROWD = 30;
+
+    /** Of 127.0.0.2 one, of 127.0.0.1 many; each writes at the same moment. */
+    async function crowd(): Promise<ReturnType<typeof connectClient>[]> {
+      const connections = [
+        connectClient('127.0.0.2'),
+        ...Array.from({ length: CROWD }, () => connectClient('127.0.0.1')),
+      ];
+      await Promise.all(connections.map(({ client }) => once(client, 'connect')));
+      return connections;
+    }
+
+    it('answers all of them', async () => {
+      known.add(REQUEST);
+      const connections = await crowd();
+      for (let round = 1; round <= 3; round += 1) {
+        for (const { client } of connections) client.write(REQUEST);
+        await until(() => connections.every(({ received }) => received.text === FAST.repeat(round)));
+      }
+      assert.deepEqual(usual, []);
+    });
+
+    it('answers also who asks for more, or for what it does not know, before it has its turn', async () => {
+      known.add(REQUEST);
+      const connections = await crowd();
+      for (const { client } of connections) client.write(REQUEST);
+      for (const { client } of connections) client.write(OTHER);
+      await until(() => connections.every(({ received }) => received.text.endsWith('usual')));
+      assert.equal(usual.filter(path => path === '/b').length, connections.length);
+    });
+
+    it('answers also who has sent all that it will', async () => {
+      known.add(REQUEST);
+      const connections = await crowd();
+      for (const { client } of connections) client.end(REQUEST);
+      await until(() => connections.every(({ received, client }) => received.text === FAST && client.closed));
+    });
+
+    it('forgets who leaves before it has its turn', async () => {
+      known.add(REQUEST);
+      const connections = await crowd();
+      for (const { client } of connections) {
+        client.write(REQUEST);
+        client.destroy();
+      }
+      const { client, received } = connectClient();
+      client.write(REQUEST);
+      await until(() => received.text === FAST);
+    });
   });
 
   it('gives a connection to the parser with the first bytes that it does not know, for good', async () => {
