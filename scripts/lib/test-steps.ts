@@ -86,8 +86,7 @@ async function endToEnd(context: StepContext): Promise<Counts> {
   await installLabPackages(context.progress);
   await preparedEngineData(context.progress);
   try {
-    // Labs wait for engines and timers more than they compute, and know nothing of each other.
-    return await mocha(context, { files: E2E_TESTS, timeoutMillis: 300_000, jobs: 2 });
+    return await mocha(context, { files: E2E_TESTS, timeoutMillis: 300_000 });
   } finally {
     await removeAbandonedLabs();
   }
@@ -120,12 +119,10 @@ interface MochaOptions {
   readonly node?: string;
   readonly style?: 'spec' | 'dot';
   readonly timeoutMillis?: number;
-  /** How many files run at the same time, each in a process of its own; 1 runs all in one process. */
-  readonly jobs?: number;
 }
 
 async function mocha({ run, grep, progress }: StepContext, options: MochaOptions): Promise<Counts> {
-  const { files, node = process.execPath, style = 'spec', timeoutMillis = 5_000, jobs = 1 } = options;
+  const { files, node = process.execPath, style = 'spec', timeoutMillis = 5_000 } = options;
   const paths = globSync(files, { cwd: repositoryRoot }).sort();
   if (paths.length === 0) {
     progress(`no file matches ${files}`);
@@ -147,7 +144,6 @@ async function mocha({ run, grep, progress }: StepContext, options: MochaOptions
       join(repositoryRoot, 'scripts/lib/mocha-reporter.mjs'),
       '--reporter-option',
       `style=${style},counts=${countsFile}`,
-      ...(jobs === 1 ? [] : ['--parallel', '--jobs', String(jobs)]),
       ...(grep === undefined ? [] : ['--grep', grep]),
       ...paths,
     ]);
