@@ -65,7 +65,7 @@ for (const wiring of ['host', 'nat'] as const) {
     });
 
     it('serves a container whose first instruction is the request, fifty times of fifty', async function () {
-      this.timeout(180_000);
+      this.timeout(400_000);
       // With `nat` nothing is there before the container runs; a client has to try again, as SDKs do.
       const patience = wiring === 'host' ? [] : ['--retry', '8', '--retry-all-errors', '--retry-delay', '1'];
       const failures: string[] = [];
