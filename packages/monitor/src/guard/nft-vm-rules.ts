@@ -1,4 +1,11 @@
-import { type CommandRunner, type Logger, MsiProxyError } from '@msi-proxy/shared';
+import {
+  type Clock,
+  type CommandRunner,
+  type Logger,
+  MsiProxyError,
+  pause,
+  systemClock,
+} from '@msi-proxy/shared';
 import { forgetFlows } from '../conntrack.ts';
 import { Nft } from '../nft/nft.ts';
 import { deleteTable, replaceElements } from '../nft/table-definition.ts';
@@ -26,14 +33,22 @@ export interface VmRulesDependencies {
   /** Runs programs in the VM's network namespace. */
   readonly runner: CommandRunner;
   readonly logger: Logger;
+  readonly clock?: Clock;
 }
 
+/**
+ * A client that sent a SYN to the dead proxy sends it again a second later, so the program that makes the kernel forget it can
+ * wait until the first clients of the next proxy are served: its start stops this process for some 10 ms, and more on a busy VM.
+ */
+const FORGET_AFTER_MILLIS = 150;
+
 /** Packet rules by `nft`, with one rule by `iptables` where Docker filters with that. Calls wait for each other. */
-export function createVmRules({ runner, logger }: VmRulesDependencies): VmRules {
-  return new NftVmRules({ runner, logger });
+export function createVmRules(dependencies: VmRulesDependencies): VmRules {
+  return new NftVmRules(dependencies);
 }
 
 class NftVmRules implements VmRules {
+  readonly #clock: Clock;
   readonly #runner: CommandRunner;
   readonly #logger: Logger;
   readonly #nft: Nft;
@@ -49,11 +64,13 @@ class NftVmRules implements VmRules {
   readonly #turns = new Turns();
   /** Of the target alone. A dead proxy waits for no look, and not for rules that are made anew, which takes some ten programs. */
   readonly #switches = new Turns();
+  readonly #closing = new AbortController();
   /** What clients were sent to last, and how often: rules that were being made meanwhile began with another one. */
   #switchedTo: VmRulesWanted['target'];
   #switchCount = 0;
 
-  constructor({ runner, logger }: VmRulesDependencies) {
+  constructor({ runner, logger, clock = systemClock }: VmRulesDependencies) {
+    this.#clock = clock;
     this.#runner = runner;
     this.#logger = logger;
     this.#nft = new Nft(runner);
@@ -110,9 +127,8 @@ class NftVmRules implements VmRules {
       await this.#writeTarget(this.#ensured);
       // A monitor that starts finds a proxy serving and chooses it: its connections must last.
       const isLeft = previous.target?.address !== target?.address || previous.target?.port !== target?.port;
-      if (flushFlows && isLeft && previous.target !== undefined)
-        await this.#forgetFlowsTo(previous.target.address);
-      this.#prepare();
+      if (flushFlows && isLeft && previous.target !== undefined) this.#forgetSoon(previous.target.address);
+      else this.#prepare();
     });
   }
 
@@ -174,6 +190,7 @@ class NftVmRules implements VmRules {
     await this.#turns.change(async () => {
       this.#ensured = undefined;
       this.#inherited = {};
+      this.#closing.abort();
       this.#nft.close();
       // First what would go on stopping packets without the table.
       await this.#barrier.remove();
@@ -247,6 +264,18 @@ class NftVmRules implements VmRules {
     if ((await this.#nft.read(VM_TABLE)) === undefined) return false;
     await this.#nft.load(deleteTable(VM_TABLE));
     return true;
+  }
+
+  /** The next switch waits for it: what is forgotten then may be flows to the same address again. */
+  #forgetSoon(address: string): void {
+    const forgotten = this.#switches.change(async () => {
+      await pause(this.#clock, FORGET_AFTER_MILLIS, this.#closing.signal);
+      await this.#forgetFlowsTo(address);
+      this.#prepare();
+    });
+    forgotten.catch((err: unknown) => {
+      this.#logger.warn('Connections to a proxy that is gone could not be forgotten', { err });
+    });
   }
 
   async #forgetFlowsTo(address: string): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type CommandResult, type Logger, silentLogger } from '@msi-proxy/shared';
+import { FakeClock, settle } from '@msi-proxy/shared/testing';
 import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import type { VmRules, VmRulesWanted } from '../../../src/guard/vm-rules.ts';
 import { fakeCommandRunner, notInstalled, type FakeCommandRunner } from '../support/fake-command-runner.ts';
@@ -22,6 +23,7 @@ describe('createVmRules', () => {
   let onCommand: (command: string) => void;
   let runner: FakeCommandRunner;
   let warnings: string[];
+  let clock: FakeClock;
   let rules: VmRules;
 
   beforeEach(() => {
@@ -37,7 +39,8 @@ describe('createVmRules', () => {
       );
     });
     const logger: Logger = { ...silentLogger, warn: message => warnings.push(message) };
-    rules = createVmRules({ runner, logger });
+    clock = new FakeClock();
+    rules = createVmRules({ runner, logger, clock });
   });
 
   function flushes(): string[] {
@@ -170,8 +173,26 @@ describe('createVmRules', () => {
       await rules.switchTarget(undefined, { flushFlows: true });
 
       assert.deepEqual(nft.elements, []);
-      assert.equal(flushes().length, 1);
       assert.equal(rules.target, undefined);
+      await clock.advance(150);
+      assert.equal(flushes().length, 1);
+    });
+
+    it('forgets them when the first clients of the next one are served, and before it is left for another one', async () => {
+      await rules.switchTarget(B, { flushFlows: true });
+      assert.deepEqual(flushes(), []);
+      await clock.advance(149);
+      assert.deepEqual(flushes(), []);
+      let isBack = false;
+      const back = rules.switchTarget(A, { flushFlows: false }).then(() => (isBack = true));
+      await settle();
+      assert.equal(isBack, false);
+
+      await clock.advance(1);
+      await back;
+      assert.deepEqual(flushes(), [
+        'conntrack -D -p tcp --orig-dst 169.254.169.254 --reply-src 172.31.250.2',
+      ]);
     });
 
     it('keeps the flows to a proxy that goes on serving, as when a monitor is replaced', async () => {
@@ -197,6 +218,7 @@ describe('createVmRules', () => {
       responses['conntrack'] = notInstalled('conntrack');
 
       await rules.switchTarget(B, { flushFlows: true });
+      await clock.advance(150);
 
       assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
       assert.equal(warnings.length, 1);
