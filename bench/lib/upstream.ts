@@ -35,7 +35,9 @@ export interface NginxOptions {
 
 /** nginx on loopback, without logs, in the foreground. */
 export async function startNginx(options: NginxOptions): Promise<PinnedProcess> {
-  const { folder, name, port, workers, cpus, upstreams = '', locations } = options;
+  const { folder, port, workers, cpus, upstreams = '', locations } = options;
+  // nginx ends a path in its configuration at a space or a comma.
+  const name = options.name.replaceAll(/[^\w-]+/g, '-');
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map(kind => `${kind}_temp_path ${join(folder, `${name}-${kind}`)};`)
     .join('\n');
