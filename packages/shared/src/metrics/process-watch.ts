@@ -12,6 +12,8 @@ export class ProcessWatch {
   readonly #delay: IntervalHistogram;
   #windowStartMillis = performance.now();
   #lastWindowMillis = 0;
+  #lastUsage: ProcessUsage = { residentBytes: 0, cpuMicros: 0 };
+  #lastOpenFiles = 0;
 
   constructor(usage: () => ProcessUsage) {
     this.#usage = usage;
@@ -19,6 +21,7 @@ export class ProcessWatch {
     this.#delay.enable();
   }
 
+  /** Never fails: a process that may open no more files, by which all of this is read, shows what was read last. */
   read(): ProcessState {
     const lagMillis = Math.max(this.#delay.max / 1e6 - RESOLUTION_MILLIS, 0);
     const eventLoopLagMillis = Math.max(lagMillis, this.#lastWindowMillis);
@@ -27,7 +30,9 @@ export class ProcessWatch {
       this.#windowStartMillis = performance.now();
       this.#delay.reset();
     }
-    return { ...this.#usage(), openFiles: countOpenFiles(), eventLoopLagMillis };
+    this.#lastUsage = attempt(this.#usage) ?? this.#lastUsage;
+    this.#lastOpenFiles = attempt(countOpenFiles) ?? this.#lastOpenFiles;
+    return { ...this.#lastUsage, openFiles: this.#lastOpenFiles, eventLoopLagMillis };
   }
 
   stop(): void {
@@ -35,11 +40,16 @@ export class ProcessWatch {
   }
 }
 
+/** @throws {Error} where there is no such folder, which is Linux's, and when no more files may be opened */
 function countOpenFiles(): number {
+  // Without the one that reads this folder.
+  return readdirSync('/proc/self/fd').length - 1;
+}
+
+function attempt<Result>(read: () => Result): Result | undefined {
   try {
-    // Without the one that reads this folder.
-    return readdirSync('/proc/self/fd').length - 1;
+    return read();
   } catch {
-    return 0; // Linux only
+    return undefined;
   }
 }

@@ -4,9 +4,14 @@ import { until } from '@msi-proxy/shared/testing';
 
 describe('ProcessWatch', () => {
   let watch: ProcessWatch;
+  let problem: Error | undefined;
 
   beforeEach(() => {
-    watch = new ProcessWatch(() => ({ residentBytes: 1, cpuMicros: 2 }));
+    problem = undefined;
+    watch = new ProcessWatch(() => {
+      if (problem !== undefined) throw problem;
+      return { residentBytes: 1, cpuMicros: 2 };
+    });
   });
   afterEach(() => watch.stop());
 
@@ -21,6 +26,13 @@ describe('ProcessWatch', () => {
     assert.equal(watch.read().eventLoopLagMillis, eventLoopLagMillis);
     assert.equal(rest.residentBytes, 1);
     assert.equal(rest.cpuMicros, 2);
+  });
+
+  it('shows what it read last while no more files may be opened, and does not end the program', () => {
+    const before = watch.read();
+    problem = Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+    const { residentBytes, cpuMicros } = watch.read();
+    assert.deepEqual({ residentBytes, cpuMicros }, { residentBytes: before.residentBytes, cpuMicros: 2 });
   });
 
   it('counts the files that are open', function () {
