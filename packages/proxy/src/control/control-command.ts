@@ -63,7 +63,10 @@ export async function runControl(options: ControlCommandOptions): Promise<number
     relayMessages(socket, fromProxy, message => stdout.write(encodeMessage(message)), fail);
     return socket;
   });
-  server.catch(failConnection);
+  server.catch((error: unknown) => {
+    // Who has ended meanwhile has nothing to complain of.
+    if (!giveUp.signal.aborted) failConnection(error);
+  });
   const tellServer = (message: MonitorMessage) => {
     server.then(
       socket => socket.write(encodeMessage(message)),
