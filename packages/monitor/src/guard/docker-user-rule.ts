@@ -56,10 +56,12 @@ export class DockerUserRule {
     return chain.rules[CHAIN].some(isOurs) ? 'repaired' : 'applied';
   }
 
-  /** In words, how the chains differ from what {@link ensure} makes; empty when they do not. */
+  /** In words, how the chains differ from what {@link ensure} makes; empty when nothing is missing. */
   async differences(): Promise<string[]> {
     const chain = await this.#read();
-    return chain === undefined ? [] : CHAINS.flatMap(name => describeDifferences(chain, name));
+    if (chain === undefined) return [];
+    // One that is not needed does no harm, and Docker's next network may need it for a moment.
+    return CHAINS.filter(name => isWantedIn(chain, name)).flatMap(name => describeDifferences(chain, name));
   }
 
   /** The family of programs through which Docker filters here; undefined where it has no such chain. */
@@ -120,6 +122,14 @@ export class DockerUserRule {
       `There is no chain ${CHAIN}: Docker does not filter with iptables here, and its isolation of networks is not lifted`,
     );
   }
+}
+
+/**
+ * Whether a difference may be gone at the next look: Docker takes its jumps out of `FORWARD` and puts them back one by one
+ * whenever it makes a network, each by a program of its own.
+ */
+export function mayPass(difference: string): boolean {
+  return difference.startsWith(`${PARENT}: `);
 }
 
 /** The lines between `*filter` and its `COMMIT`; both backends can have each table once. */

@@ -12,7 +12,7 @@ import { deleteTable, replaceElements } from '../nft/table-definition.ts';
 import { TableKeeper } from '../nft/table-keeper.ts';
 import { combineResults } from '../wiring/apply-result.ts';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
-import { DockerUserRule } from './docker-user-rule.ts';
+import { DockerUserRule, mayPass } from './docker-user-rule.ts';
 import { readInheritedRules, withInheritedRules, type InheritedRules } from './inherited-rules.ts';
 import { RoutingBarrier, wantsBarrier } from './routing-barrier.ts';
 import { Turns } from './turns.ts';
@@ -41,6 +41,10 @@ export interface VmRulesDependencies {
  * wait until the first clients of the next proxy are served: its start stops this process for some 10 ms, and more on a busy VM.
  */
 const FORGET_AFTER_MILLIS = 150;
+
+/** What is only a moment in the work of Docker is looked at again, so often. */
+const LOOKS_AGAIN = 10;
+const LOOK_AGAIN_AFTER_MILLIS = 100;
 
 /** Packet rules by `nft`, with one rule by `iptables` where Docker filters with that. Calls wait for each other. */
 export function createVmRules(dependencies: VmRulesDependencies): VmRules {
@@ -169,17 +173,13 @@ class NftVmRules implements VmRules {
   }
 
   async drift(): Promise<readonly string[]> {
-    this.#nextDrift ??= this.#turns.look(async () => {
-      this.#nextDrift = undefined;
-      for (;;) {
-        // Half a switch is no drift: what is known of the target is ahead of the map until that is written.
-        await this.#switches.look(() => Promise.resolve());
-        const switchCount = this.#switchCount;
-        const differences = await this.#differences(this.#ensured);
-        if (differences.length === 0 || switchCount === this.#switchCount) return differences;
-      }
-    });
-    return await this.#nextDrift;
+    for (let looks = 0; ; looks += 1) {
+      const differences = await this.#readDrift();
+      if (looks === LOOKS_AGAIN || differences.length === 0 || !differences.every(mayPass))
+        return differences;
+      // Not in a turn: whatever changes meanwhile does not wait for Docker.
+      await pause(this.#clock, LOOK_AGAIN_AFTER_MILLIS, this.#closing.signal);
+    }
   }
 
   async stopped(): Promise<StoppedPackets> {
@@ -197,6 +197,20 @@ class NftVmRules implements VmRules {
       await this.#removeTable();
       await this.#dockerUserRule.remove();
     });
+  }
+
+  async #readDrift(): Promise<readonly string[]> {
+    this.#nextDrift ??= this.#turns.look(async () => {
+      this.#nextDrift = undefined;
+      for (;;) {
+        // Half a switch is no drift: what is known of the target is ahead of the map until that is written.
+        await this.#switches.look(() => Promise.resolve());
+        const switchCount = this.#switchCount;
+        const differences = await this.#differences(this.#ensured);
+        if (differences.length === 0 || switchCount === this.#switchCount) return differences;
+      }
+    });
+    return await this.#nextDrift;
   }
 
   async #differences(wanted: VmRulesWanted | undefined): Promise<string[]> {

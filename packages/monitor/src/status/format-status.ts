@@ -11,6 +11,7 @@ import { ageOf } from '../terminal/duration.ts';
 import { printableLine } from '../terminal/printable-line.ts';
 import type { Colour } from '../terminal/paint.ts';
 import { formatTable, type Column, type TableOptions } from '../terminal/table.ts';
+import { repairsText } from './repairs-text.ts';
 
 export interface FormatStatusOptions extends TableOptions {
   /** The time that ages are told against. */
@@ -95,11 +96,10 @@ function formatEngine(
   return `Engine: ${paint(state, COLOURS[state]!)}${printableLine(which + problem)}`;
 }
 
-function formatGuard(
-  { mode, state, reason, barrier, repairs, lastRepair }: GuardStatus,
-  { paint }: FormatStatusOptions,
-): string {
-  const repaired = repairs === 0 ? '' : `, mended ${repairs} times, last at ${lastRepair?.at ?? 'unknown'}`;
+function formatGuard(guard: GuardStatus, { paint }: FormatStatusOptions): string {
+  const { mode, state, reason, barrier } = guard;
+  const repairs = repairsText(guard);
+  const repaired = repairs === undefined ? '' : `, ${repairs}`;
   if (mode === 'off') return `Guard: ${paint('off', COLOURS['off']!)}${repaired}`;
   const why = reason === undefined ? '' : ` – ${printableLine(reason)}`;
   const alone =

@@ -2,6 +2,7 @@ import { IMDS_ADDRESS, MsiProxyError, type GuardStatus } from '@msi-proxy/shared
 import { Nft } from '../../nft/nft.ts';
 import type { TableReading } from '../../nft/table-reading.ts';
 import { GUARD_CHAIN, GUARD_RULES, VM_TABLE } from '../../guard/vm-table.ts';
+import { repairsText } from '../../status/repairs-text.ts';
 import { missingVmAccess } from '../../vm-access.ts';
 import { failed, ok, skipped, warning, type Check, type Finding } from '../check.ts';
 import type { Facts } from '../facts.ts';
@@ -62,11 +63,13 @@ async function kernelFinding(facts: Facts): Promise<Finding | undefined> {
   return failed(`rules are missing from the chain ${GUARD_CHAIN}: ${missing.join(', ')}`, MEND);
 }
 
-function describe({ mode, barrier, repairs, lastRepair, stopped }: GuardStatus): Finding {
+function describe(guard: GuardStatus): Finding {
+  const { mode, barrier, stopped } = guard;
+  const repairs = repairsText(guard);
   const seen = [
     mode === 'audit' ? 'counts, but stops nobody (audit)' : 'the direct way is shut',
     ...(stopped.length === 0 ? [] : [`${stopped.length} sources tried it`]),
-    ...(repairs === 0 ? [] : [`mended ${repairs} times, last at ${lastRepair?.at ?? 'an unknown time'}`]),
+    ...(repairs === undefined ? [] : [repairs]),
   ].join('; ');
   if (mode === 'audit')
     return warning(seen, 'Set MSI_MONITOR_GUARD=enforce once nobody is counted any more.');

@@ -92,6 +92,7 @@ describe('The rule in DOCKER-USER', () => {
     it('leaves FORWARD again when Docker has mended the order', async () => {
       const runner = runnerWithForward(OURS, '-j DOCKER-USER', '-j DOCKER-ISOLATION-STAGE-1');
 
+      assert.deepEqual(await ruleIn(runner).differences(), [], 'it does no harm until then');
       assert.equal(await ruleIn(runner).ensure(), 'repaired');
 
       assert.equal(runner.inputs.at(-1), `*filter\n-D FORWARD ${OURS}\nCOMMIT\n`);

@@ -433,6 +433,65 @@ describe('createVmRules', () => {
       await switched;
     });
 
+    describe('in the chains of Docker', () => {
+      const OURS =
+        '-m conntrack --ctstate DNAT --ctorigdst 169.254.169.254 -m comment --comment msi-proxy -j ACCEPT';
+      const jumps = {
+        isolation: '-A FORWARD -j DOCKER-ISOLATION-STAGE-1',
+        users: '-A FORWARD -j DOCKER-USER',
+      };
+      const filter = (...forward: string[]) => ({
+        stdout: ['*filter', ':DOCKER-USER - [0:0]', `-A DOCKER-USER ${OURS}`, ...forward, 'COMMIT', ''].join(
+          '\n',
+        ),
+      });
+
+      beforeEach(async () => {
+        responses['iptables-save'] = filter(jumps.users, jumps.isolation);
+        await rules.ensure(wanted);
+      });
+
+      it('is not taken from a moment in which Docker puts them in order', async () => {
+        responses['iptables-save'] = filter(jumps.isolation, jumps.users);
+        const told = rules.drift();
+        await settle();
+        responses['iptables-save'] = filter(jumps.users, jumps.isolation);
+        await clock.advance(100);
+
+        assert.deepEqual(await told, []);
+      });
+
+      it('is told when that order stays', async () => {
+        responses['iptables-save'] = filter(jumps.isolation, jumps.users);
+        const told = rules.drift();
+        for (let look = 0; look < 10; look += 1) {
+          await settle();
+          await clock.advance(100);
+        }
+
+        assert.deepEqual(await told, ['FORWARD: the rule "msi-proxy" is missing']);
+      });
+
+      it('is told at once when something of the guard is gone too', async () => {
+        responses['iptables-save'] = filter(jumps.isolation, jumps.users);
+        nft.dropRule('WireServer');
+
+        assert.equal((await rules.drift()).length, 2);
+      });
+
+      it('lets changes through while it waits', async () => {
+        responses['iptables-save'] = filter(jumps.isolation, jumps.users);
+        const told = rules.drift();
+        await settle();
+
+        await rules.setProxies(['172.31.250.2']);
+
+        responses['iptables-save'] = filter(jumps.users, jumps.isolation);
+        await clock.advance(100);
+        assert.deepEqual(await told, []);
+      });
+    });
+
     it('reads anew for who asks later', async () => {
       await rules.ensure(wanted);
       await rules.drift();
