@@ -282,6 +282,7 @@ function vouchChain({
   bridge,
   proxyAddresses,
 }: Pick<GuardOptions, 'bridge' | 'proxyAddresses'>): ChainDefinition {
+  const proxies = bridge === undefined ? [] : sortedAddresses(proxyAddresses ?? []);
   const mark = (match: string, comment: string): RuleDefinition => ({
     match,
     verdict: `meta mark set 0x${VOUCHED_MARK.toString(16)}`,
@@ -295,6 +296,8 @@ function vouchChain({
       ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, TO_IMDS, proxyAddresses)),
       mark(TO_IMDS, 'for IMDS'),
       mark(TO_WIRESERVER, 'for WireServer'),
+      // By now translated requests have the proxy's address. Where nothing translates, nothing puts this mark on either.
+      ...(proxies.length === 0 ? [] : [mark(`ip daddr { ${proxies.join(', ')} }`, 'for proxies')]),
     ],
   };
 }
@@ -320,10 +323,13 @@ function proxyPassRules(
   addresses: readonly string[] | undefined,
 ): RuleDefinition[] {
   if (addresses?.length === 0) return [];
-  // In one order, so that the same proxies make the same table.
-  const list = addresses === undefined ? undefined : [...new Set(addresses.map(checkedAddress))].sort();
-  const source = list === undefined ? '' : `ip saddr { ${list.join(', ')} } `;
+  const source = addresses === undefined ? '' : `ip saddr { ${sortedAddresses(addresses).join(', ')} } `;
   return [{ match: `${fromBridge} ${source}${toImds}`, verdict: 'accept', comment: PROXIES_RULE }];
+}
+
+/** In one order, so that the same proxies make the same table. */
+function sortedAddresses(addresses: readonly string[]): string[] {
+  return [...new Set(addresses.map(checkedAddress))].sort();
 }
 
 /** The proxy's own address is for the redirect only; ports that its operator publishes are the operator's decision. */
