@@ -19,8 +19,10 @@ import { MonitorMetrics } from './metrics/monitor-metrics.ts';
 import { watchProxy } from './proxies/proxy-watch.ts';
 import { readTextFile } from './read-text-file.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
+import { readVmLinks } from './reconcile/vm-links.ts';
 import { ServiceManager } from './service-manager.ts';
 import { StandIn } from './stand-in/stand-in.ts';
+import { Witness } from './stand-in/witness.ts';
 import { EventJournal } from './status/event-journal.ts';
 import { createStatusServer, type Readiness } from './status/status-server.ts';
 import { monitorStatus } from './status/monitor-status.ts';
@@ -114,6 +116,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
           logger,
           onRequestOver: outcome => metrics.countStandInRequest(outcome),
           lendSources: (sources, connect) => rules.lendSources(sources, connect),
+          witness: new Witness({ unchanged: address => reconciler.unchanged(address) }),
         })
       : undefined;
   let current = settings;
@@ -132,6 +135,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     guard: settings.guard,
     redirect,
     ...(standIn !== undefined && { standIn }),
+    ...(redirect && { vmLinks: bridge => readVmLinks(readTextFile, bridge) }),
     ...(attaches && { attachment: new Attachment({ link, logger }) }),
     watchProxy,
     proxyNetworkName: proxyNetwork,

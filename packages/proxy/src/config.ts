@@ -100,8 +100,8 @@ export const PROXY_SETTINGS = {
     env: 'MSI_PROXY_SILENCE_GRACE_MS',
     reloadable: true,
     description:
-      'While the Docker engine hangs: for how long after its last confirmation an address is still served.',
-    defaultValue: 90_000,
+      'While the Docker engine does not answer and nobody can vouch for a caller: for how long after its last confirmation an address is still served. Only 0 is safe: an engine that is slow, not hung, may have given the address to another container.',
+    defaultValue: 0,
     min: 0,
     max: 600_000,
     unit: 'milliseconds',

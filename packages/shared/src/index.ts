@@ -47,7 +47,15 @@ export {
   type Tokens,
   type TokensFlushed,
   type Welcome,
+  type Witness,
 } from './control/messages.ts';
+export {
+  newWitnessKey,
+  WITNESS_HEADER,
+  WITNESS_PATH,
+  WitnessQuestion,
+  type WitnessedRun,
+} from './control/witness.ts';
 export { ERROR_CODES, type ErrorCode } from './errors/codes.ts';
 export { EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, EXIT_USAGE, EXIT_WARNING } from './errors/exit-codes.ts';
 export { codeOf, messageOf, MsiProxyError, type ErrorContext } from './errors/msi-proxy-error.ts';

@@ -1,4 +1,4 @@
-import type { Caller } from '@msi-proxy/shared';
+import type { Caller, Witness } from '@msi-proxy/shared';
 import type { ProxySession } from './proxy-session.ts';
 
 /** Keeps the tables of callers of all proxies equal to the desired one: a snapshot at first, then what changes. */
@@ -6,6 +6,7 @@ export class CallerPublisher {
   readonly #sessions = new Set<ProxySession>();
   #callers: ReadonlyMap<string, Caller> = new Map();
   #revision = 1;
+  #witness: Witness | undefined;
   readonly #known = Promise.withResolvers<undefined>();
 
   /** Revision of the table that was published last. */
@@ -24,7 +25,15 @@ export class CallerPublisher {
 
   add(session: ProxySession): void {
     this.#sessions.add(session);
+    if (this.#witness !== undefined) session.send(this.#witness);
     session.send({ type: 'snapshot', revision: this.#revision, callers: [...this.#callers.values()] });
+  }
+
+  /** Tells all proxies where the monitor can be asked when the engine is silent. */
+  setWitness(witness: Witness): void {
+    if (JSON.stringify(witness) === JSON.stringify(this.#witness)) return;
+    this.#witness = witness;
+    for (const session of this.#sessions) session.send(witness);
   }
 
   remove(session: ProxySession): void {

@@ -134,7 +134,7 @@ export class ProxySession {
     }
   }
 
-  send(message: Extract<MonitorMessage, { type: 'snapshot' | 'delta' }>): void {
+  send(message: Extract<MonitorMessage, { type: 'snapshot' | 'delta' | 'witness' }>): void {
     this.#send(message);
   }
 

@@ -61,7 +61,7 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
   const standIn = wanted.standIn === undefined ? undefined : checkedEndpoint(wanted.standIn);
   const chains = [
     ...(redirecting ? redirectChains(bridge, { standIn, bystanders }) : []),
-    ...(redirecting && standIn !== undefined ? standInChains(standIn) : []),
+    ...(redirecting && standIn !== undefined ? standInChains(standIn, { bridge, proxyAddresses }) : []),
     ...(guard === 'off' ? [] : [guardChain(guard, { bridge, proxyAddresses, linkBridge })]),
     ...(wantsBarrier(wanted) ? [vouchChain({ bridge, proxyAddresses })] : []),
   ];
@@ -181,10 +181,18 @@ function redirectChains(bridge: string, { standIn, bystanders }: RedirectOptions
 }
 
 /**
- * The stand-in listens on an address that every container can send to. Only what came for IMDS may reach it, and where
+ * The stand-in listens on an address that every container can send to. Only what came for IMDS may reach it, and proxies;
+ * where
  * nothing listens any more, a SYN is met by silence, as when there is no stand-in: it is sent again.
  */
-function standInChains({ address, port }: ProxyEndpoint): ChainDefinition[] {
+function standInChains(
+  { address, port }: ProxyEndpoint,
+  {
+    bridge,
+    proxyAddresses = [],
+  }: { readonly bridge: string; readonly proxyAddresses: VmRulesWanted['proxyAddresses'] },
+): ChainDefinition[] {
+  const proxies = sortedAddresses(proxyAddresses);
   return [
     {
       name: 'to_stand_in',
@@ -196,6 +204,15 @@ function standInChains({ address, port }: ProxyEndpoint): ChainDefinition[] {
           verdict: 'accept',
           comment: STAND_IN_RULE,
         },
+        ...(proxies.length === 0
+          ? []
+          : [
+              {
+                match: `iifname ${bridge} ip saddr { ${proxies.join(', ')} } ip daddr ${address} tcp dport ${port}`,
+                verdict: 'accept',
+                comment: 'proxies that ask past the engine',
+              },
+            ]),
         {
           match: `ip daddr ${address} tcp dport ${port}`,
           verdict: TCP_REFUSAL,

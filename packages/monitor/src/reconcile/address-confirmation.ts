@@ -11,18 +11,40 @@ export interface AddressConfirmationOptions {
   readonly readContainer: (id: string) => Promise<void>;
   /** Reads what has come and gone; the table follows. */
   readonly readNew: () => Promise<void>;
+  /**
+   * Text that differs when a container has come or gone, see `readVmLinks`; undefined where that cannot be seen for a
+   * caller's network.
+   */
+  readonly links: (caller: Caller) => string | undefined;
 }
+
+/** What was found out when the engine was asked last. */
+interface LastReading {
+  readonly caller: Caller;
+  /** From before the engine was asked. */
+  readonly links: string;
+}
+
+/** A proxy does not wait for an engine that takes longer, if it can be seen otherwise that nothing has changed. */
+const PATIENCE_MILLIS = 250;
+
+const MAX_LAST_READINGS = 4_096;
 
 // An engine that is busy answers an inspect within a second or two; a proxy gives up after ten.
 const DEADLINE_MILLIS = 8_000;
 const PING_TIMEOUT_MILLIS = 1_000;
 
-/** An engine that hangs, or is not there: it gives no address to anybody. */
+/** An engine that hangs, is not there, or is so slow that it looks like that. */
 const SILENT_ENGINE: readonly string[] = ['MSI_ENGINE_UNRESPONSIVE', 'MSI_ENGINE_UNREACHABLE'];
 
-/** Answers the proxies' question who has an address now: from a fresh reading, never from memory. */
+/**
+ * Answers the proxies' question who has an address now: from a fresh reading of the engine, or of the kernel when the engine
+ * takes long, never from memory.
+ */
 export class AddressConfirmation {
   readonly #options: AddressConfirmationOptions;
+  /** By address. */
+  readonly #lastReadings = new Map<string, LastReading>();
 
   constructor(options: AddressConfirmationOptions) {
     this.#options = options;
@@ -31,18 +53,47 @@ export class AddressConfirmation {
   /** @returns `undefined` when the engine is alive but does not say in time: then nothing is known */
   async confirm(address: string): Promise<Confirmed['result'] | undefined> {
     const reading = this.#read(address);
-    const { promise: late, resolve } = Promise.withResolvers<'late'>();
-    let timer = this.#options.clock.setTimer(() => resolve('late'), PING_TIMEOUT_MILLIS);
-    const first = await Promise.race([reading, late]);
-    timer.cancel();
+    const first = await this.#within(PATIENCE_MILLIS, reading);
     if (first !== 'late') return first;
-    // An engine that answers nothing at all can have given the address to nobody else.
+    const unchanged = this.unchanged(address);
+    if (unchanged !== undefined) return { kind: 'caller', caller: unchanged };
+    const second = await this.#within(PING_TIMEOUT_MILLIS - PATIENCE_MILLIS, reading);
+    if (second !== 'late') return second;
     if (!(await this.#engineAnswers())) return { kind: 'engine-unresponsive' };
-    const { promise: over, resolve: end } = Promise.withResolvers<undefined>();
-    timer = this.#options.clock.setTimer(() => end(undefined), DEADLINE_MILLIS);
-    const second = await Promise.race([reading, over]);
-    timer.cancel();
-    return second;
+    const third = await this.#within(DEADLINE_MILLIS, reading);
+    return third === 'late' ? undefined : third;
+  }
+
+  /**
+   * Who has the address for certain, without asking the engine: no container has come or gone since that was asked.
+   *
+   * @returns undefined when that cannot be said
+   */
+  unchanged(address: string): Caller | undefined {
+    const { caller, links } = this.#options;
+    const last = this.#lastReadings.get(address);
+    const believed = caller(address);
+    if (last === undefined || believed === undefined || !isSameRun(last.caller, believed)) return undefined;
+    return links(believed) === last.links ? believed : undefined;
+  }
+
+  #remember(address: string, reading: LastReading): void {
+    this.#lastReadings.delete(address);
+    this.#lastReadings.set(address, reading);
+    // Docker goes through all addresses of a network before one comes again. Whoever is forgotten is asked for.
+    const [oldest] = this.#lastReadings.keys();
+    if (this.#lastReadings.size > MAX_LAST_READINGS && oldest !== undefined)
+      this.#lastReadings.delete(oldest);
+  }
+
+  async #within<Result>(millis: number, result: Promise<Result>): Promise<Result | 'late'> {
+    const late = Promise.withResolvers<'late'>();
+    const timer = this.#options.clock.setTimer(() => late.resolve('late'), millis);
+    try {
+      return await Promise.race([result, late.promise]);
+    } finally {
+      timer.cancel();
+    }
   }
 
   async #read(address: string): Promise<Confirmed['result'] | undefined> {
@@ -50,10 +101,16 @@ export class AddressConfirmation {
     try {
       const believed = caller(address);
       if (believed !== undefined) {
+        // Before the engine is asked: what came in between would be taken for what it knew of.
+        const links = this.#options.links(believed);
         await readContainer(believed.containerId);
         const now = caller(address);
-        if (now?.containerId === believed.containerId) return { kind: 'caller', caller: now };
+        if (now?.containerId === believed.containerId) {
+          if (links !== undefined) this.#remember(address, { caller: now, links });
+          return { kind: 'caller', caller: now };
+        }
       }
+      this.#lastReadings.delete(address);
       await readNew();
       const found = caller(address);
       return found === undefined ? { kind: 'nobody' } : { kind: 'caller', caller: found };
@@ -70,4 +127,8 @@ export class AddressConfirmation {
       (error: unknown) => !SILENT_ENGINE.includes(codeOf(error) ?? ''),
     );
   }
+}
+
+function isSameRun(a: Caller, b: Caller): boolean {
+  return a.containerId === b.containerId && a.startedAt === b.startedAt;
 }

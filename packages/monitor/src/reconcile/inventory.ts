@@ -40,6 +40,13 @@ export class Inventory {
     return this.#containers.get(id);
   }
 
+  /** Whether the container has the address by an interface of its own on a bridge of this VM: not by macvlan, ipvlan and the like. */
+  isOnBridge(id: string, address: string): boolean {
+    if (this.#gatewayAddresses.get(id) === address) return true;
+    const own = this.#containers.get(id)?.networks.find(network => network.address === address);
+    return this.#networks.some(network => network.id === own?.networkId && network.driver === 'bridge');
+  }
+
   /**
    * Reads one container. Reads of one container wait for each other, so that an answer that took long does not replace
    * a newer one.

@@ -2,6 +2,7 @@ import {
   hasProxyLabel,
   messageOf,
   printable,
+  type Caller,
   type Clock,
   type Confirmed,
   type EngineStatus,
@@ -48,7 +49,9 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   /** Where clients are put on a network with the proxy (`attach`). */
   readonly attachment?: Pick<Attachment, 'prepare' | 'setProxy' | 'containerCreated'>;
   /** Serves clients while no proxy does; absent where nothing redirects to it. */
-  readonly standIn?: Pick<StandIn, 'listen' | 'setProxy' | 'stop'>;
+  readonly standIn?: Pick<StandIn, 'listen' | 'setProxy' | 'stop' | 'witnessKey'>;
+  /** The VM's network interfaces as `readVmLinks` tells them; absent where this process does not see them. */
+  readonly vmLinks?: (bridge: string) => string | undefined;
   readonly proxyNetworkName: string;
   readonly proxyNetworkDriver: ProxyNetworkDriver;
   readonly proxySubnet?: string;
@@ -131,6 +134,7 @@ export class Reconciler {
         await this.#inventory.readNew();
         this.#recompute();
       },
+      links: caller => this.#linksOf(caller),
     });
     this.#proxies = new ProxyManager({
       engine,
@@ -246,6 +250,18 @@ export class Reconciler {
     return await this.#confirmation.confirm(address);
   }
 
+  /** Who has the address for certain, without asking the engine; undefined when that cannot be said. */
+  unchanged(address: string): Caller | undefined {
+    return this.#confirmation.unchanged(address);
+  }
+
+  #linksOf({ address, containerId }: Caller): string | undefined {
+    const { vmLinks } = this.#options;
+    if (vmLinks === undefined || this.#network === undefined) return undefined;
+    const isOnBridge = this.#inventory.isOnBridge(containerId, address);
+    return isOnBridge ? vmLinks(this.#network.bridge.interfaceName) : undefined;
+  }
+
   async #readAll(): Promise<void> {
     const { engine, proxyNetworkName, proxyNetworkDriver, proxySubnet, clock, attachment } = this.#options;
     if (this.#lastSyncMillis === undefined) await this.#meetProxies();
@@ -358,7 +374,9 @@ export class Reconciler {
     const { standIn } = this.#options;
     if (standIn === undefined) return;
     try {
-      this.#rules.setStandIn(await standIn.listen(bridge.gateway));
+      const endpoint = await standIn.listen(bridge.gateway);
+      this.#rules.setStandIn(endpoint);
+      this.#publisher.setWitness({ type: 'witness', ...endpoint, key: standIn.witnessKey });
       this.#standInProblem = undefined;
     } catch (err) {
       this.#rules.setStandIn(undefined);

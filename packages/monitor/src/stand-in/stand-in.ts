@@ -8,12 +8,15 @@ import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import { HandOver } from './hand-over.ts';
 import { HeldRequest } from './held-request.ts';
 import { holdableBodyLength } from './holdable-body.ts';
+import type { Witness } from './witness.ts';
 
 export interface StandInOptions {
   readonly port: number;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly lendSources: VmRules['lendSources'];
+  /** Answers what proxies ask. */
+  readonly witness: Pick<Witness, 'key' | 'answer'>;
   /** Tells how each request ended that was more than a probe. */
   readonly onRequestOver?: (outcome: StandInOutcome) => void;
 }
@@ -53,6 +56,11 @@ export class StandIn {
   constructor(options: StandInOptions) {
     this.#options = options;
     this.#handOver = new HandOver(options);
+  }
+
+  /** Secret, for proxies: whoever has it can ask whether an address has changed hands. */
+  get witnessKey(): string {
+    return this.#options.witness.key;
   }
 
   /** How many requests are being read, held or passed on. */
@@ -123,7 +131,9 @@ export class StandIn {
     const address = request.socket.remoteAddress ?? '';
     const held = new HeldRequest(address, request, response);
     const { url = '', headers } = request;
-    if (url === READY_PATH) held.answer(jsonAnswer(503, { ready: false, reason: 'no proxy serves' }));
+    const testimony = this.#options.witness.answer(url, headers);
+    if (testimony !== undefined) held.answer(testimony);
+    else if (url === READY_PATH) held.answer(jsonAnswer(503, { ready: false, reason: 'no proxy serves' }));
     else if (!SENDABLE_TARGET.test(url)) {
       held.answer(badRequest(errorShapeOf(url), 'The request path is not in canonical form'));
     } else if (headers['metadata']?.toString().toLowerCase() !== 'true') {

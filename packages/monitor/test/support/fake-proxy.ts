@@ -165,6 +165,8 @@ export class FakeProxy {
         this.#send({ type: 'route-set', requestId, ok, message: this.routeProblem ?? 'done' });
         return;
       }
+      case 'witness':
+        return;
       case 'heartbeat':
         if (message.sessionId !== this.#session.id) this.complaints.push('a heartbeat of another session');
         return;

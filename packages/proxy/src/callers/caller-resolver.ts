@@ -3,14 +3,17 @@ import type { CallerEntry, CallerTable } from './caller-table.ts';
 
 /**
  * `live`: the monitor is heard. `silent`: the session is open, but nothing comes through it, which means that the Docker
- * engine (or the monitor) hangs. `none`: no session.
+ * engine (or the monitor) hangs, or that the VM is very busy. `none`: no session.
  */
 export type MonitorState = 'live' | 'silent' | 'none';
 
 /** The monitor as the resolver needs it. */
 export interface ConfirmationSource {
   readonly monitorState: MonitorState;
-  /** Asks who has the address now. Rejects when the session ends before the answer. */
+  /**
+   * Asks who has the address now. Rejects when the session ends before the answer. In silence, where the engine cannot be
+   * asked, it is found out whether the known caller still has it: `engine-unresponsive` when that cannot be said.
+   */
   confirm(address: string): Promise<Confirmed['result']>;
   /** @returns a function that ends the subscription */
   onMonitorStateChange(listener: () => void): () => void;
@@ -38,7 +41,7 @@ export interface CallerLimits {
   readonly callerWaitMillis: number;
   /** How long a request waits for a monitor that can confirm. */
   readonly holdMillis: number;
-  /** Age up to which an entry is served while the engine hangs. */
+  /** Age up to which an entry is served in silence, although nobody vouches for it. */
   readonly silenceGraceMillis: number;
 }
 
@@ -64,7 +67,7 @@ type Answer = Confirmed['result'] | { readonly kind: 'inconclusive' };
 /** `changed`: somebody else is at the address, or the monitor is in another state. */
 type Wake = { readonly kind: 'changed' | 'stopping' | 'time-up' };
 
-// While the engine hangs; frequent enough that a request is served soon after it is back.
+// In silence; frequent enough that a request is served soon after it is back.
 const ASK_AGAIN_MILLIS = 500;
 
 // A live monitor answers in milliseconds.
@@ -130,7 +133,7 @@ export class CallerResolver {
   }
 
   async #resolve(address: string, patience: Patience): Promise<Resolution> {
-    const { monitor, clock } = this.#options;
+    const { clock } = this.#options;
     const startMillis = clock.monotonicMillis();
     let isNobody = false;
     let hasAskedInStop = false;
@@ -138,7 +141,7 @@ export class CallerResolver {
       const known = this.fresh(address) ?? this.#servedInSilence(address);
       if (known !== undefined) return { kind: 'known', caller: known };
 
-      const asks = monitor.monitorState === 'live' && !isNobody;
+      const asks = this.#canBeAsked(address) && !isNobody;
       if (this.#isStopping) {
         if (hasAskedInStop || !asks) return { kind: 'unavailable', reason: 'the proxy is stopping' };
         hasAskedInStop = true;
@@ -199,11 +202,20 @@ export class CallerResolver {
     return answer;
   }
 
+  /** In silence nobody can name a caller that is not known; the first word that is heard ends the waiting for one. */
+  #canBeAsked(address: string): boolean {
+    const { monitor, table } = this.#options;
+    return (
+      monitor.monitorState === 'live' ||
+      (monitor.monitorState === 'silent' && table.get(address) !== undefined)
+    );
+  }
+
   #servedInSilence(address: string): Caller | undefined {
     return this.#options.monitor.monitorState === 'silent' ? this.#withinGrace(address) : undefined;
   }
 
-  /** While the engine hangs it cannot give an address to another container. */
+  /** By choice of the operator: an engine that hangs gives no address to another container, but a slow one does. */
   #withinGrace(address: string): Caller | undefined {
     const entry = this.#options.table.get(address);
     return entry !== undefined && this.#ageMillis(entry) <= this.#options.limits().silenceGraceMillis

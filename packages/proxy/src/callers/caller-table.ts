@@ -2,7 +2,7 @@ import type { Caller, Clock } from '@msi-proxy/shared';
 
 export interface CallerEntry {
   readonly caller: Caller;
-  /** When the monitor last vouched for it, on the monotonic clock. */
+  /** When the monitor last vouched for it, on the monotonic clock; minus infinity when it only told of it. */
   readonly confirmedAtMillis: number;
 }
 
@@ -48,24 +48,31 @@ export class CallerTable {
     return current !== undefined && (current === caller || sameCaller(current, caller));
   }
 
-  /** Replaces everything. */
-  replaceAll(callers: readonly Caller[], confirmedAtMillis?: number): void {
+  /** Replaces everything, as {@link learn} does. */
+  replaceAll(callers: readonly Caller[]): void {
     const kept = new Set(callers.map(({ address }) => address));
     for (const address of [...this.#entries.keys()]) {
       if (!kept.has(address)) this.remove(address);
     }
-    for (const caller of callers) this.confirm(caller, confirmedAtMillis);
+    for (const caller of callers) this.learn(caller);
   }
 
   /**
-   * The monitor has seen this container at its address.
+   * The monitor has seen this container at its address some time ago: how long ago, nobody can say who only hears of it.
+   * On a busy VM its message may have been under way for seconds.
+   */
+  learn(caller: Caller): void {
+    this.confirm(caller, -Infinity);
+  }
+
+  /**
+   * The container has this address.
    *
    * @param confirmedAtMillis the latest moment of which that is certain; now unless given
    */
   confirm(caller: Caller, confirmedAtMillis = this.#clock.monotonicMillis()): void {
     const known = this.#entries.get(caller.address);
-    const isSame = known !== undefined && sameCaller(known.caller, caller);
-    if (isSame) {
+    if (known !== undefined && sameCaller(known.caller, caller)) {
       const latestMillis = Math.max(known.confirmedAtMillis, confirmedAtMillis);
       this.#entries.set(caller.address, { ...known, confirmedAtMillis: latestMillis });
       return;

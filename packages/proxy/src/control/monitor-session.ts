@@ -17,8 +17,10 @@ import {
   type Role,
   type Timer,
   type TokenSummary,
+  type Witness,
 } from '@msi-proxy/shared';
 import type { CallerTable } from '../callers/caller-table.ts';
+import { askWitness } from './ask-witness.ts';
 
 export interface MonitorSessionOptions {
   readonly socket: Socket;
@@ -63,10 +65,11 @@ export class MonitorSession {
     },
   });
   readonly #questions = new Map<number, Question>();
+  /** Where the monitor can be asked in silence; undefined where it cannot. */
+  #witness: Witness | undefined;
   #nextRequestId = 1;
   #sessionId: string | undefined;
   #revision: number | undefined;
-  #lastHeardMillis: number;
   /** Heartbeats of our own since the last message. */
   #quietBeats = 0;
   #silent = false;
@@ -75,7 +78,6 @@ export class MonitorSession {
 
   constructor(options: MonitorSessionOptions) {
     this.#options = options;
-    this.#lastHeardMillis = options.clock.monotonicMillis();
   }
 
   start(): void {
@@ -106,6 +108,7 @@ export class MonitorSession {
 
   async confirm(address: string): Promise<Confirmed['result']> {
     if (this.#ended) throw unavailable('the control session has ended');
+    if (this.#silent) return await this.#askWitness(address);
     const requestId = this.#nextRequestId++;
     const answer = Promise.withResolvers<Confirmed['result']>();
     const timer = this.#options.clock.setTimer(() => {
@@ -115,6 +118,17 @@ export class MonitorSession {
     this.#questions.set(requestId, { address, answer, timer });
     this.send({ type: 'confirm', requestId, address });
     return await answer.promise;
+  }
+
+  async #askWitness(address: string): Promise<Confirmed['result']> {
+    const { table, logger } = this.#options;
+    const run =
+      this.#witness === undefined ? undefined : await askWitness(this.#witness, { address, logger });
+    const known = table.get(address)?.caller;
+    const isSame = run?.containerId === known?.containerId && run?.startedAt === known?.startedAt;
+    return known !== undefined && isSame
+      ? { kind: 'caller', caller: known }
+      : { kind: 'engine-unresponsive' };
   }
 
   /** What was sent before still arrives. */
@@ -160,21 +174,16 @@ export class MonitorSession {
     if (silent === this.#silent) return;
     this.#silent = silent;
     const { logger, onStateChange } = this.#options;
-    if (silent) logger.warn('The monitor is silent; recently confirmed callers are served');
+    if (silent) logger.warn('The monitor is silent, as when the Docker engine hangs or the VM is very busy');
     else logger.info('The monitor is heard again');
     onStateChange(this);
   }
 
   #receive(chunk: Buffer): void {
     if (this.#ended) return;
-    const nowMillis = this.#options.clock.monotonicMillis();
-    // What arrives at the end of a silence was held up on the way: it may tell of any moment since the last message.
-    const wasSilent = nowMillis - this.#lastHeardMillis > SILENCE_MILLIS;
-    const trueAtMillis = wasSilent ? this.#lastHeardMillis : nowMillis;
-    this.#lastHeardMillis = nowMillis;
     this.#quietBeats = 0;
     try {
-      for (const message of this.#decoder.push(chunk)) this.#handle(message, trueAtMillis);
+      for (const message of this.#decoder.push(chunk)) this.#handle(message);
     } catch (err) {
       this.#options.logger.error('The control session broke the protocol and ends', { err });
       this.end();
@@ -183,7 +192,7 @@ export class MonitorSession {
     this.#setSilent(false);
   }
 
-  #handle(message: MonitorMessage, trueAtMillis: number): void {
+  #handle(message: MonitorMessage): void {
     const { table, tokens, onHello, onRole } = this.#options;
     if (message.type === 'list-tokens') {
       this.send({ type: 'tokens', tokens: tokens.list() });
@@ -208,7 +217,7 @@ export class MonitorSession {
       case 'hello':
         throw protocolError('a second "hello" in one session');
       case 'snapshot':
-        table.replaceAll(message.callers, trueAtMillis);
+        table.replaceAll(message.callers);
         this.#acknowledge(message.revision);
         return;
       case 'delta':
@@ -218,7 +227,7 @@ export class MonitorSession {
           );
         }
         for (const address of message.removed) table.remove(address);
-        for (const caller of message.upserted) table.confirm(caller, trueAtMillis);
+        for (const caller of message.upserted) table.learn(caller);
         this.#acknowledge(message.revision);
         return;
       case 'confirmed':
@@ -226,6 +235,9 @@ export class MonitorSession {
         return;
       case 'role':
         onRole(this, message);
+        return;
+      case 'witness':
+        this.#witness = message;
         return;
       case 'heartbeat':
         return;

@@ -99,6 +99,7 @@ export const MONITOR_MESSAGE_TYPES = [
   'flush-tokens',
   'heartbeat',
   'list-callers',
+  'witness',
 ] as const satisfies readonly MonitorMessage['type'][];
 
 export const PROXY_MESSAGE_TYPES = [

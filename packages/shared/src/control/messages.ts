@@ -24,10 +24,10 @@ export const HEARTBEAT_INTERVAL_MILLIS = 1_000;
 
 /**
  * An end that has heard nothing for this long takes the session for silent. The stream runs through the Docker engine:
- * when the engine hangs, it stays open and silent; when the monitor dies, it ends. A hung engine can hand no address
- * to another container, so in silence the proxy goes on serving what was confirmed recently (the first message after
- * it ends that, and each entry needs a confirmation again); when the session has ended, it holds requests until a
- * monitor is back. The monitor pings the engine to tell a hung engine (wait) from a hung proxy (take another one).
+ * when the engine hangs, or the VM is very busy, it stays open and silent; when the monitor dies, it ends. In silence the
+ * proxy asks by another way whether anything has changed ({@link Witness}), and holds the requests of those for whom
+ * nobody vouches; when the session has ended, it holds all until a monitor is back. The monitor pings the engine to
+ * tell a hung engine (wait) from a hung proxy (take another one).
  */
 export const SILENCE_MILLIS = 3_500;
 
@@ -58,7 +58,7 @@ export interface Hello {
   readonly monitorVersion: string;
 }
 
-/** Replaces the whole table of callers, and confirms each. Sent at the start of a session and at each resync. */
+/** Replaces the whole table of callers. It tells of them, and confirms none: nobody knows how long it was under way. Sent at the start of a session and at each resync. */
 export interface Snapshot {
   readonly type: 'snapshot';
   readonly revision: number;
@@ -83,7 +83,7 @@ export interface Confirmed {
     | { readonly kind: 'caller'; readonly caller: Caller }
     /** No running container has the address. */
     | { readonly kind: 'nobody' }
-    /** The engine does not answer at all, so nothing can have changed hands; what was confirmed before still holds. */
+    /** The engine does not answer, and nobody else can say. */
     | { readonly kind: 'engine-unresponsive' };
 }
 
@@ -123,6 +123,18 @@ export interface SetRoute {
    * it all the same. Set before it is connected.
    */
   readonly holdsImdsAddress?: boolean;
+}
+
+/**
+ * Where the monitor can be asked while this session is silent, see `WitnessQuestion`. One that is missed leaves requests
+ * waiting in silence.
+ */
+export interface Witness {
+  readonly type: 'witness';
+  readonly address: string;
+  readonly port: number;
+  /** Secret, in hex. */
+  readonly key: string;
 }
 
 export interface Heartbeat {
@@ -241,6 +253,16 @@ export interface Callers {
 }
 
 export type MonitorMessage =
-  Hello | Snapshot | Delta | Confirmed | Role | SetRoute | ListTokens | FlushTokens | Heartbeat | ListCallers;
+  | Hello
+  | Snapshot
+  | Delta
+  | Confirmed
+  | Role
+  | SetRoute
+  | ListTokens
+  | FlushTokens
+  | Heartbeat
+  | ListCallers
+  | Witness;
 export type ProxyMessage =
   Welcome | Ack | Confirm | RouteSet | Report | Metrics | Tokens | TokensFlushed | Heartbeat | Callers;

@@ -210,10 +210,16 @@ describe('the monitor, with proxies', () => {
       stop: async () => {
         await Promise.resolve(calls.push('stop'));
       },
+      witnessKey: 'secret',
     };
     await vm.startMonitor({ standIn, proxySubnet: '172.31.250.0/24' });
     await until('the rules know it', () => vm.rules.wanted?.standIn?.address === '172.31.250.1');
-    vm.runProxy('a', { network: 'msi-proxy-net' });
+    const proxy = vm.runProxy('a', { network: 'msi-proxy-net' });
+    await until('the proxy knows where to ask past the engine', () =>
+      proxy.messages.some(
+        message => message.type === 'witness' && message.address === '172.31.250.1' && message.port === 9181,
+      ),
+    );
     await until('requests are passed on', () => calls.at(-1) === '172.31.250.2');
     assert.deepEqual(vm.rules.log.slice(-2), ['switch', 'pass on'], 'new connections do not come meanwhile');
     vm.engine.stopContainer('a');
@@ -233,6 +239,7 @@ describe('the monitor, with proxies', () => {
       },
       setProxy: () => undefined,
       stop: () => Promise.resolve(),
+      witnessKey: 'secret',
     };
     await vm.startMonitor({ standIn, resyncMillis: () => 20 });
     vm.runProxy();

@@ -107,6 +107,14 @@ describe('The table of a VM', () => {
       assert.match(batch({ standIn, guard: 'off' }), /chain to_stand_in \{/);
     });
 
+    it('lets the proxies ask there, and nobody else', () => {
+      assert.match(
+        batch({ standIn, proxyAddresses: ['172.31.250.3', '172.31.250.2'] }),
+        /iifname "br-msi" ip saddr \{ 172\.31\.250\.2, 172\.31\.250\.3 \} ip daddr 172\.31\.250\.1 tcp dport 9181 accept/,
+      );
+      assert.doesNotMatch(batch({ standIn, proxyAddresses: [] }), /ask past the engine/);
+    });
+
     it('has none where another method redirects', () => {
       assert.doesNotMatch(batch({ standIn, redirect: false }), /stand_in|lent/);
       assert.deepEqual(vmElements({ ...WAITING, standIn, redirect: false }), {});

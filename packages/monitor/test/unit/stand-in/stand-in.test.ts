@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { READY_PATH, silentLogger, TOKEN_PATH, VM_EXTENSION_PATH } from '@msi-proxy/shared';
+import {
+  READY_PATH,
+  silentLogger,
+  TOKEN_PATH,
+  VM_EXTENSION_PATH,
+  WITNESS_HEADER,
+  WitnessQuestion,
+} from '@msi-proxy/shared';
 import {
   ask,
   FakeClock,
@@ -15,6 +22,7 @@ import {
 import type { StandInOutcome } from '@msi-proxy/shared/metrics';
 import type { LentSource } from '../../../src/guard/vm-rules.ts';
 import { StandIn } from '../../../src/stand-in/stand-in.ts';
+import { Witness } from '../../../src/stand-in/witness.ts';
 import type { ProxyEndpoint } from '../../../src/wiring/proxy-endpoint.ts';
 
 const TOKEN = `${TOKEN_PATH}?api-version=2018-02-01&resource=https://vault.azure.net`;
@@ -23,7 +31,14 @@ const FORM_TYPE = 'Content-Type: application/x-www-form-urlencoded';
 const A = '127.0.0.2';
 const B = '127.0.0.3';
 
+/** Who has {@link A}, for certain. */
+const RUN = { containerId: 'c'.repeat(64), startedAt: '2026-01-01T00:00:00Z' };
+
 describe('the stand-in', () => {
+  const witness = new Witness({
+    unchanged: address =>
+      address === A ? { address, ...RUN, name: 'orders', grant: { kind: 'unlabelled' } } : undefined,
+  });
   let clock: FakeClock;
   let standIn: StandIn;
   let endpoint: ProxyEndpoint;
@@ -63,6 +78,7 @@ describe('the stand-in', () => {
       clock,
       logger: silentLogger,
       onRequestOver: outcome => outcomes.push(outcome),
+      witness,
       lendSources: async (sources, connect) => {
         if (lendProblem !== undefined) throw lendProblem;
         await beforeConnect();
@@ -469,12 +485,26 @@ describe('the stand-in', () => {
     assert.equal(refused.text, '');
   });
 
+  it('tells a proxy whether an address has changed hands, and nobody else', async () => {
+    const question = WitnessQuestion.ask(standIn.witnessKey, A);
+    const header = (value: string) =>
+      `GET ${question.target} HTTP/1.1\r\nHost: x\r\n${WITNESS_HEADER}: ${value}\r\n\r\n`;
+
+    const told = await sendRaw({ port: endpoint.port }, header(question.header));
+    const refused = await sendRaw({ port: endpoint.port }, header('0'.repeat(97)));
+
+    assert.deepEqual(question.readAnswer(JSON.parse(told.text.split('\r\n\r\n')[1]!)), RUN);
+    assert.doesNotMatch(refused.text, new RegExp(RUN.containerId));
+    assert.deepEqual(outcomes, [], 'neither is a request that waits for a proxy');
+  });
+
   it('tries again to listen after it could not', async () => {
     const taken = new StandIn({
       port: endpoint.port,
       clock,
       logger: silentLogger,
       lendSources: () => Promise.resolve(),
+      witness,
     });
     await assert.rejects(taken.listen('127.0.0.1'), { code: 'MSI_LISTEN_FAILED' });
     await standIn.stop();

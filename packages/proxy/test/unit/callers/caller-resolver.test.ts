@@ -353,6 +353,35 @@ describe('the resolver of callers', () => {
       assert.deepEqual(monitor.asked, []);
     });
 
+    it('asks about entries older than the grace, and serves those that are found unchanged', async () => {
+      table.confirm(OLD);
+      await clock.advance(GRACE + 1);
+      monitor.become('silent');
+      const resolving = watch(resolver.resolve(ADDRESS));
+      await settle();
+      assert.deepEqual(monitor.asked, [ADDRESS]);
+      monitor.answer({ kind: 'caller', caller: OLD });
+      await settle();
+      assert.deepEqual(resolving.outcome(), { kind: 'known', caller: OLD });
+    });
+
+    it('asks again every half second about an entry of which nothing can be said', async () => {
+      table.confirm(OLD);
+      await clock.advance(GRACE + 1);
+      monitor.become('silent');
+      const resolving = watch(resolver.resolve(ADDRESS));
+      for (let round = 1; round <= 3; round += 1) {
+        await settle();
+        assert.equal(monitor.asked.length, round);
+        assert.equal(resolving.outcome(), undefined);
+        monitor.answer({ kind: 'engine-unresponsive' });
+        await clock.advance(500);
+      }
+      monitor.answer({ kind: 'caller', caller: OLD });
+      await settle();
+      assert.deepEqual(resolving.outcome(), { kind: 'known', caller: OLD });
+    });
+
     it('serves a request that already waits when the silence is noticed', async () => {
       await makeStale();
       const resolving = watch(resolver.resolve(ADDRESS));

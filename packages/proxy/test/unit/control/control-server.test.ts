@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +9,11 @@ import {
   CONTROL_PROTOCOL,
   HEARTBEAT_INTERVAL_MILLIS,
   HEARTBEAT_TIMEOUT_MILLIS,
+  newWitnessKey,
   SILENCE_MILLIS,
   silentLogger,
+  WITNESS_HEADER,
+  WitnessQuestion,
   type GivenToken,
   type IdentityRef,
   type Report,
@@ -201,6 +206,16 @@ describe('the control server', () => {
       );
     });
 
+    it('and takes nothing of it for a confirmation: it may have been under way for long', async () => {
+      const monitor = await connectMonitor().join([callerAt(A)]);
+      await monitor.delta([], [callerAt(A), callerAt(B)]);
+      assert.equal(table.get(A)?.confirmedAtMillis, -Infinity);
+      assert.equal(table.get(B)?.confirmedAtMillis, -Infinity);
+      table.confirm(callerAt(A), 5);
+      await monitor.snapshot([callerAt(A)]);
+      assert.equal(table.get(A)?.confirmedAtMillis, 5);
+    });
+
     it('and ends a session in which a revision is missing, so that the next one begins with a snapshot', async () => {
       const monitor = await connectMonitor().join([callerAt(A)]);
       monitor.send({ type: 'delta', revision: 3, removed: [A], upserted: [] });
@@ -309,14 +324,88 @@ describe('the control server', () => {
       assert.deepEqual(states, ['live', 'silent', 'live']);
     });
 
-    it('and does not take what was held up for a confirmation', async () => {
-      const monitor = await connectMonitor().join([callerAt(A)]);
-      await clock.advance(20_000);
-      await monitor.delta([], [callerAt(A), callerAt(B)]);
-      assert.equal(table.get(A)?.confirmedAtMillis, 0);
-      assert.equal(table.get(B)?.confirmedAtMillis, 0);
-      await monitor.delta([], [callerAt(A)]);
-      assert.equal(table.get(A)?.confirmedAtMillis, 20_000);
+    describe('and asks past the engine then', () => {
+      const key = newWitnessKey();
+      let witness: Server;
+      let asked: string[];
+      let answer: (question: WitnessQuestion) => Record<string, unknown> | undefined;
+      let monitor: FakeMonitor;
+
+      beforeEach(async () => {
+        asked = [];
+        answer = question => question.answer(callerAt(question.address));
+        witness = createServer((request, response) => {
+          const question = WitnessQuestion.read(key, request.url!, request.headers[WITNESS_HEADER]);
+          asked.push(question?.address ?? 'no question');
+          const body = question === undefined ? undefined : answer(question);
+          response.writeHead(body === undefined ? 404 : 200).end(JSON.stringify(body ?? {}));
+        });
+        await new Promise<void>(resolve => witness.listen(0, '127.0.0.1', resolve));
+        monitor = await connectMonitor().join([callerAt(A)]);
+        const { port } = witness.address() as AddressInfo;
+        monitor.send({ type: 'witness', address: '127.0.0.1', port, key });
+        await monitor.delta([], []);
+      });
+      afterEach(() => witness.close());
+
+      async function untilSilent(): Promise<void> {
+        await clock.advance(SILENCE_MILLIS + HEARTBEAT_INTERVAL_MILLIS);
+        assert.equal(server.monitorState, 'silent');
+      }
+
+      it('whether a caller that is known still has its address', async () => {
+        await untilSilent();
+        assert.deepEqual(await server.confirm(A), { kind: 'caller', caller: callerAt(A) });
+        assert.deepEqual(asked, [A]);
+        assert.deepEqual(monitor.messages('confirm'), []);
+      });
+
+      it('and does not ask before', async () => {
+        assert.equal((await server.confirm(A)).kind, 'caller');
+        assert.deepEqual(asked, []);
+      });
+
+      const refusals: [what: string, answer: typeof answer][] = [
+        ['that nothing is certain', () => undefined],
+        [
+          'of another container',
+          question => question.answer({ ...callerAt(A), containerId: 'd'.repeat(64) }),
+        ],
+        [
+          'of another run of it',
+          question => question.answer({ ...callerAt(A), startedAt: '2027-01-01T00:00:00Z' }),
+        ],
+        [
+          'of whoever does not have the key',
+          () => WitnessQuestion.ask(newWitnessKey(), A).answer(callerAt(A)),
+        ],
+        ['that is too long', question => ({ ...question.answer(callerAt(A)), more: 'x'.repeat(5_000) })],
+      ];
+      for (const [what, given] of refusals) {
+        it(`and takes no answer ${what}`, async () => {
+          answer = given;
+          await untilSilent();
+          assert.deepEqual(await server.confirm(A), { kind: 'engine-unresponsive' });
+          assert.deepEqual(asked, [A]);
+        });
+      }
+
+      it('and nothing is known when nobody listens there', async () => {
+        await new Promise(resolve => witness.close(resolve));
+        await untilSilent();
+        assert.deepEqual(await server.confirm(A), { kind: 'engine-unresponsive' });
+      });
+
+      it('and nothing is known of whom the monitor never named', async () => {
+        await untilSilent();
+        assert.deepEqual(await server.confirm(B), { kind: 'engine-unresponsive' });
+      });
+    });
+
+    it('and knows nobody for certain when it cannot ask another way', async () => {
+      await connectMonitor().join([callerAt(A)]);
+      await clock.advance(SILENCE_MILLIS + HEARTBEAT_INTERVAL_MILLIS);
+      assert.deepEqual(await server.confirm(A), { kind: 'engine-unresponsive' });
     });
 
     it('but does not take a pause of its own process for one', async () => {

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { type Caller, MsiProxyError, silentLogger } from '@msi-proxy/shared';
+import { FakeClock, settle } from '@msi-proxy/shared/testing';
+import type { EngineClient } from '../../../src/docker/index.ts';
+import { AddressConfirmation } from '../../../src/reconcile/address-confirmation.ts';
+
+const ADDRESS = '172.17.0.2';
+const UNANSWERED = new MsiProxyError('MSI_ENGINE_UNRESPONSIVE', 'no answer');
+
+function caller(containerId: string, startedAt = '2026-01-01T00:00:00Z'): Caller {
+  return { address: ADDRESS, containerId, startedAt, name: containerId, grant: { kind: 'unlabelled' } };
+}
+
+describe('AddressConfirmation', () => {
+  let clock: FakeClock;
+  /** As the engine has it. */
+  let owner: Caller | undefined;
+  /** As the monitor believes. */
+  let believed: Caller | undefined;
+  let links: string | undefined;
+  let isEngineSlow: boolean;
+  let pingError: Error | undefined;
+  let waiting: (() => void)[];
+  let confirmation: AddressConfirmation;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    owner = believed = caller('a');
+    links = 'veth1';
+    isEngineSlow = false;
+    pingError = undefined;
+    waiting = [];
+    const read = async () => {
+      if (isEngineSlow) await new Promise<void>(resolve => waiting.push(resolve));
+      believed = owner;
+    };
+    confirmation = new AddressConfirmation({
+      engine: {
+        ping: () => (pingError === undefined ? Promise.resolve() : Promise.reject(pingError)),
+      } as unknown as EngineClient,
+      clock,
+      logger: silentLogger,
+      caller: address => (address === ADDRESS ? believed : undefined),
+      readContainer: read,
+      readNew: read,
+      links: () => links,
+    });
+  });
+
+  async function confirmed(millis: number) {
+    const asked = confirmation.confirm(ADDRESS);
+    let result: Awaited<typeof asked> | 'pending' = 'pending';
+    void asked.then(value => (result = value));
+    await settle();
+    await clock.advance(millis);
+    await settle();
+    return result as Awaited<typeof asked> | 'pending';
+  }
+
+  it('asks the engine, although nothing has come or gone', async () => {
+    await confirmed(0);
+    owner = caller('b');
+
+    assert.deepEqual(await confirmed(0), { kind: 'caller', caller: owner });
+  });
+
+  describe('when the engine takes long', () => {
+    beforeEach(async () => {
+      await confirmed(0);
+      isEngineSlow = true;
+    });
+
+    it('says who has the address when no container has come or gone since it was asked', async () => {
+      assert.equal(await confirmed(249), 'pending');
+      assert.deepEqual(await confirmed(250), { kind: 'caller', caller: caller('a') });
+    });
+
+    it('waits for it when one has', async () => {
+      links = 'veth2';
+      const asked = confirmation.confirm(ADDRESS);
+      await settle();
+      await clock.advance(900);
+      owner = caller('b');
+      waiting.forEach(resume => resume());
+      isEngineSlow = false;
+
+      assert.deepEqual(await asked, { kind: 'caller', caller: caller('b') });
+    });
+
+    it('says that it does not answer when one has, and not even a ping comes back', async () => {
+      links = 'veth2';
+      pingError = UNANSWERED;
+
+      assert.deepEqual(await confirmed(1_000), { kind: 'engine-unresponsive' });
+    });
+
+    it('says nothing when one has, as long as it is alive', async () => {
+      links = 'veth2';
+
+      assert.equal(await confirmed(8_999), 'pending');
+      assert.equal(await confirmed(9_000), undefined);
+    });
+
+    it('does not know by it who got the address from somebody else', () => {
+      believed = caller('b');
+
+      assert.equal(confirmation.unchanged(ADDRESS), undefined);
+    });
+
+    it('does not know by it another run of the same container', () => {
+      believed = caller('a', '2026-01-02T00:00:00Z');
+
+      assert.equal(confirmation.unchanged(ADDRESS), undefined);
+    });
+  });
+
+  it('knows nobody whom it has not asked the engine about', () => {
+    assert.equal(confirmation.unchanged(ADDRESS), undefined);
+  });
+
+  it('knows nobody where it does not see containers come and go', async () => {
+    links = undefined;
+    await confirmed(0);
+
+    assert.equal(confirmation.unchanged(ADDRESS), undefined);
+  });
+
+  it('takes what came while the engine was asked for a change', async () => {
+    isEngineSlow = true;
+    const asked = confirmation.confirm(ADDRESS);
+    await settle();
+    links = 'veth1 veth2';
+    waiting.forEach(resume => resume());
+    await asked;
+
+    assert.equal(confirmation.unchanged(ADDRESS), undefined);
+  });
+
+  it('forgets whoever has lost the address', async () => {
+    await confirmed(0);
+    owner = undefined;
+    await confirmed(0);
+    believed = caller('a');
+
+    assert.equal(confirmation.unchanged(ADDRESS), undefined);
+  });
+
+  it('remembers a bounded number of addresses', async () => {
+    await confirmed(0);
+    const other = new AddressConfirmation({
+      engine: {} as EngineClient,
+      clock,
+      logger: silentLogger,
+      caller: address => ({ ...caller('a'), address }),
+      readContainer: () => Promise.resolve(),
+      readNew: () => Promise.resolve(),
+      links: () => links,
+    });
+    const addresses = Array.from({ length: 4_097 }, (_, at) => `10.0.${at >> 8}.${at & 255}`);
+    for (const address of addresses) await other.confirm(address);
+
+    assert.equal(other.unchanged(addresses[0]!), undefined);
+    assert.notEqual(other.unchanged(addresses[1]!), undefined);
+  });
+});
