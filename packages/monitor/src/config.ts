@@ -70,7 +70,7 @@ export const MONITOR_SETTINGS = {
   standInPort: integerSetting({
     env: 'MSI_MONITOR_STAND_IN_PORT',
     description:
-      "Port, on the proxies' network's own address, at which the monitor holds requests of clients while no proxy serves; 0 for none. Only redirected requests reach it.",
+      "Port, on the proxies' network's own address, at which the monitor holds requests of clients while no proxy serves, and answers proxies while the Docker engine is silent; 0 for none. Only redirected requests and proxies reach it.",
     defaultValue: 9181,
     min: 0,
     max: 65_535,

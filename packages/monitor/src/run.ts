@@ -108,8 +108,9 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const portproxy = createPortproxyWiring({ engine, clock, stopping: stopping.signal });
   const methods = attaches ? [createAttachWiring(link), portproxy] : [host, nat, portproxy];
   const redirect = hasRules && !attaches && ['auto', 'host'].includes(settings.wiring);
+  const isOnVm = hasRules && !attaches;
   const standIn =
-    redirect && settings.standInPort !== 0
+    isOnVm && settings.standInPort !== 0
       ? new StandIn({
           port: settings.standInPort,
           clock,
@@ -135,7 +136,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     guard: settings.guard,
     redirect,
     ...(standIn !== undefined && { standIn }),
-    ...(redirect && { vmLinks: bridge => readVmLinks(readTextFile, bridge) }),
+    ...(isOnVm && { vmLinks: bridge => readVmLinks(readTextFile, bridge) }),
     ...(attaches && { attachment: new Attachment({ link, logger }) }),
     watchProxy,
     proxyNetworkName: proxyNetwork,

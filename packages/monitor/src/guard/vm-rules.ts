@@ -29,7 +29,10 @@ export interface VmRulesWanted {
    * {@link VmRules.switchTarget} a target that an earlier monitor left stays, if it is one of {@link proxyAddresses}.
    */
   readonly target?: Pick<ProxyTarget, 'address' | 'port'>;
-  /** Where the monitor itself accepts requests while no proxy serves; absent when it does not. */
+  /**
+   * Where the monitor itself accepts requests while no proxy serves, if they are redirected, and what proxies ask past the
+   * engine; absent when it does not.
+   */
   readonly standIn?: Pick<ProxyTarget, 'address' | 'port'>;
   /**
    * Addresses whose requests are not sent to the proxy, so that `audit` stops nobody: those of containers without the label.

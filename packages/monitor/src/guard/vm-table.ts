@@ -61,7 +61,12 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
   const standIn = wanted.standIn === undefined ? undefined : checkedEndpoint(wanted.standIn);
   const chains = [
     ...(redirecting ? redirectChains(bridge, { standIn, bystanders }) : []),
-    ...(redirecting && standIn !== undefined ? standInChains(standIn, { bridge, proxyAddresses }) : []),
+    ...(bridge !== undefined && standIn !== undefined
+      ? [
+          toStandInChain(standIn, { bridge, proxyAddresses }),
+          ...(redirecting ? [fromStandInChain(standIn)] : []),
+        ]
+      : []),
     ...(guard === 'off' ? [] : [guardChain(guard, { bridge, proxyAddresses, linkBridge })]),
     ...(wantsBarrier(wanted) ? [vouchChain({ bridge, proxyAddresses })] : []),
   ];
@@ -185,57 +190,55 @@ function redirectChains(bridge: string, { standIn, bystanders }: RedirectOptions
  * where
  * nothing listens any more, a SYN is met by silence, as when there is no stand-in: it is sent again.
  */
-function standInChains(
+function toStandInChain(
   { address, port }: ProxyEndpoint,
   {
     bridge,
     proxyAddresses = [],
   }: { readonly bridge: string; readonly proxyAddresses: VmRulesWanted['proxyAddresses'] },
-): ChainDefinition[] {
+): ChainDefinition {
+  const atStandIn = `ip daddr ${address} tcp dport ${port}`;
   const proxies = sortedAddresses(proxyAddresses);
-  return [
-    {
-      name: 'to_stand_in',
-      hook: 'type filter hook input priority filter - 1',
-      comment: 'Keeps everything but redirected requests from the stand-in',
-      rules: [
-        {
-          match: `ip daddr ${address} tcp dport ${port} ct original ip daddr ${IMDS_ADDRESS}`,
-          verdict: 'accept',
-          comment: STAND_IN_RULE,
-        },
-        ...(proxies.length === 0
-          ? []
-          : [
-              {
-                match: `iifname ${bridge} ip saddr { ${proxies.join(', ')} } ip daddr ${address} tcp dport ${port}`,
-                verdict: 'accept',
-                comment: 'proxies that ask past the engine',
-              },
-            ]),
-        {
-          match: `ip daddr ${address} tcp dport ${port}`,
-          verdict: TCP_REFUSAL,
-          comment: 'anything else at the stand-in',
-        },
-      ],
-    },
-    {
-      name: 'from_stand_in',
-      hook: 'type filter hook output priority filter - 1',
-      comment: 'Where no monitor runs, clients are not refused: their SYNs are sent again',
-      rules: [
-        {
-          // The kernel's answer to a SYN that nobody listens for (RFC 9293, 3.10.7.1): sequence number 0 and ACK.
-          match:
-            `ip saddr ${address} tcp sport ${port} ct original ip daddr ${IMDS_ADDRESS} ` +
-            'tcp flags & (rst | ack) == (rst | ack) tcp sequence 0',
-          verdict: 'drop',
-          comment: 'no monitor: wait',
-        },
-      ],
-    },
-  ];
+  return {
+    name: 'to_stand_in',
+    hook: 'type filter hook input priority filter - 1',
+    comment: 'Keeps everything but redirected requests and questions of proxies from the stand-in',
+    rules: [
+      {
+        match: `${atStandIn} ct original ip daddr ${IMDS_ADDRESS}`,
+        verdict: 'accept',
+        comment: STAND_IN_RULE,
+      },
+      ...(proxies.length === 0
+        ? []
+        : [
+            {
+              match: `iifname ${bridge} ip saddr { ${proxies.join(', ')} } ${atStandIn}`,
+              verdict: 'accept',
+              comment: 'proxies that ask past the engine',
+            },
+          ]),
+      { match: atStandIn, verdict: TCP_REFUSAL, comment: 'anything else at the stand-in' },
+    ],
+  };
+}
+
+function fromStandInChain({ address, port }: ProxyEndpoint): ChainDefinition {
+  return {
+    name: 'from_stand_in',
+    hook: 'type filter hook output priority filter - 1',
+    comment: 'Where no monitor runs, clients are not refused: their SYNs are sent again',
+    rules: [
+      {
+        // The kernel's answer to a SYN that nobody listens for (RFC 9293, 3.10.7.1): sequence number 0 and ACK.
+        match:
+          `ip saddr ${address} tcp sport ${port} ct original ip daddr ${IMDS_ADDRESS} ` +
+          'tcp flags & (rst | ack) == (rst | ack) tcp sequence 0',
+        verdict: 'drop',
+        comment: 'no monitor: wait',
+      },
+    ],
+  };
 }
 
 interface GuardOptions {

@@ -115,8 +115,10 @@ describe('The table of a VM', () => {
       assert.doesNotMatch(batch({ standIn, proxyAddresses: [] }), /ask past the engine/);
     });
 
-    it('has none where another method redirects', () => {
-      assert.doesNotMatch(batch({ standIn, redirect: false }), /stand_in|lent/);
+    it('only lets proxies ask where another method redirects', () => {
+      const asking = batch({ standIn, redirect: false, proxyAddresses: ['172.31.250.2'] });
+      assert.match(asking, /ask past the engine/);
+      assert.doesNotMatch(asking, /from_stand_in|lent/);
       assert.deepEqual(vmElements({ ...WAITING, standIn, redirect: false }), {});
     });
 
