@@ -10,11 +10,19 @@ const RUNNING: readonly string[] = ['running', 'paused'];
 // Docker answers 33 inspects at once in the time of a few; more only queue there.
 const PARALLEL_INSPECTS = 8;
 
+/** Of one container. */
+interface Reads {
+  /** Under way. */
+  readonly current: Promise<ContainerDetails | undefined>;
+  /** Begins when that is over. */
+  next: Promise<ContainerDetails | undefined> | undefined;
+}
+
 /** What the engine has, as last read. Only reading changes it: nothing is concluded from events. */
 export class Inventory {
   readonly #engine: EngineClient;
   readonly #containers = new Map<string, ContainerDetails>();
-  readonly #reads = new Map<string, Promise<ContainerDetails | undefined>>();
+  readonly #reads = new Map<string, Reads>();
   #networks: readonly NetworkDetails[] = [];
   #gatewayAddresses: ReadonlyMap<string, string> = new Map();
   #defaultIsolation = '';
@@ -49,21 +57,28 @@ export class Inventory {
 
   /**
    * Reads one container. Reads of one container wait for each other, so that an answer that took long does not replace
-   * a newer one.
+   * a newer one. All who come while one is under way share the next one: each of them hears of a time after it has asked.
    *
    * @returns what it is now; `undefined` when it does not run
    */
   async readContainer(id: string): Promise<ContainerDetails | undefined> {
-    const previous = this.#reads.get(id);
-    const read = (async () => {
-      await previous?.catch(() => undefined);
-      return await this.#inspect(id);
-    })();
-    this.#reads.set(id, read);
+    const reads = this.#reads.get(id);
+    if (reads === undefined) return await this.#readNow(id);
+    reads.next ??= reads.current.then(
+      () => this.#readNow(id),
+      () => this.#readNow(id),
+    );
+    return await reads.next;
+  }
+
+  async #readNow(id: string): Promise<ContainerDetails | undefined> {
+    const current = this.#inspect(id);
+    const reads: Reads = { current, next: undefined };
+    this.#reads.set(id, reads);
     try {
-      return await read;
+      return await current;
     } finally {
-      if (this.#reads.get(id) === read) this.#reads.delete(id);
+      if (reads.next === undefined) this.#reads.delete(id);
     }
   }
 

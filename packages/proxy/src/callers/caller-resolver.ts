@@ -70,6 +70,9 @@ type Wake = { readonly kind: 'changed' | 'stopping' | 'time-up' };
 // In silence; frequent enough that a request is served soon after it is back.
 const ASK_AGAIN_MILLIS = 500;
 
+// A monitor that has not found out by then says nothing any more; the next question may find a better moment.
+const ASK_ANEW_MILLIS = 10_000;
+
 // A live monitor answers in milliseconds.
 const STOP_PATIENCE_MILLIS = 1_000;
 
@@ -150,7 +153,7 @@ export class CallerResolver {
       const leftMillis = (isNobody ? patience.appearMillis : patience.holdMillis) - waitedMillis;
       if (leftMillis <= 0) return isNobody ? { kind: 'nobody' } : this.#unavailable();
 
-      const waitMillis = hasAskedInStop ? Math.min(leftMillis, STOP_PATIENCE_MILLIS) : leftMillis;
+      const waitMillis = Math.min(leftMillis, hasAskedInStop ? STOP_PATIENCE_MILLIS : ASK_ANEW_MILLIS);
       const outcome = await this.#wait(address, waitMillis, asks ? this.#ask(address) : undefined);
       switch (outcome.kind) {
         case 'caller':

@@ -8,7 +8,7 @@ import { FakeConfirmationSource } from '../support/fake-confirmation-source.ts';
 const ADDRESS = '172.17.0.2';
 const CONFIRM_AFTER = 1_000;
 const CALLER_WAIT = 1_000;
-const HOLD = 10_000;
+const HOLD = 30_000;
 const GRACE = 90_000;
 
 const OLD = callerAt(ADDRESS);
@@ -325,6 +325,24 @@ describe('the resolver of callers', () => {
         reason: 'the monitor could not confirm the caller in time',
       });
     });
+  });
+
+  it('asks anew when an answer does not come', async () => {
+    table.confirm(OLD);
+    await clock.advance(CONFIRM_AFTER + 1);
+    const resolving = watch(resolver.resolve(ADDRESS));
+    await settle();
+    await clock.advance(9_999);
+    assert.equal(monitor.asked.length, 1);
+    await clock.advance(1);
+    await settle();
+    assert.equal(monitor.asked.length, 2);
+    monitor.answer({ kind: 'engine-unresponsive' }); // to the first one, which nobody waits for any more
+    await settle();
+    assert.equal(resolving.outcome(), undefined);
+    monitor.answer({ kind: 'caller', caller: OLD });
+    await settle();
+    assert.equal(resolving.outcome()?.kind, 'known');
   });
 
   describe('while the engine hangs', () => {
