@@ -34,6 +34,7 @@ import { LinkNetwork } from './wiring/attach/link-network.ts';
 import { createHostWiring } from './wiring/host.ts';
 import { createNatWiring } from './wiring/nat.ts';
 import { createPortproxyWiring } from './wiring/portproxy/portproxy.ts';
+import { probe } from './wiring/probe.ts';
 import { createWiringSelector } from './wiring/select.ts';
 import type { WiringMethod } from './wiring/wiring-method.ts';
 
@@ -139,6 +140,10 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     ...(isOnVm && { vmLinks: bridge => readVmLinks(readTextFile, bridge) }),
     ...(attaches && { attachment: new Attachment({ link, logger }) }),
     watchProxy,
+    serverAnswers: async ({ address, port, instanceId }) => {
+      const outcome = await probe({ address, port });
+      return 'instanceId' in outcome && outcome.instanceId === instanceId;
+    },
     proxyNetworkName: proxyNetwork,
     proxyNetworkDriver: isWindows ? 'nat' : 'bridge',
     ...(settings.proxySubnet !== undefined && { proxySubnet: settings.proxySubnet }),

@@ -21,7 +21,7 @@ import { ProxyMember, type ProxyMemberOptions } from './proxy-member.ts';
 export interface ProxyManagerOptions extends Omit<ProxyMemberOptions, 'onChange'> {
   /**
    * Another proxy serves, or none, or the same one at another address.
-   * @param leaving whether the one before said that it stops, so that its connections may finish
+   * @param leaving whether the one before may still answer on its connections: it said that it stops, or is silent only
    * @returns settles when clients are sent there
    */
   readonly onServingChange: (serving: ProxyMember | undefined, leaving: boolean) => Promise<void>;
@@ -92,7 +92,7 @@ export class ProxyManager {
     ) {
       this.#serving = next;
       this.#servingTarget = target;
-      this.#moved = this.#options.onServingChange(next, previous?.isLeaving === true);
+      this.#moved = this.#options.onServingChange(next, previous?.mayStillAnswer === true);
     }
     this.#assignRoles();
     for (const known of this.#known.values()) this.#note(known);

@@ -32,6 +32,8 @@ export interface ProxyMemberOptions {
   /** Asks the engine now. Sessions run through it: if it answers, the silence of a proxy is the proxy's own. */
   readonly engineAnswers: () => Promise<boolean>;
   readonly watchProxy: WatchProxy;
+  /** Asks the proxy's server something small, past the engine. */
+  readonly serverAnswers: (target: ProxyTarget) => Promise<boolean>;
   readonly confirm: (address: string) => Promise<Confirmed['result'] | undefined>;
   readonly onChange: () => void;
 }
@@ -48,8 +50,9 @@ const REOPEN_BACKOFF = { minMillis: 100, maxMillis: 5_000 };
 const SETTLE_RETRY_MILLIS = 2_000;
 
 /**
- * An engine that goes on after a hang answers before the proxy's heartbeats have come through it: a proxy hangs only if it
- * is still silent when the engine has answered twice, this far apart.
+ * An engine that goes on after a hang answers before the proxy's heartbeats have come through it, and on a busy VM it takes
+ * seconds to pass them on: a proxy hangs only if it is still silent when the engine has answered twice, this far apart,
+ * and its own server has not.
  */
 const SILENCE_CHECK_MILLIS = 1_500;
 const ANSWERS_THAT_PROVE = 2;
@@ -117,6 +120,11 @@ export class ProxyMember implements Candidate {
   /** Whether it said itself that it is leaving, so that its connections may finish. */
   get isLeaving(): boolean {
     return this.#session?.report?.draining === true;
+  }
+
+  /** Whether those who have asked it may still be answered, though it is left. */
+  get mayStillAnswer(): boolean {
+    return this.isLeaving || (this.#hangs && this.#watch?.connection.state === 'present');
   }
 
   get isReachable(): boolean {
@@ -267,12 +275,20 @@ export class ProxyMember implements Candidate {
     const isSilent = () => session.isSilent && !session.isOver && !this.#isStopped();
     let answers = 0;
     while (isSilent()) {
-      answers = (await engineAnswers()) ? answers + 1 : 0;
-      if (answers >= ANSWERS_THAT_PROVE) this.#setHangs(isSilent());
+      const [engine, server] = await Promise.all([engineAnswers(), this.#serverAnswers()]);
+      answers = engine && !server ? answers + 1 : 0;
+      this.#setHangs(answers >= ANSWERS_THAT_PROVE && isSilent());
       await pause(clock, SILENCE_CHECK_MILLIS, this.#stopping.signal);
     }
     this.#watchesSilence = false;
     this.#setHangs(false);
+  }
+
+  /** Where the monitor has no way to it but the engine's, nothing but its silence tells. */
+  async #serverAnswers(): Promise<boolean> {
+    const { target } = this;
+    if (target === undefined || this.#watch?.connection.state !== 'present') return false;
+    return await this.#options.serverAnswers(target);
   }
 
   #setHangs(hangs: boolean): void {

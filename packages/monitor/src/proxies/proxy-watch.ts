@@ -67,7 +67,12 @@ class ConnectionWatch implements ProxyWatch {
     const socket = connect({ host: endpoint.address, port: endpoint.port });
     this.#socket = socket;
     let connectedAtMillis: number | undefined;
-    this.#timer = clock.setTimer(() => socket.destroy(), CONNECT_TIMEOUT_MILLIS);
+    this.#timer = clock.setTimer(() => {
+      // After a stall of this process timers come first: the connection may be there, and only not have been looked at.
+      setImmediate(() => {
+        if (connectedAtMillis === undefined) socket.destroy();
+      });
+    }, CONNECT_TIMEOUT_MILLIS);
     socket.once('connect', () => {
       this.#timer?.cancel();
       connectedAtMillis = clock.monotonicMillis();

@@ -16,7 +16,7 @@ import type { RuleFollower } from '../guard/rule-follower.ts';
 import type { VmRules } from '../guard/vm-rules.ts';
 import type { MonitorMetrics, QueueDepth } from '../metrics/monitor-metrics.ts';
 import { ProxyManager } from '../proxies/proxy-manager.ts';
-import type { ProxyMember } from '../proxies/proxy-member.ts';
+import type { ProxyMember, ProxyMemberOptions } from '../proxies/proxy-member.ts';
 import { ensureProxyNetwork, type ProxyNetwork, type ProxyNetworkDriver } from '../proxies/proxy-network.ts';
 import type { WatchProxy } from '../proxies/proxy-watch.ts';
 import type { StandIn } from '../stand-in/stand-in.ts';
@@ -46,6 +46,8 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   /** Whether the VM's rules redirect (`host`), or only guard. */
   readonly redirect: boolean;
   readonly watchProxy: WatchProxy;
+  /** See {@link ProxyMemberOptions.serverAnswers}. */
+  readonly serverAnswers: ProxyMemberOptions['serverAnswers'];
   /** Where clients are put on a network with the proxy (`attach`). */
   readonly attachment?: Pick<Attachment, 'prepare' | 'setProxy' | 'containerCreated'>;
   /** Serves clients while no proxy does; absent where nothing redirects to it. */
@@ -147,6 +149,7 @@ export class Reconciler {
       givesImdsAddress: options.attachment !== undefined,
       engineAnswers: async () => await this.#follower.engineAnswers(),
       watchProxy: options.watchProxy,
+      serverAnswers: options.serverAnswers,
       confirm: address => this.confirm(address),
       onServingChange: (serving, leaving) => this.#servingChanged(serving, leaving),
     });
@@ -347,7 +350,10 @@ export class Reconciler {
       serving === undefined ? undefined : attachment?.setProxy(serving.containerId),
       this.#clientsFollow(serving, { flushFlows: !leaving }),
     ]);
-    if (serving === undefined) this.#note('No proxy is ready to serve; clients wait');
+    if (serving === undefined)
+      this.#note('No proxy is ready to serve; clients wait', undefined, {
+        proxies: this.#proxies.status().map(({ name, reason }) => ({ name: printable(name), reason })),
+      });
     else
       this.#note(`Proxy "${printable(serving.container.name)}" serves`, serving.containerId, {
         address: serving.address,

@@ -35,6 +35,8 @@ export class MonitoredVm implements AsyncDisposable {
   pulseMillis = 1_000;
   /** By the container's name. */
   readonly proxies = new Map<string, FakeProxy>();
+  /** Instances of proxies whose server answers although their session is silent. */
+  readonly answering = new Set<string>();
   /** Names of proxies whose server has died, while their container is not noticed to be gone. */
   readonly deadServers = new Set<string>();
   #reconciler: Reconciler | undefined;
@@ -73,6 +75,7 @@ export class MonitoredVm implements AsyncDisposable {
       guard: 'enforce',
       redirect: true,
       watchProxy: options => this.#watchProxy(options),
+      serverAnswers: ({ instanceId }) => Promise.resolve(this.answering.has(instanceId)),
       proxyNetworkName: 'msi-proxy-net',
       proxyNetworkDriver: 'bridge',
       resyncMillis: () => LONG_RESYNC_MILLIS,
