@@ -19,7 +19,7 @@ import { MonitorMetrics } from './metrics/monitor-metrics.ts';
 import { watchProxy } from './proxies/proxy-watch.ts';
 import { readTextFile } from './read-text-file.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
-import { readVmLinks } from './reconcile/vm-links.ts';
+import { VmLinks } from './reconcile/vm-links.ts';
 import { ServiceManager } from './service-manager.ts';
 import { StandIn } from './stand-in/stand-in.ts';
 import { Witness } from './stand-in/witness.ts';
@@ -137,7 +137,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     guard: settings.guard,
     redirect,
     ...(standIn !== undefined && { standIn }),
-    ...(isOnVm && { vmLinks: bridge => readVmLinks(readTextFile, bridge) }),
+    ...(isOnVm && { vmLinks: new VmLinks(readTextFile) }),
     ...(attaches && { attachment: new Attachment({ link, logger }) }),
     watchProxy,
     serverAnswers: async ({ address, port, instanceId }) => {

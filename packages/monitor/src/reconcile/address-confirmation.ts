@@ -11,18 +11,15 @@ export interface AddressConfirmationOptions {
   readonly readContainer: (id: string) => Promise<void>;
   /** Reads what has come and gone; the table follows. */
   readonly readNew: () => Promise<void>;
-  /**
-   * Text that differs when a container has come or gone, see `readVmLinks`; undefined where that cannot be seen for a
-   * caller's network.
-   */
-  readonly links: (caller: Caller) => string | undefined;
+  /** Tells whether a container has gone, see `VmLinks`; undefined where that cannot be seen for a caller's network. */
+  readonly linksGone: (caller: Caller) => number | undefined;
 }
 
 /** What was found out when the engine was asked last. */
 interface LastReading {
   readonly caller: Caller;
-  /** From before the engine was asked. */
-  readonly links: string;
+  /** When the container is known to have run already. */
+  readonly linksGone: number;
 }
 
 /** A proxy does not wait for an engine that takes longer, if it can be seen otherwise that nothing has changed. */
@@ -65,16 +62,16 @@ export class AddressConfirmation {
   }
 
   /**
-   * Who has the address for certain, without asking the engine: no container has come or gone since that was asked.
+   * Who has the address for certain, without asking the engine: no container has gone since that was asked.
    *
    * @returns undefined when that cannot be said
    */
   unchanged(address: string): Caller | undefined {
-    const { caller, links } = this.#options;
+    const { caller, linksGone } = this.#options;
     const last = this.#lastReadings.get(address);
     const believed = caller(address);
     if (last === undefined || believed === undefined || !isSameRun(last.caller, believed)) return undefined;
-    return links(believed) === last.links ? believed : undefined;
+    return linksGone(believed) === last.linksGone ? believed : undefined;
   }
 
   #remember(address: string, reading: LastReading): void {
@@ -101,12 +98,13 @@ export class AddressConfirmation {
     try {
       const believed = caller(address);
       if (believed !== undefined) {
-        // Before the engine is asked: what came in between would be taken for what it knew of.
-        const links = this.#options.links(believed);
+        // While it runs, so that its interface is among those that are seen.
+        const linksGone = this.#options.linksGone(believed);
         await readContainer(believed.containerId);
         const now = caller(address);
         if (now?.containerId === believed.containerId) {
-          if (links !== undefined) this.#remember(address, { caller: now, links });
+          if (linksGone !== undefined && isSameRun(now, believed))
+            this.#remember(address, { caller: now, linksGone });
           return { kind: 'caller', caller: now };
         }
       }

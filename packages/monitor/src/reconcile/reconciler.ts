@@ -30,6 +30,7 @@ import { desiredState, type DesiredState, type DesiredStateOptions } from './des
 import { EventFollower, type EngineState } from './event-follower.ts';
 import { Inventory } from './inventory.ts';
 import { RuleKeeper } from './rule-keeper.ts';
+import type { VmLinks } from './vm-links.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface ReconcilerOptions extends DesiredStateOptions {
@@ -52,8 +53,8 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   readonly attachment?: Pick<Attachment, 'prepare' | 'setProxy' | 'containerCreated'>;
   /** Serves clients while no proxy does; absent where nothing redirects to it. */
   readonly standIn?: Pick<StandIn, 'listen' | 'setProxy' | 'stop' | 'witnessKey'>;
-  /** The VM's network interfaces as `readVmLinks` tells them; absent where this process does not see them. */
-  readonly vmLinks?: (bridge: string) => string | undefined;
+  /** The VM's network interfaces; absent where this process does not see them. */
+  readonly vmLinks?: Pick<VmLinks, 'gone'>;
   readonly proxyNetworkName: string;
   readonly proxyNetworkDriver: ProxyNetworkDriver;
   readonly proxySubnet?: string;
@@ -136,7 +137,7 @@ export class Reconciler {
         await this.#inventory.readNew();
         this.#recompute();
       },
-      links: caller => this.#linksOf(caller),
+      linksGone: caller => this.#linksGone(caller),
     });
     this.#proxies = new ProxyManager({
       engine,
@@ -258,11 +259,11 @@ export class Reconciler {
     return this.#confirmation.unchanged(address);
   }
 
-  #linksOf({ address, containerId }: Caller): string | undefined {
+  #linksGone({ address, containerId }: Caller): number | undefined {
     const { vmLinks } = this.#options;
     if (vmLinks === undefined || this.#network === undefined) return undefined;
     const isOnBridge = this.#inventory.isOnBridge(containerId, address);
-    return isOnBridge ? vmLinks(this.#network.bridge.interfaceName) : undefined;
+    return isOnBridge ? vmLinks.gone(this.#network.bridge.interfaceName) : undefined;
   }
 
   async #readAll(): Promise<void> {

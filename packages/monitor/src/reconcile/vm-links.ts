@@ -1,24 +1,42 @@
-import { createHash } from 'node:crypto';
-
 /** Of the network namespace of this process, which a path by its id is not. */
 const INTERFACES_FILE = '/proc/self/net/dev';
 
 /**
- * The network interfaces of the VM, as a short text to compare. Docker makes one with a new name for each container on a bridge
- * before that gets its address, and takes it away when it ends: as long as this text is the same, no address on a bridge
- * has changed hands.
- *
- * @param readText gives the text of a file; undefined when there is none
- * @param bridge an interface that only the VM's own namespace has
- * @returns undefined when this process does not see them
+ * Sees network interfaces of the VM go. Docker makes one with a new name for each container on a bridge before that runs, and
+ * takes it away before somebody else gets the address: as long as none has gone, no address on a bridge has changed hands.
  */
-export function readVmLinks(
-  readText: (path: string) => string | undefined,
-  bridge: string,
-): string | undefined {
-  const [, , ...lines] = (readText(INTERFACES_FILE) ?? '').split('\n');
-  // `  name: 1 2 3`, where a name may have colons, but no spaces.
-  const names = lines.map(line => line.trim().replace(/:(?= ).*|:\d+ .*/, '')).filter(name => name !== '');
-  if (!names.includes(bridge)) return undefined;
-  return createHash('sha256').update(names.sort().join(' ')).digest('base64');
+export class VmLinks {
+  readonly #readText: (path: string) => string | undefined;
+  #names: ReadonlySet<string> = new Set();
+  #gone = 0;
+
+  /** @param readText gives the text of a file; undefined when there is none */
+  constructor(readText: (path: string) => string | undefined) {
+    this.#readText = readText;
+  }
+
+  /**
+   * A number that is another one whenever an interface has gone that was there at an earlier look.
+   *
+   * @param bridge an interface that only the VM's own namespace has
+   * @returns undefined when this process does not see that namespace
+   */
+  gone(bridge: string): number | undefined {
+    const names = readNames(this.#readText(INTERFACES_FILE) ?? '');
+    if (!names.has(bridge)) return undefined;
+    if (!isSubset(this.#names, names)) this.#gone += 1;
+    this.#names = names;
+    return this.#gone;
+  }
+}
+
+/** Lines are `  name: 1 2 3`, where a name may have colons, but no spaces. */
+function readNames(text: string): ReadonlySet<string> {
+  const [, , ...lines] = text.split('\n');
+  return new Set(lines.map(line => line.trim().replace(/:(?= ).*|:\d+ .*/, '')).filter(name => name !== ''));
+}
+
+function isSubset(small: ReadonlySet<string>, large: ReadonlySet<string>): boolean {
+  for (const name of small) if (!large.has(name)) return false;
+  return true;
 }

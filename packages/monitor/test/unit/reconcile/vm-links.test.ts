@@ -1,37 +1,53 @@
 import assert from 'node:assert/strict';
-import { readVmLinks } from '../../../src/reconcile/vm-links.ts';
+import { VmLinks } from '../../../src/reconcile/vm-links.ts';
 
 /** As Linux prints it: old kernels leave no space after the colon when the number is long. */
-function linksOf(...names: readonly string[]): string | undefined {
+function listing(names: readonly string[]): string {
   const head = 'Inter-|   Receive |  Transmit\n face |bytes    packets|bytes    packets\n';
-  const text =
-    head + names.map((name, at) => `${name.padStart(6)}:${at % 2 === 0 ? ' ' : ''}${at}  2 3\n`).join('');
-  return readVmLinks(path => (path === '/proc/self/net/dev' ? text : undefined), 'br-msi');
+  return (
+    head + names.map((name, at) => `${name.padStart(6)}:${at % 2 === 0 ? ' ' : ''}${at}  2 3\n`).join('')
+  );
 }
 
-describe('readVmLinks', () => {
-  it('is the same for the same interfaces, in whatever order and however busy they are', () => {
-    assert.equal(linksOf('lo', 'br-msi', 'veth1', 'veth2'), linksOf('lo', 'veth2', 'br-msi', 'veth1'));
+describe('VmLinks', () => {
+  let names: string[];
+  let links: VmLinks;
+
+  beforeEach(() => {
+    names = ['lo', 'br-msi', 'veth1', 'veth2'];
+    links = new VmLinks(path => (path === '/proc/self/net/dev' ? listing(names) : undefined));
   });
 
-  it('is another one when one comes, goes, or is replaced', () => {
-    const all = [['veth1'], ['veth1', 'veth2'], ['veth2'], ['veth3'], ['veth1', 'veth3']];
-    assert.equal(new Set(all.map(names => linksOf('lo', 'br-msi', ...names))).size, all.length);
+  function look(...now: readonly string[]): number | undefined {
+    names = ['lo', 'br-msi', ...now];
+    return links.gone('br-msi');
+  }
+
+  it('is the same for the same interfaces, in whatever order', () => {
+    assert.equal(look('veth1', 'veth2'), look('veth2', 'veth1'));
+  });
+
+  it('is the same when interfaces come', () => {
+    assert.equal(look('veth1'), look('veth1', 'veth2'));
+  });
+
+  it('is another one when one goes, or is replaced, and is never again what it was', () => {
+    const looks = [
+      look('veth1', 'veth2'),
+      look('veth1'),
+      look('veth3'),
+      look('veth1', 'veth2'),
+      look('veth3'),
+    ];
+    assert.deepEqual(looks, [0, 1, 2, 3, 4]);
   });
 
   it('takes a colon in a name for a part of it', () => {
-    assert.notEqual(linksOf('br-msi', 'eth0:1'), linksOf('br-msi', 'eth0:2'));
+    assert.notEqual(look('eth0:1', 'eth0:2'), look('eth0:1'));
   });
 
   it("does not exist where the proxies' bridge is not seen: that is another namespace than the VM's", () => {
-    assert.equal(linksOf('lo', 'eth0', 'br-msi2'), undefined);
-    assert.equal(
-      readVmLinks(() => undefined, 'br-msi'),
-      undefined,
-    );
-  });
-
-  it('is short, however many there are', () => {
-    assert.ok(linksOf('br-msi', ...Array.from({ length: 2_000 }, (_, at) => `veth${at}`))!.length < 64);
+    assert.equal(links.gone('br-msi2'), undefined);
+    assert.equal(new VmLinks(() => undefined).gone('br-msi'), undefined);
   });
 });
