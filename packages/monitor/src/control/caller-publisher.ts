@@ -61,7 +61,7 @@ export class CallerPublisher {
     }
   }
 
-  /** Publishes the whole table anew, after everything was read from the engine: it confirms each caller. */
+  /** Publishes the whole table anew, after everything was read from the engine. */
   publishAll(callers: ReadonlyMap<string, Caller>): void {
     this.#callers = callers;
     this.#revision += 1;

@@ -51,9 +51,10 @@ export class AddressConfirmation {
   async confirm(address: string): Promise<Confirmed['result'] | undefined> {
     const reading = this.#read(address);
     const first = await this.#within(PATIENCE_MILLIS, reading);
-    if (first !== 'late') return first;
+    if (first !== 'late' && (first?.kind === 'caller' || first?.kind === 'nobody')) return first;
     const unchanged = this.unchanged(address);
     if (unchanged !== undefined) return { kind: 'caller', caller: unchanged };
+    if (first !== 'late') return first;
     const second = await this.#within(PING_TIMEOUT_MILLIS - PATIENCE_MILLIS, reading);
     if (second !== 'late') return second;
     if (!(await this.#engineAnswers())) return { kind: 'engine-unresponsive' };
@@ -81,6 +82,20 @@ export class AddressConfirmation {
     const [oldest] = this.#lastReadings.keys();
     if (this.#lastReadings.size > MAX_LAST_READINGS && oldest !== undefined)
       this.#lastReadings.delete(oldest);
+  }
+
+  /**
+   * All containers were read.
+   *
+   * @param linksGone before that
+   * @param before who was believed to have which address then
+   */
+  noteReading(linksGone: number | undefined, before: ReadonlyMap<string, Caller>): void {
+    if (linksGone === undefined) return;
+    for (const [address, earlier] of before) {
+      const now = this.#options.caller(address);
+      if (now !== undefined && isSameRun(now, earlier)) this.#remember(address, { caller: now, linksGone });
+    }
   }
 
   async #within<Result>(millis: number, result: Promise<Result>): Promise<Result | 'late'> {

@@ -277,9 +277,12 @@ export class Reconciler {
     });
     await this.#listenAsStandIn(this.#network);
     await attachment?.prepare();
+    const before = this.#desired.callers;
+    const linksGone = this.#options.vmLinks?.gone(this.#network.bridge.interfaceName);
     await this.#inventory.readAll();
     this.#lastSyncMillis = clock.wallMillis();
-    this.#recompute({ confirmsAll: true });
+    this.#recompute({ isWhole: true });
+    this.#confirmation.noteReading(linksGone, before);
     this.#rules.check();
     this.#wiring.refreshAll();
   }
@@ -312,14 +315,14 @@ export class Reconciler {
     this.#recompute();
   }
 
-  #recompute({ confirmsAll = false } = {}): void {
+  #recompute({ isWhole = false } = {}): void {
     // What is not read yet is not gone: the proxy that serves must not lose its clients because one of them comes or goes
     // while a monitor starts.
     if (this.#lastSyncMillis === undefined) return;
     const before = this.#desired;
     this.#desired = desiredState(this.#inventory.snapshot, this.#options);
     // The proxy must know who may have what before a container reaches it.
-    if (confirmsAll) this.#publisher.publishAll(this.#desired.callers);
+    if (isWhole) this.#publisher.publishAll(this.#desired.callers);
     else this.#publisher.publish(this.#desired.callers);
     this.#rules.setCallers(this.#desired.callers);
     this.#admitProxies();

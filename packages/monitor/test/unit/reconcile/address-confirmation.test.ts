@@ -20,6 +20,7 @@ describe('AddressConfirmation', () => {
   let linksGone: number | undefined;
   let isEngineSlow: boolean;
   let pingError: Error | undefined;
+  let readProblem: Error | undefined;
   let waiting: (() => void)[];
   let confirmation: AddressConfirmation;
 
@@ -30,7 +31,9 @@ describe('AddressConfirmation', () => {
     isEngineSlow = false;
     pingError = undefined;
     waiting = [];
+    readProblem = undefined;
     const read = async () => {
+      if (readProblem !== undefined) throw readProblem;
       if (isEngineSlow) await new Promise<void>(resolve => waiting.push(resolve));
       believed = owner;
     };
@@ -123,6 +126,27 @@ describe('AddressConfirmation', () => {
     await confirmed(0);
 
     assert.equal(confirmation.unchanged(ADDRESS), undefined);
+  });
+
+  it('says so at once when the engine answers with an error', async () => {
+    await confirmed(0);
+    readProblem = new Error('the engine is busy');
+
+    assert.deepEqual(await confirmed(0), { kind: 'caller', caller: caller('a') });
+    linksGone = 1;
+    assert.equal(await confirmed(0), undefined);
+  });
+
+  it('knows those who were there before and after all containers were read', () => {
+    const before = new Map([[ADDRESS, caller('a')]]);
+    confirmation.noteReading(0, new Map());
+    confirmation.noteReading(undefined, before);
+    assert.equal(confirmation.unchanged(ADDRESS), undefined);
+
+    confirmation.noteReading(0, before);
+    assert.equal(confirmation.unchanged(ADDRESS), believed);
+    confirmation.noteReading(1, new Map([[ADDRESS, caller('b')]]));
+    assert.equal(confirmation.unchanged(ADDRESS), believed, 'of the reading before');
   });
 
   it('takes what went while the engine was asked for a change', async () => {
