@@ -13,14 +13,17 @@ import type { StandInOutcome } from '@msi-proxy/shared/metrics';
 export class HeldRequest {
   /** Of the container that asked. */
   readonly address: string;
+  /** On the monotonic clock. */
+  readonly arrivedAtMillis: number;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #callbacks: ((outcome: StandInOutcome) => void)[] = [];
   #isGivenUp = false;
   #body: Buffer = NO_BODY;
 
-  constructor(address: string, request: IncomingMessage, response: ServerResponse) {
-    this.address = address;
+  constructor(request: IncomingMessage, response: ServerResponse, arrivedAtMillis: number) {
+    this.address = request.socket.remoteAddress ?? '';
+    this.arrivedAtMillis = arrivedAtMillis;
     this.#request = request;
     this.#response = response;
     response.on('error', () => undefined); // the client left; `close` follows

@@ -128,8 +128,7 @@ export class StandIn {
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
-    const address = request.socket.remoteAddress ?? '';
-    const held = new HeldRequest(address, request, response);
+    const held = new HeldRequest(request, response, this.#options.clock.monotonicMillis());
     const { url = '', headers } = request;
     const testimony = this.#options.witness.answer(url, headers);
     if (testimony !== undefined) held.answer(testimony);
@@ -141,7 +140,7 @@ export class StandIn {
     } else {
       held.onceOver(outcome => this.#options.onRequestOver?.(outcome));
       const bodyLength = holdableBodyLength(request);
-      if (bodyLength === undefined || !this.#hasRoomFor(address)) held.giveUp();
+      if (bodyLength === undefined || !this.#hasRoomFor(held.address)) held.giveUp();
       else void this.#accept(held, bodyLength);
     }
   }

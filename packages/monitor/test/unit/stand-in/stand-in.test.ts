@@ -240,6 +240,21 @@ describe('the stand-in', () => {
     assert.equal((await answer).body, 'late');
   });
 
+  it('tells who waits for 36 s in all to try again, before SDKs give up', async () => {
+    const arrived = Promise.withResolvers<undefined>();
+    respond = () => arrived.resolve(undefined);
+    const { answer } = await hold();
+    await clock.advance(20_000);
+    standIn.setProxy(serving);
+    await arrived.promise;
+
+    await clock.advance(15_999);
+    assert.deepEqual(outcomes, []);
+    await clock.advance(1);
+
+    assert.equal((await answer).status, 503);
+  });
+
   it('tells how each request ended, and of none that was only a probe', async () => {
     await ask(TOKEN_PATH, { port: endpoint.port, headers: [] });
     const { client } = await hold(A);
