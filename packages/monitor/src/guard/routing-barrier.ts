@@ -17,7 +17,7 @@ import type { VmRulesWanted } from './vm-rules.ts';
 
 /**
  * The mark of packets for which the guard's chain is there to refuse them. Only the barrier reads it, on packets to
- * Azure's addresses and to proxies only, and no packet leaves the VM with it.
+ * Azure's addresses only, and no packet leaves the VM with it.
  */
 export const VOUCHED_MARK = 0x4d_53_49_31;
 
@@ -25,15 +25,7 @@ export const VOUCHED_MARK = 0x4d_53_49_31;
 const PROTOCOL = '169';
 
 /** Before those that administrators and network plug-ins use for single networks. */
-const PRIORITY = {
-  fromVm: 40,
-  vouched: 41,
-  proxies: 42,
-  imds: 43,
-  wireServer: 44,
-  toProxies: 45,
-  end: 49,
-} as const;
+const PRIORITY = { fromVm: 40, vouched: 41, proxies: 42, imds: 43, wireServer: 44, end: 49 } as const;
 
 const PASS = { goto: PRIORITY.end } as const;
 const AZURE_ADDRESSES = [IMDS_ADDRESS, WIRESERVER_ADDRESS];
@@ -162,12 +154,10 @@ export function wantsBarrier({ guard }: Pick<VmRulesWanted, 'guard'>): boolean {
  */
 export function barrierRules(wanted: VmRulesWanted): PolicyRule[] {
   if (!wantsBarrier(wanted)) return [];
-  const proxies = knownProxies(wanted);
-  const addresses = [...AZURE_ADDRESSES, ...proxies];
   return [
     { priority: PRIORITY.end, action: 'nop' },
-    ...addresses.map(to => ({ priority: PRIORITY.fromVm, to, iif: 'lo', action: PASS })),
-    ...addresses.map(to => ({ priority: PRIORITY.vouched, to, mark: VOUCHED_MARK, action: PASS })),
+    ...AZURE_ADDRESSES.map(to => ({ priority: PRIORITY.fromVm, to, iif: 'lo', action: PASS })),
+    ...AZURE_ADDRESSES.map(to => ({ priority: PRIORITY.vouched, to, mark: VOUCHED_MARK, action: PASS })),
     ...proxyRules(wanted),
     // Silence, not a refusal: a SYN is sent again after a second, and the redirect is back by then.
     { priority: PRIORITY.imds, to: IMDS_ADDRESS, action: 'blackhole' },
@@ -177,18 +167,10 @@ export function barrierRules(wanted: VmRulesWanted): PolicyRule[] {
       tcpPort,
       action: 'prohibit',
     })),
-    // A proxy's answer that is not translated back is met by its client's reset. That would end the connection at the proxy,
-    // and the client, which knows of none, would wait for ever. Without the reset the answer is sent again.
-    ...proxies.map((to): PolicyRule => ({ priority: PRIORITY.toProxies, to, action: 'blackhole' })),
   ];
 }
 
-function knownProxies({ proxyBridge, proxyAddresses = [] }: VmRulesWanted): string[] {
-  return proxyBridge === undefined ? [] : [...new Set(proxyAddresses.map(checkedAddress))];
-}
-
-function proxyRules(wanted: VmRulesWanted): PolicyRule[] {
-  const { proxyBridge, proxyAddresses } = wanted;
+function proxyRules({ proxyBridge, proxyAddresses }: VmRulesWanted): PolicyRule[] {
   if (proxyBridge === undefined) return [];
   const rule = {
     priority: PRIORITY.proxies,
@@ -197,7 +179,7 @@ function proxyRules(wanted: VmRulesWanted): PolicyRule[] {
     action: PASS,
   };
   if (proxyAddresses === undefined) return [rule];
-  return knownProxies(wanted).map(from => ({ ...rule, from }));
+  return [...new Set(proxyAddresses.map(checkedAddress))].map(from => ({ ...rule, from }));
 }
 
 function compare(wanted: VmRulesWanted, ours: readonly PolicyRuleReading[]) {

@@ -302,7 +302,6 @@ function vouchChain({
   bridge,
   proxyAddresses,
 }: Pick<GuardOptions, 'bridge' | 'proxyAddresses'>): ChainDefinition {
-  const proxies = bridge === undefined ? [] : sortedAddresses(proxyAddresses ?? []);
   const mark = (match: string, comment: string): RuleDefinition => ({
     match,
     verdict: `meta mark set 0x${VOUCHED_MARK.toString(16)}`,
@@ -316,8 +315,6 @@ function vouchChain({
       ...(bridge === undefined ? [] : proxyPassRules(`iifname ${bridge}`, TO_IMDS, proxyAddresses)),
       mark(TO_IMDS, 'for IMDS'),
       mark(TO_WIRESERVER, 'for WireServer'),
-      // By now translated requests have the proxy's address. Where nothing translates, nothing puts this mark on either.
-      ...(proxies.length === 0 ? [] : [mark(`ip daddr { ${proxies.join(', ')} }`, 'for proxies')]),
     ],
   };
 }

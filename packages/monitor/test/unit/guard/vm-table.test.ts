@@ -74,14 +74,6 @@ describe('The table of a VM', () => {
     for (const guard of ['audit', 'off'] as const) assert.doesNotMatch(batch({ guard }), /mark set/);
   });
 
-  it('marks what goes to proxies for the routing, once in whatever order they are told', () => {
-    const proxyAddresses = ['172.31.250.3', '172.31.250.2', '172.31.250.3'];
-    const mark = /ip daddr \{ 172\.31\.250\.2, 172\.31\.250\.3 \} meta mark set 0x4d534931/;
-
-    assert.match(batch({ proxyAddresses }), mark);
-    assert.doesNotMatch(batch({ proxyAddresses: [] }), /ip daddr \{ \} meta mark/);
-  });
-
   it('only guards while there is no proxy network', () => {
     const table = vmTable({ guard: 'enforce', redirect: true });
 
