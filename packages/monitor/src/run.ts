@@ -137,7 +137,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     guard: settings.guard,
     redirect,
     ...(standIn !== undefined && { standIn }),
-    ...(isOnVm && { vmLinks: new VmLinks(readTextFile) }),
+    ...(isOnVm && { kernel: { links: new VmLinks(readTextFile), readText: readTextFile } }),
     ...(attaches && { attachment: new Attachment({ link, logger }) }),
     watchProxy,
     serverAnswers: async ({ address, port, instanceId }) => {

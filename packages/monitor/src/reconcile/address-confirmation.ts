@@ -1,5 +1,6 @@
 import { codeOf, type Caller, type Clock, type Confirmed, type Logger } from '@msi-proxy/shared';
 import type { EngineClient } from '../docker/index.ts';
+import type { KernelWitness, Sighting } from './kernel-witness.ts';
 
 export interface AddressConfirmationOptions {
   readonly engine: EngineClient;
@@ -11,15 +12,15 @@ export interface AddressConfirmationOptions {
   readonly readContainer: (id: string) => Promise<void>;
   /** Reads what has come and gone; the table follows. */
   readonly readNew: () => Promise<void>;
-  /** Tells whether a container has gone, see `VmLinks`; undefined where that cannot be seen for a caller's network. */
-  readonly linksGone: (caller: Caller) => number | undefined;
+  /** Absent where this process does not see what the VM's kernel shows. */
+  readonly witness?: Pick<KernelWitness, 'look' | 'isStill'>;
 }
 
 /** What was found out when the engine was asked last. */
 interface LastReading {
   readonly caller: Caller;
-  /** When the container is known to have run already. */
-  readonly linksGone: number;
+  /** From a time in which it certainly ran: it did before, and it did when the engine was asked after that. */
+  readonly sighting: Sighting;
 }
 
 /** A proxy does not wait for an engine that takes longer, if it can be seen otherwise that nothing has changed. */
@@ -63,16 +64,16 @@ export class AddressConfirmation {
   }
 
   /**
-   * Who has the address for certain, without asking the engine: no container has gone since that was asked.
+   * Who has the address for certain, without asking the engine.
    *
    * @returns undefined when that cannot be said
    */
   unchanged(address: string): Caller | undefined {
-    const { caller, linksGone } = this.#options;
+    const { caller, witness } = this.#options;
     const last = this.#lastReadings.get(address);
     const believed = caller(address);
     if (last === undefined || believed === undefined || !isSameRun(last.caller, believed)) return undefined;
-    return linksGone(believed) === last.linksGone ? believed : undefined;
+    return witness?.isStill(believed, last.sighting) === true ? believed : undefined;
   }
 
   #remember(address: string, reading: LastReading): void {
@@ -85,17 +86,23 @@ export class AddressConfirmation {
   }
 
   /**
-   * All containers were read.
+   * All containers are going to be read.
    *
-   * @param linksGone before that
-   * @param before who was believed to have which address then
+   * @param believed who has which address, as far as it is known before
+   * @returns to be called when they have been read
    */
-  noteReading(linksGone: number | undefined, before: ReadonlyMap<string, Caller>): void {
-    if (linksGone === undefined) return;
-    for (const [address, earlier] of before) {
-      const now = this.#options.caller(address);
-      if (now !== undefined && isSameRun(now, earlier)) this.#remember(address, { caller: now, linksGone });
-    }
+  beginReading(believed: ReadonlyMap<string, Caller>): () => void {
+    const { witness, caller } = this.#options;
+    if (witness === undefined) return () => undefined;
+    const sightings = new Map([...believed].map(([address, earlier]) => [address, witness.look(earlier)]));
+    return () => {
+      for (const [address, earlier] of believed) {
+        const now = caller(address);
+        const sighting = sightings.get(address);
+        if (now !== undefined && sighting !== undefined && isSameRun(now, earlier))
+          this.#remember(address, { caller: now, sighting });
+      }
+    };
   }
 
   async #within<Result>(millis: number, result: Promise<Result>): Promise<Result | 'late'> {
@@ -113,13 +120,12 @@ export class AddressConfirmation {
     try {
       const believed = caller(address);
       if (believed !== undefined) {
-        // While it runs, so that its interface is among those that are seen.
-        const linksGone = this.#options.linksGone(believed);
+        const sighting = this.#options.witness?.look(believed);
         await readContainer(believed.containerId);
         const now = caller(address);
         if (now?.containerId === believed.containerId) {
-          if (linksGone !== undefined && isSameRun(now, believed))
-            this.#remember(address, { caller: now, linksGone });
+          if (sighting !== undefined && isSameRun(now, believed))
+            this.#remember(address, { caller: now, sighting });
           return { kind: 'caller', caller: now };
         }
       }

@@ -29,8 +29,8 @@ import { ClientWiring } from './client-wiring.ts';
 import { desiredState, type DesiredState, type DesiredStateOptions } from './desired-state.ts';
 import { EventFollower, type EngineState } from './event-follower.ts';
 import { Inventory } from './inventory.ts';
+import { KernelWitness, type KernelWitnessOptions } from './kernel-witness.ts';
 import { RuleKeeper } from './rule-keeper.ts';
-import type { VmLinks } from './vm-links.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface ReconcilerOptions extends DesiredStateOptions {
@@ -53,8 +53,8 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   readonly attachment?: Pick<Attachment, 'prepare' | 'setProxy' | 'containerCreated'>;
   /** Serves clients while no proxy does; absent where nothing redirects to it. */
   readonly standIn?: Pick<StandIn, 'listen' | 'setProxy' | 'stop' | 'witnessKey'>;
-  /** The VM's network interfaces; absent where this process does not see them. */
-  readonly vmLinks?: Pick<VmLinks, 'gone'>;
+  /** What the VM's kernel shows; absent where this process does not see it. */
+  readonly kernel?: Pick<KernelWitnessOptions, 'links' | 'readText'>;
   readonly proxyNetworkName: string;
   readonly proxyNetworkDriver: ProxyNetworkDriver;
   readonly proxySubnet?: string;
@@ -137,7 +137,14 @@ export class Reconciler {
         await this.#inventory.readNew();
         this.#recompute();
       },
-      linksGone: caller => this.#linksGone(caller),
+      ...(options.kernel !== undefined && {
+        witness: new KernelWitness({
+          ...options.kernel,
+          bridge: () => this.#network?.bridge.interfaceName,
+          isOnBridge: ({ containerId, address }) => this.#inventory.isOnBridge(containerId, address),
+          pid: ({ containerId }) => this.#inventory.container(containerId)?.pid,
+        }),
+      }),
     });
     this.#proxies = new ProxyManager({
       engine,
@@ -259,13 +266,6 @@ export class Reconciler {
     return this.#confirmation.unchanged(address);
   }
 
-  #linksGone({ address, containerId }: Caller): number | undefined {
-    const { vmLinks } = this.#options;
-    if (vmLinks === undefined || this.#network === undefined) return undefined;
-    const isOnBridge = this.#inventory.isOnBridge(containerId, address);
-    return isOnBridge ? vmLinks.gone(this.#network.bridge.interfaceName) : undefined;
-  }
-
   async #readAll(): Promise<void> {
     const { engine, proxyNetworkName, proxyNetworkDriver, proxySubnet, clock, attachment } = this.#options;
     if (this.#lastSyncMillis === undefined) await this.#meetProxies();
@@ -277,12 +277,11 @@ export class Reconciler {
     });
     await this.#listenAsStandIn(this.#network);
     await attachment?.prepare();
-    const before = this.#desired.callers;
-    const linksGone = this.#options.vmLinks?.gone(this.#network.bridge.interfaceName);
+    const noteReading = this.#confirmation.beginReading(this.#desired.callers);
     await this.#inventory.readAll();
     this.#lastSyncMillis = clock.wallMillis();
     this.#recompute({ isWhole: true });
-    this.#confirmation.noteReading(linksGone, before);
+    noteReading();
     this.#rules.check();
     this.#wiring.refreshAll();
   }

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { type Caller, MsiProxyError, silentLogger } from '@msi-proxy/shared';
 import { FakeClock, settle } from '@msi-proxy/shared/testing';
 import type { EngineClient } from '../../../src/docker/index.ts';
-import { AddressConfirmation } from '../../../src/reconcile/address-confirmation.ts';
+import {
+  AddressConfirmation,
+  type AddressConfirmationOptions,
+} from '../../../src/reconcile/address-confirmation.ts';
 
 const ADDRESS = '172.17.0.2';
 const UNANSWERED = new MsiProxyError('MSI_ENGINE_UNRESPONSIVE', 'no answer');
@@ -12,11 +15,16 @@ function caller(containerId: string, startedAt = '2026-01-01T00:00:00Z'): Caller
 }
 
 describe('AddressConfirmation', () => {
+  const witness: NonNullable<AddressConfirmationOptions['witness']> = {
+    look: () => ({ linksGone, process: undefined }),
+    isStill: (_caller, sighting) => sighting.linksGone !== undefined && sighting.linksGone === linksGone,
+  };
   let clock: FakeClock;
   /** As the engine has it. */
   let owner: Caller | undefined;
   /** As the monitor believes. */
   let believed: Caller | undefined;
+  /** What the kernel shows. */
   let linksGone: number | undefined;
   let isEngineSlow: boolean;
   let pingError: Error | undefined;
@@ -46,7 +54,7 @@ describe('AddressConfirmation', () => {
       caller: address => (address === ADDRESS ? believed : undefined),
       readContainer: read,
       readNew: read,
-      linksGone: () => linksGone,
+      witness,
     });
   });
 
@@ -139,14 +147,23 @@ describe('AddressConfirmation', () => {
 
   it('knows those who were there before and after all containers were read', () => {
     const before = new Map([[ADDRESS, caller('a')]]);
-    confirmation.noteReading(0, new Map());
-    confirmation.noteReading(undefined, before);
+    confirmation.beginReading(new Map())();
     assert.equal(confirmation.unchanged(ADDRESS), undefined);
 
-    confirmation.noteReading(0, before);
+    const noteReading = confirmation.beginReading(before);
+    assert.equal(confirmation.unchanged(ADDRESS), undefined, 'not before they were read');
+    noteReading();
     assert.equal(confirmation.unchanged(ADDRESS), believed);
-    confirmation.noteReading(1, new Map([[ADDRESS, caller('b')]]));
+    confirmation.beginReading(new Map([[ADDRESS, caller('b')]]))();
     assert.equal(confirmation.unchanged(ADDRESS), believed, 'of the reading before');
+  });
+
+  it('takes what went while all containers were read for a change', () => {
+    const noteReading = confirmation.beginReading(new Map([[ADDRESS, caller('a')]]));
+    linksGone = 1;
+    noteReading();
+
+    assert.equal(confirmation.unchanged(ADDRESS), undefined);
   });
 
   it('takes what went while the engine was asked for a change', async () => {
@@ -187,7 +204,7 @@ describe('AddressConfirmation', () => {
       caller: address => ({ ...caller('a'), address }),
       readContainer: () => Promise.resolve(),
       readNew: () => Promise.resolve(),
-      linksGone: () => linksGone,
+      witness,
     });
     const addresses = Array.from({ length: 4_097 }, (_, at) => `10.0.${at >> 8}.${at & 255}`);
     for (const address of addresses) await other.confirm(address);
