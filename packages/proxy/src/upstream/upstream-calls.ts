@@ -158,7 +158,9 @@ class RepeatedCall implements UpstreamCall {
     } catch (error) {
       this.#tell(undefined);
       const hasTimedOut = error instanceof MsiProxyError && error.code === 'MSI_UPSTREAM_TIMEOUT';
-      const isLate = hasTimedOut && this.#isLate(timeoutMillis);
+      // Not when it waited because IMDS is away.
+      const isLate =
+        hasTimedOut && this.#isLate(timeoutMillis) && !this.#budget.isUnavailable(this.#options.lane);
       const answered: Try = isLate ? { kind: 'late' } : { kind: 'failed', error };
       return { answered, ...judgeFailure(error, timeoutMillis) };
     }

@@ -224,6 +224,16 @@ describe('calls to IMDS', () => {
     assert.equal(statusOf(await end(hurried)), 'throttled');
   });
 
+  it('fail, and are not throttled, when they had it only then because IMDS was away', async () => {
+    replies(isDown());
+    await end(start({ isRepeatable: false }));
+    imds.latencyMillis = 1_000;
+    // The first pause is 0.375 s, as the clock of this test has it.
+    const hurried = start({ source: 'b', deadlineMillis: clock.monotonicMillis() + 380 });
+    assert.equal(statusOf(await end(hurried)), 'MSI_UPSTREAM_TIMEOUT');
+    assert.equal(imds.asked.length, 2);
+  });
+
   it('go on for those who joined, as long as the last one waits', async () => {
     replies(BUSY);
     const call = start();
