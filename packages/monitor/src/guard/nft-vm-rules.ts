@@ -102,9 +102,18 @@ class NftVmRules implements VmRules {
       // The guard first: what goes wrong after it leaves nobody with a direct way.
       const table = await this.#ensureTable(wanted);
       // Read before a switch and written after it, the map would lead back to whom it left.
-      if (current(inherited).target !== wanted.target) await this.#writeTarget(current(inherited));
+      let written = wanted;
+      const followSwitches = async () => {
+        for (let now = current(inherited); now.target !== written.target; now = current(inherited)) {
+          await this.#writeTarget(now);
+          written = now;
+        }
+      };
+      await followSwitches();
       const barrier = await this.#barrier.ensure(wanted);
       const chain = await this.#ensureDockerUserRule(wanted);
+      // A switch writes no map that it does not know of, as while the first one is made.
+      await followSwitches();
       this.#ensured = current(inherited);
       this.#prepare();
       // From here on the monitor knows, also that there is none.

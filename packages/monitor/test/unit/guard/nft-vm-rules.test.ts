@@ -433,6 +433,22 @@ describe('createVmRules', () => {
       await switched;
     });
 
+    it('is not left by a switch while the first map was made', async () => {
+      await rules.ensure({ guard: 'enforce', redirect: true });
+      let switched: Promise<void> | undefined;
+      onCommand = command => {
+        if (command === 'iptables-save') switched ??= rules.switchTarget(B, { flushFlows: false });
+      };
+
+      const { target, ...waiting } = wanted;
+      assert.equal(target, A);
+      await rules.ensure({ ...waiting, standIn: { address: '172.31.250.1', port: 9181 } });
+      await switched;
+
+      assert.deepEqual(rules.target, B);
+      assert.deepEqual(await rules.drift(), []);
+    });
+
     describe('in the chains of Docker', () => {
       const OURS =
         '-m conntrack --ctstate DNAT --ctorigdst 169.254.169.254 -m comment --comment msi-proxy -j ACCEPT';
