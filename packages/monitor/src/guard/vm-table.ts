@@ -185,11 +185,7 @@ function redirectChains(bridge: string, { standIn, bystanders }: RedirectOptions
   ];
 }
 
-/**
- * The stand-in listens on an address that every container can send to. Only what came for IMDS may reach it, and proxies;
- * where
- * nothing listens any more, a SYN is met by silence, as when there is no stand-in: it is sent again.
- */
+/** The stand-in listens on an address that every container can send to. Only what came for IMDS may reach it, and proxies. */
 function toStandInChain(
   { address, port }: ProxyEndpoint,
   {
@@ -223,6 +219,7 @@ function toStandInChain(
   };
 }
 
+/** Where nothing listens any more, a SYN is met by silence, as when there is no stand-in: it is sent again. */
 function fromStandInChain({ address, port }: ProxyEndpoint): ChainDefinition {
   return {
     name: 'from_stand_in',

@@ -51,7 +51,7 @@ export interface ReconcilerOptions extends DesiredStateOptions {
   readonly serverAnswers: ProxyMemberOptions['serverAnswers'];
   /** Where clients are put on a network with the proxy (`attach`). */
   readonly attachment?: Pick<Attachment, 'prepare' | 'setProxy' | 'containerCreated'>;
-  /** Serves clients while no proxy does; absent where nothing redirects to it. */
+  /** Serves clients while no proxy does, if they are redirected, and answers what proxies ask past the engine. */
   readonly standIn?: Pick<StandIn, 'listen' | 'setProxy' | 'stop' | 'witnessKey'>;
   /** What the VM's kernel shows; absent where this process does not see it. */
   readonly kernel?: Pick<KernelWitnessOptions, 'links' | 'readText'>;

@@ -5,6 +5,26 @@ import { MonitoredVm } from '../../support/monitored-vm.ts';
 import { PassingTime } from '../../support/passing-time.ts';
 import { until } from '../../support/until.ts';
 
+/** A VM that proxy `a` serves, on a clock that can be made to run fast. */
+async function servedVm() {
+  const clock = new FakeClock(new Date().toISOString());
+  const vm = await MonitoredVm.create({ clock });
+  const time = new PassingTime(clock);
+  const a = vm.runProxy('a');
+  await vm.startMonitor();
+  await vm.untilServing('a');
+  return {
+    vm,
+    clock,
+    time,
+    a,
+    [Symbol.asyncDispose]: async () => {
+      await time[Symbol.asyncDispose]();
+      await vm[Symbol.asyncDispose]();
+    },
+  };
+}
+
 describe('the monitor, with an engine that fails', () => {
   it('finds at the resync what events did not tell', async () => {
     await using vm = await MonitoredVm.create();
@@ -102,11 +122,8 @@ describe('the monitor, with an engine that fails', () => {
   }).timeout(10_000);
 
   it('goes on serving while the engine hangs for long, and follows what happened when it is back', async () => {
-    const clock = new FakeClock(new Date().toISOString());
-    await using vm = await MonitoredVm.create({ clock });
-    await using time = new PassingTime(clock);
-    vm.runProxy('a');
-    await vm.startMonitor();
+    await using scene = await servedVm();
+    const { vm, clock, time } = scene;
     vm.runClient('web');
     await vm.untilWired('web');
     const switches = vm.rules.switches.length;
@@ -132,12 +149,8 @@ describe('the monitor, with an engine that fails', () => {
   }).timeout(15_000);
 
   it('takes another proxy when one hangs while the engine is well', async () => {
-    const clock = new FakeClock(new Date().toISOString());
-    await using vm = await MonitoredVm.create({ clock });
-    await using time = new PassingTime(clock);
-    const a = vm.runProxy('a');
-    await vm.startMonitor();
-    await vm.untilServing('a');
+    await using scene = await servedVm();
+    const { vm, time, a } = scene;
     const b = vm.runProxy('b');
     await until('b stands by', () => vm.proxyStatus('b')?.state === 'standby');
     a.hang();
@@ -152,12 +165,8 @@ describe('the monitor, with an engine that fails', () => {
   }).timeout(15_000);
 
   it('keeps a proxy of which only the session is silent, as on a very busy VM', async () => {
-    const clock = new FakeClock(new Date().toISOString());
-    await using vm = await MonitoredVm.create({ clock });
-    await using time = new PassingTime(clock);
-    const a = vm.runProxy('a');
-    await vm.startMonitor();
-    await vm.untilServing('a');
+    await using scene = await servedVm();
+    const { vm, clock, time, a } = scene;
     const switches = vm.rules.switches.length;
     vm.answering.add(a.instanceId);
     a.hang();

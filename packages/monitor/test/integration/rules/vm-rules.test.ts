@@ -430,6 +430,18 @@ describe('The packet rules of a VM', function () {
       });
     }
 
+    for (const redirect of [true, false]) {
+      it(`let proxies ask there, and not their neighbours, ${redirect ? 'with' : 'without'} the redirect`, async () => {
+        await rules.ensure({ ...WAITING, redirect });
+
+        const { port } = standIn;
+        assert.equal((await proxyA.ask(standIn.address, { port })).from, 'stand-in');
+        for (const other of [proxyB, proxyNeighbour, client])
+          assert.deepEqual(await other.ask(standIn.address, { port }), { failure: 'ECONNREFUSED' });
+        assert.deepEqual(await rules.drift(), []);
+      });
+    }
+
     it('go to a proxy and back', async () => {
       await rules.ensure(WAITING);
 
