@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type CommandBlock, type Step } from '../docs/command-blocks.ts';
 import { isAsShown } from '../docs/output-pattern.ts';
 import { readPages } from '../docs/pages.ts';
@@ -79,10 +79,11 @@ function checkOutput({ commands, output }: Step, printed: string): void {
 
 /** Runs commands in a reader's shell. */
 async function runAsReader({ vm }: Scenario, commands: string, expectedExitCode: number): Promise<string> {
-  // The lab's engine has its socket elsewhere, so that one folder differs.
+  // Folders of the reader's machine: the lab's engine has its socket elsewhere, and nothing is written outside of the lab's.
   const socketFolder = dirname(vm.engine.socketPath);
   const here = commands
     .replaceAll('/var/run:/host/run', `${socketFolder}:/host/run`)
+    .replaceAll(/\/etc\/msi-proxy(?!:ro)/g, join(vm.directory, 'etc'))
     // Compose 1, and Debian's package of Compose 2, are programs of this name.
     .replaceAll('docker compose ', 'docker-compose ');
   const { exitCode, stdout, stderr } = await vm.run(['bash', '-euo', 'pipefail', '-c', `{ ${here}\n} 2>&1`], {

@@ -31,6 +31,22 @@ describe('with all hardening that the engine offers', () => {
     await scenario.untilHealthy('monitor');
   });
 
+  it('a client is served while the engine hangs, also when a network interface has gone meanwhile', async () => {
+    const { vm } = scenario;
+    await vm.exec(['ip', 'link', 'add', 'gone', 'type', 'veth', 'peer', 'name', 'gone-too']);
+    const ask = await scenario.requesterIn('client');
+    assert.equal((await ask(TOKEN)).status, 200);
+    vm.engine.freeze();
+    try {
+      await vm.exec(['ip', 'link', 'delete', 'gone']);
+      const { status, body } = await ask({ ...TOKEN, timeoutSeconds: 20 });
+      assert.equal(status, 200, body);
+    } finally {
+      vm.engine.unfreeze();
+    }
+    await scenario.untilStatus('the engine to answer', ({ engine }) => engine.state === 'connected');
+  });
+
   it('they come back after a restart', async () => {
     await scenario.docker('restart', '--time', '10', 'proxy', 'monitor');
     await scenario.untilServing();

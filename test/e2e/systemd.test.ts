@@ -58,6 +58,15 @@ describe('as units of systemd', () => {
     assert.match(stderr, /Read-only file system/);
   });
 
+  it('the monitor sees processes that have more rights, which vouch for containers', async () => {
+    await systemd.extend(
+      'msi-monitor',
+      '[Service]\nExecStartPost=/bin/cat /proc/1/stat /proc/1/net/fib_trie\n',
+    );
+    await mustControl('restart', 'msi-monitor');
+    await scenario.untilServing('msi-proxy');
+  });
+
   it('a proxy that goes on while its unit does not know is found again', async () => {
     const started = await scenario.docker('inspect', '--format', '{{.State.StartedAt}}', 'msi-proxy');
     await mustControl('kill', '--signal', 'KILL', 'msi-proxy');

@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { waitUntil } from './lab.ts';
+import { NODE_OPTIONS, waitUntil } from './lab.ts';
 
 const FILE = 'preload.mjs';
 const source = fileURLToPath(new URL(FILE, import.meta.url));
@@ -23,12 +23,12 @@ export class Preload {
 
   /** The environment of a program on the VM. */
   get env(): Readonly<Record<string, string>> {
-    return { NODE_OPTIONS: `--import=${join(this.#directory, FILE)}` };
+    return { NODE_OPTIONS: `${NODE_OPTIONS} --import=${join(this.#directory, FILE)}` };
   }
 
   /** Arguments of `docker run`. */
   get containerArguments(): readonly string[] {
-    const option = `NODE_OPTIONS=--import=${join(CONTAINER_FOLDER, FILE)}`;
+    const option = `NODE_OPTIONS=${NODE_OPTIONS} --import=${join(CONTAINER_FOLDER, FILE)}`;
     return ['--volume', `${this.#directory}:${CONTAINER_FOLDER}`, '--env', option];
   }
 

@@ -7,6 +7,7 @@ import {
   curlArguments,
   monitorContainer,
   NAT_MONITOR_ARGUMENTS,
+  NODE_OPTIONS,
   nodeArgv,
   PROXY_NETWORK,
   proxyContainer,
@@ -31,7 +32,10 @@ import { productEngineData } from './product-data.ts';
 
 export type Wiring = 'host' | 'nat' | 'attach' | 'portproxy';
 
-export interface ScenarioOptions extends Pick<SimulatedVmOptions, 'liveRestore' | 'iptables'> {
+export interface ScenarioOptions extends Pick<
+  SimulatedVmOptions,
+  'liveRestore' | 'iptables' | 'programs' | 'arguments'
+> {
   /** Of every monitor that the scenario starts. */
   readonly wiring: Wiring;
   /** Whether monitors are started as they are shipped, from one file, which takes a fraction of the time. */
@@ -155,6 +159,7 @@ export class Scenario implements AsyncDisposable {
       DOCKER_HOST: this.vm.engine.host,
       MSI_MONITOR_WIRING: this.wiring,
       MSI_MONITOR_LISTEN: MONITOR_LISTEN,
+      NODE_OPTIONS,
       ...(this.wiring === 'portproxy' && { MSI_MONITOR_CONTAINER_OS: 'windows' }),
     };
   }

@@ -18,6 +18,7 @@ import { sharersCheck } from './sharers.ts';
 import { imdsCheck, proxyRouteCheck, proxyServerCheck } from './upstream.ts';
 import { verdictCheck } from './verdict.ts';
 import { wiringCheck } from './wiring.ts';
+import { witnessCheck } from './witness.ts';
 
 /** In the order in which they are asked: what others rest on comes first. */
 export const CHECKS: readonly Check[] = [
@@ -32,6 +33,7 @@ export const CHECKS: readonly Check[] = [
   guardCheck,
   firewallCheck,
   clientsCheck,
+  witnessCheck,
   containerCheck,
   clientLabelCheck,
   policyLabelsCheck,

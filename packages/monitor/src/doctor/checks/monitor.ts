@@ -2,7 +2,7 @@ import { MsiProxyError } from '@msi-proxy/shared';
 import { failed, ok, warning, type Check } from '../check.ts';
 
 const START =
-  'Start it: docker run -d --name msi-monitor --restart always --network host --cap-add NET_ADMIN -v /var/run:/host/run -e DOCKER_HOST=unix:///host/run/docker.sock msi-proxy/monitor. If it listens elsewhere, set MSI_MONITOR_LISTEN as it has it.';
+  'Start it: docker run -d --name msi-monitor --restart always --network host --pid host --cap-add NET_ADMIN -v /var/run:/host/run -e DOCKER_HOST=unix:///host/run/docker.sock msi-proxy/monitor. If it listens elsewhere, set MSI_MONITOR_LISTEN as it has it.';
 
 /** A monitor runs, follows the engine, and is of this version. */
 export const monitorCheck: Check = {

@@ -11,6 +11,7 @@ import { neighboursCheck } from '../../../src/doctor/checks/neighbours.ts';
 import { proxyCheck } from '../../../src/doctor/checks/proxy.ts';
 import { rightsCheck } from '../../../src/doctor/checks/rights.ts';
 import { imdsCheck, proxyRouteCheck, proxyServerCheck } from '../../../src/doctor/checks/upstream.ts';
+import { witnessCheck } from '../../../src/doctor/checks/witness.ts';
 import { fakeCommandRunner, notInstalled } from '../support/fake-command-runner.ts';
 import { someStatus } from '../status/support.ts';
 import { BRIDGE, container, factsOf, HEALTHY_PROXY, type World } from './support.ts';
@@ -278,6 +279,38 @@ describe('the doctor asks of the VM', () => {
       await outcome(clientsCheck, status({ clients })),
       'warning: not wired are 1 of 2 labelled containers: job is refused (mistyped)',
     );
+  });
+
+  describe('who vouches for containers while Docker hangs', () => {
+    const SEEN = {
+      '/proc/4242/stat': `4242 (node) S ${'0 '.repeat(18)}100 0`,
+      '/proc/4242/net/fib_trie': '  |-- 172.17.0.2\n    /32 host LOCAL\n',
+    };
+
+    it('their processes, where this one sees them', async () => {
+      assert.equal(
+        await outcome(witnessCheck, { files: SEEN }),
+        'ok: the processes of clients vouch for them',
+      );
+    });
+
+    for (const [what, files] of [
+      ['no process of that number', {}],
+      ['a process of that number, of another network', { ...SEEN, '/proc/4242/net/fib_trie': '' }],
+    ] as const) {
+      it(`nobody for long, where there is ${what}`, async () => {
+        assert.match(
+          await outcome(witnessCheck, { files }),
+          /^ok: .* until a container goes; with --pid host/,
+        );
+      });
+    }
+
+    it('Docker only, where a monitor has nothing but its API, or containers are Windows’', async () => {
+      const environment = { MSI_MONITOR_WIRING: 'attach' };
+      assert.match(await outcome(witnessCheck, { environment }), /^skipped: /);
+      assert.match(await outcome(witnessCheck, { platform: 'win32' }), /^skipped: /);
+    });
   });
 
   describe('who could take over an address', () => {
