@@ -22,6 +22,10 @@ export interface EngineOptions {
   readonly preparedData?: string;
   /** Whether the engine filters and translates with iptables; it does unless told otherwise. */
   readonly iptables?: boolean;
+  /** Folder of other programs for the engine than this machine's, see newer-engine.ts. */
+  readonly programs?: string;
+  /** Further arguments of `dockerd`. */
+  readonly arguments?: readonly string[];
 }
 
 /** A node of a swarm does not ask a registry, which cannot be reached, for an image that it has. */
@@ -68,7 +72,7 @@ export class Engine {
     await rm(this.#path('docker.pid'), { force: true });
     this.#dockerd = await Daemon.start({
       argv: inNamespace(namespace, this.#withHostname(['dockerd', ...this.#dockerdArguments()])),
-      env: { ...process.env, ...OFFLINE },
+      env: { ...this.#programEnvironment(), ...OFFLINE },
       logFile: this.#path('dockerd.log'),
     });
     await this.#dockerd.untilReady(() => this.ping());
@@ -138,6 +142,7 @@ export class Engine {
     await writeFile(configFile, containerdConfig(this.#options.directory));
     const containerd = await Daemon.start({
       argv: inNamespace(this.#options.namespace, ['containerd', '--config', configFile]),
+      env: this.#programEnvironment(),
       logFile: this.#path('containerd.log'),
     });
     await containerd.untilReady(async () => {
@@ -165,6 +170,7 @@ export class Engine {
       'native.cgroupdriver=cgroupfs',
       ...(this.#options.liveRestore === true ? ['--live-restore'] : []),
       ...(this.#options.iptables === false ? ['--iptables=false'] : []),
+      ...(this.#options.arguments ?? []),
     ];
   }
 
@@ -172,6 +178,12 @@ export class Engine {
     const { hostname } = this.#options;
     if (hostname === undefined) return argv;
     return ['unshare', '--uts', 'sh', '-c', 'hostname "$0" && exec "$@"', hostname, ...argv];
+  }
+
+  #programEnvironment(): NodeJS.ProcessEnv {
+    const { programs } = this.#options;
+    if (programs === undefined) return process.env;
+    return { ...process.env, PATH: `${programs}:${process.env['PATH'] ?? ''}` };
   }
 
   #clientEnvironment(): NodeJS.ProcessEnv {

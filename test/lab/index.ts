@@ -6,6 +6,7 @@ export { VM_ADDRESS } from './network.ts';
 export { removeAbandonedLabs } from './remove-lab.ts';
 export { CommandFailed, mustRun, runCommand, type Argv, type CommandOutput } from './run-command.ts';
 export { SimulatedVm, type SimulatedVmOptions } from './simulated-vm.ts';
+export { newerEngine } from './newer-engine.ts';
 export { VirtualNetwork } from './virtual-network.ts';
 export { waitUntil } from './wait-until.ts';
 export { WaitingProgram } from './waiting-program.ts';

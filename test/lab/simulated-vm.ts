@@ -1,19 +1,21 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Daemon } from './daemon.ts';
-import { Engine } from './engine.ts';
+import { Engine, type EngineOptions } from './engine.ts';
 import { ImdsSide, type MachineDescription } from './imds-side.ts';
 import { newRecord, saveRecord, type LabRecord } from './lab-record.ts';
 import { disown, own } from './live-labs.ts';
 import { createNetwork, inNamespace } from './network.ts';
+import { newerEngine } from './newer-engine.ts';
 import { removeAbandonedLabs, removeLab } from './remove-lab.ts';
 import { mustRun, runCommand, type Argv, type CommandOptions, type CommandOutput } from './run-command.ts';
 
-export interface SimulatedVmOptions {
+export interface SimulatedVmOptions extends Pick<
+  EngineOptions,
+  'liveRestore' | 'iptables' | 'programs' | 'arguments'
+> {
   /** Data folder of a stopped engine: the images that the VM's engine begins with. */
   readonly preparedData?: string;
-  readonly liveRestore?: boolean;
-  readonly iptables?: boolean;
   /** Without the emulator, for what only needs an engine. */
   readonly imds?: boolean;
   /** What IMDS says of this VM; what is left out is as the emulator has it. Its name is also that of the engine's host. */
@@ -45,9 +47,10 @@ export class SimulatedVm implements AsyncDisposable {
 
   static async start(options: SimulatedVmOptions = {}): Promise<SimulatedVm> {
     await removeAbandonedLabs();
+    const programs = options.programs ?? (await chosenPrograms());
     const record = newRecord('msi-vm', 'msi-imds');
     saveRecord(record);
-    const vm = new SimulatedVm(record, options);
+    const vm = new SimulatedVm(record, { ...options, ...(programs !== undefined && { programs }) });
     own(vm);
     vm.#assembly = vm.#assemble(options);
     try {
@@ -142,4 +145,12 @@ export class SimulatedVm implements AsyncDisposable {
     await removeLab(this.#record);
     disown(this);
   }
+}
+
+/** `MSI_PROXY_TEST_ENGINE=newer` has everything run on the newer engine. */
+async function chosenPrograms(): Promise<string | undefined> {
+  const chosen = process.env['MSI_PROXY_TEST_ENGINE'];
+  if (chosen === undefined || chosen === '') return undefined;
+  if (chosen !== 'newer') throw new Error(`MSI_PROXY_TEST_ENGINE is "${chosen}": expected newer, or nothing`);
+  return (await newerEngine(text => console.log(text))).programs;
 }

@@ -61,6 +61,7 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
   const standIn = wanted.standIn === undefined ? undefined : checkedEndpoint(wanted.standIn);
   const chains = [
     ...(redirecting ? redirectChains(bridge, { standIn, bystanders }) : []),
+    ...(redirecting ? answerChains(`iifname ${bridge}`, proxyAddresses) : []),
     ...(bridge !== undefined && standIn !== undefined
       ? [
           toStandInChain(standIn, { bridge, proxyAddresses }),
@@ -181,6 +182,39 @@ function redirectChains(bridge: string, { standIn, bystanders }: RedirectOptions
               },
             ]),
       ],
+    },
+  ];
+}
+
+/**
+ * Since 28.2 Docker drops what reaches a container by another bridge than its own, in a rule for each container that comes
+ * before addresses are translated back: all answers of proxies. An `accept` of ours would end our own table only, so the
+ * container's address is another one while Docker looks, and the same again afterwards.
+ */
+function answerChains(
+  fromBridge: string,
+  proxyAddresses: VmRulesWanted['proxyAddresses'],
+): ChainDefinition[] {
+  const source = sourceMatch(proxyAddresses);
+  if (source === undefined) return [];
+  const flip: RuleDefinition = {
+    // Answers only: for what a proxy begins, Docker's rules hold.
+    match: `${fromBridge} ${source}tcp flags & (fin | syn | rst | ack) != syn`,
+    verdict: 'ip daddr set ip daddr ^ 128.0.0.0',
+    comment: 'answers of proxies',
+  };
+  return [
+    {
+      name: 'before_docker_raw',
+      hook: 'type filter hook prerouting priority raw - 10',
+      comment: 'Takes answers out of the sight of rules that Docker has for the addresses of containers',
+      rules: [flip],
+    },
+    {
+      name: 'after_docker_raw',
+      hook: 'type filter hook prerouting priority raw + 10',
+      comment: 'Gives answers their destination back, before connections are looked up',
+      rules: [flip],
     },
   ];
 }
@@ -336,9 +370,15 @@ function proxyPassRules(
   toImds: string,
   addresses: readonly string[] | undefined,
 ): RuleDefinition[] {
-  if (addresses?.length === 0) return [];
-  const source = addresses === undefined ? '' : `ip saddr { ${sortedAddresses(addresses).join(', ')} } `;
+  const source = sourceMatch(addresses);
+  if (source === undefined) return [];
   return [{ match: `${fromBridge} ${source}${toImds}`, verdict: 'accept', comment: PROXIES_RULE }];
+}
+
+/** Of these senders, or of any where they are not known; undefined where there is none. */
+function sourceMatch(addresses: readonly string[] | undefined): string | undefined {
+  if (addresses === undefined) return '';
+  return addresses.length === 0 ? undefined : `ip saddr { ${sortedAddresses(addresses).join(', ')} } `;
 }
 
 /** In one order, so that the same proxies make the same table. */

@@ -38,6 +38,28 @@ describe('The table of a VM', () => {
     assert.doesNotMatch(batch({}), /bystanders/);
   });
 
+  describe('keeps answers of proxies out of the sight of what Docker drops', () => {
+    const flips = (text: string) => text.split('\n').filter(line => line.includes('ip daddr ^'));
+
+    it('before and after Docker looks, by the same rule, so that none keeps another address', () => {
+      const text = batch({ proxyAddresses: ['172.31.250.2'] });
+      const [before, after, ...rest] = flips(text);
+      assert.match(
+        before!,
+        /iifname "br-msi" ip saddr \{ 172\.31\.250\.2 \} tcp flags .* != syn ip daddr set/,
+      );
+      assert.equal(after, before);
+      assert.deepEqual(rest, []);
+      assert.match(text, /priority raw - 10/);
+      assert.match(text, /priority raw \+ 10/);
+    });
+
+    it('and nothing where there is no proxy, or nothing is redirected', () => {
+      assert.deepEqual(flips(batch({ proxyAddresses: [] })), []);
+      assert.deepEqual(flips(batch({ redirect: false })), []);
+    });
+  });
+
   it('refuses a bystander that is no address', () => {
     assert.throws(() => batch({ guard: 'audit', bystanders: ['0.0.0.0/0'] }), { code: 'MSI_INTERNAL' });
   });
