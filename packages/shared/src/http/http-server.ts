@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { codeOf, messageOf, MsiProxyError } from '../errors/msi-proxy-error.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { HostPort } from '../settings/setting.ts';
+import { ConnectionShares } from './connection-shares.ts';
 import { FairTurns } from './fair-turns.ts';
 import { serveFast, wholeGet, type FastPath } from './fast-path.ts';
 import { badRequest } from './imds-answers.ts';
@@ -31,6 +32,9 @@ const CHECK_INTERVAL_MILLIS = 1_000;
 // No client of IMDS sends a request before it has the answer to the last one; each that waits holds memory.
 const MAX_REQUESTS_UNDER_WAY = 8;
 
+// For the health check, which must not fail because clients have taken all places.
+const INSIDE_PLACES = 4;
+
 // For a client to read a refusal and close, and for one that has just connected to say what it wants.
 const LINGER_MILLIS = 1_000;
 
@@ -49,12 +53,14 @@ export class HttpServer {
   readonly #server: Server;
   /** Those that are open. */
   readonly #connections = new Map<Socket, Connection>();
+  readonly #shares: ConnectionShares;
   readonly #turns = new FairTurns();
   #drained: Promise<void> | undefined;
   readonly #closeListeners = new Set<() => void>();
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#shares = new ConnectionShares(options.maxConnections);
     this.#server = createServer(
       {
         headersTimeout: HEADERS_TIMEOUT_MILLIS,
@@ -70,7 +76,7 @@ export class HttpServer {
     );
     // Node would drop headers beyond its count without a word, and the gate must see all; the handler counts itself.
     this.#server.maxHeadersCount = 0;
-    this.#server.maxConnections = options.maxConnections;
+    this.#server.maxConnections = options.maxConnections + INSIDE_PLACES;
     this.#server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
     // Without listeners Node would answer `100 Continue` or `417` by itself; the gate refuses both.
     const handle = (request: IncomingMessage, response: ServerResponse) => this.#handle(request, response);
@@ -80,22 +86,31 @@ export class HttpServer {
     const { fastPath } = options;
     // Node's own listener, which gives a connection to its parser.
     const [parse] = this.#server.listeners('connection') as ((socket: Socket) => void)[];
-    if (fastPath !== undefined) this.#server.removeAllListeners('connection');
+    this.#server.removeAllListeners('connection');
     this.#server.on('connection', socket => {
+      const { remoteAddress = '' } = socket;
+      if (!isFromInside(socket) && !this.#shares.admits(remoteAddress)) {
+        socket.destroy();
+        return;
+      }
+      const leave = this.#shares.take(remoteAddress);
       const connection = { underWay: 0, isFast: fastPath !== undefined, found: undefined };
       this.#connections.set(socket, connection);
       socket.once('close', () => {
+        leave();
         this.#connections.delete(socket);
         for (const listener of this.#closeListeners) listener();
       });
-      if (fastPath !== undefined)
-        this.#serveFast(socket, connection, fastPath, () => parse!.call(this.#server, socket));
+      const give = () => parse!.call(this.#server, socket);
+      if (fastPath === undefined) give();
+      else this.#serveFast(socket, connection, fastPath, give);
     });
   }
 
   /** Those that are open stay so also beyond a lower number. */
   set maxConnections(count: number) {
-    this.#server.maxConnections = count;
+    this.#shares.max = count;
+    this.#server.maxConnections = count + INSIDE_PLACES;
   }
 
   get isDraining(): boolean {
@@ -239,4 +254,9 @@ export class HttpServer {
     const timer = this.#options.clock.setTimer(() => socket.destroy(), LINGER_MILLIS);
     socket.once('close', () => timer.cancel());
   }
+}
+
+/** From the network namespace of the server: nobody else can come from the very address that is asked. */
+function isFromInside({ remoteAddress, localAddress }: Socket): boolean {
+  return remoteAddress !== undefined && remoteAddress === localAddress;
 }

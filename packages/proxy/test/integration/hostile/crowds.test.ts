@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask, open, readAll, requestText, type RawAnswer } from '../../unit/support/raw-client.ts';
+import { callerAt } from '../../unit/support/callers.ts';
+import {
+  ask,
+  CLIENT_ADDRESS,
+  open,
+  readAll,
+  requestText,
+  type RawAnswer,
+} from '../../unit/support/raw-client.ts';
 import { until } from '../../unit/support/until.ts';
 import { TARGET } from './raw-requests.ts';
 import { withTappedProxy, type TappedProxy } from './tapped-proxy.ts';
@@ -11,16 +19,20 @@ const CROWD = 5_000;
 /** As an operator would have to set it for so many; by default the proxy closes what is beyond 1,024. */
 const ROOM_FOR_ALL = { MSI_PROXY_MAX_CONNECTIONS: '8000' };
 const DEFAULT_ROOM = 1_024;
+/** One client alone gets half of the places at most. */
+const ADDRESSES = [CLIENT_ADDRESS, ...Array.from({ length: 49 }, (_, index) => `127.0.2.${index + 1}`)];
 /** The heap takes up to six rounds to find its size. */
 const ROUNDS = 8;
 const GROWTH_MIB = 48;
 
 const HEAD = `GET ${TARGET} HTTP/1.1\r\nHost: 169.254.169.254\r\nMetadata: true\r\n`;
 
-async function openAll(count: number, port: number): Promise<Socket[]> {
+async function openAll(count: number, port: number, addresses = [CLIENT_ADDRESS]): Promise<Socket[]> {
   const sockets: Socket[] = [];
   while (sockets.length < count) {
-    const batch = Array.from({ length: Math.min(250, count - sockets.length) }, () => open({ port }));
+    const batch = Array.from({ length: Math.min(250, count - sockets.length) }, (_, index) =>
+      open({ port, from: addresses[index % addresses.length]! }),
+    );
     await Promise.all(batch.map(socket => once(socket, 'connect')));
     sockets.push(...batch);
   }
@@ -44,12 +56,15 @@ describe('crowds of clients', function () {
   this.timeout(120_000);
 
   it(`of ${CROWD} connections at once are all answered, ${ROUNDS} times, and leave nothing behind`, async () => {
-    await withTappedProxy({ settings: ROOM_FOR_ALL }, async proxy => {
+    const callers = ADDRESSES.map((address, index) =>
+      callerAt(address, { containerId: String(index).padStart(64, '0') }),
+    );
+    await withTappedProxy({ callers, settings: ROOM_FOR_ALL }, async proxy => {
       await isServing(proxy);
       const before = proxy.descriptors();
       const resident: number[] = [];
       for (let round = 0; round < ROUNDS; round += 1) {
-        const sockets = await openAll(CROWD, proxy.port);
+        const sockets = await openAll(CROWD, proxy.port, ADDRESSES);
         await until(() => proxy.descriptors() >= CROWD);
         const answers = sockets.map(socket => readAll(socket));
         for (const socket of sockets) socket.write(requestText(TARGET));
@@ -69,7 +84,7 @@ describe('crowds of clients', function () {
     await withTappedProxy({}, async proxy => {
       await isServing(proxy);
       const before = proxy.descriptors();
-      const sockets = await openAll(CROWD, proxy.port);
+      const sockets = await openAll(CROWD, proxy.port, ADDRESSES);
       const isOpen = () => sockets.filter(socket => !socket.destroyed).length;
       for (const socket of sockets) socket.resume();
       await until(() => isOpen() <= DEFAULT_ROOM);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { codeOf } from '../../../src/errors/msi-proxy-error.ts';
@@ -24,8 +25,8 @@ describe('the HTTP server', () => {
     });
   }
 
-  async function connectClient(bytes = ''): Promise<Socket> {
-    const client = open({ port: server.port });
+  async function connectClient(bytes = '', from?: string): Promise<Socket> {
+    const client = open({ port: server.port, ...(from !== undefined && { from }) });
     clients.push(client);
     await new Promise(resolve => client.once('connect', resolve));
     if (bytes !== '') client.write(bytes);
@@ -60,11 +61,67 @@ describe('the HTTP server', () => {
     await server.drain(0);
     server = createServer({ maxConnections: 2 });
     await server.start();
-    await connectClient('GET /a HTTP/1.1\r\nHost: a\r\n\r\n');
-    await connectClient('GET /b HTTP/1.1\r\nHost: a\r\n\r\n');
+    await connectClient('GET /a HTTP/1.1\r\nHost: a\r\n\r\n', '127.0.0.2');
+    await connectClient('GET /b HTTP/1.1\r\nHost: a\r\n\r\n', '127.0.0.3');
     await until(() => requests.length === 2);
-    assert.equal((await readAll(await connectClient())).text, '');
+    assert.equal((await readAll(await connectClient('', '127.0.0.4'))).text, '');
     assert.equal(requests.length, 2);
+  });
+
+  describe('while one address opens as many connections as it can', () => {
+    const GREEDY = '127.0.0.2';
+    const MAX = 16;
+
+    beforeEach(async () => {
+      await server.drain(0);
+      server = createServer({ maxConnections: MAX });
+      await server.start();
+    });
+
+    async function openAll(from: string): Promise<Socket[]> {
+      const all = await Promise.all(Array.from({ length: 2 * MAX }, () => connectClient('', from)));
+      for (const client of all) client.resume();
+      await isServed(from === GREEDY ? '127.0.0.100' : '127.0.0.101');
+      return all.filter(client => !client.closed && !client.readableEnded);
+    }
+
+    async function isServed(from: string): Promise<void> {
+      const { length } = requests;
+      const client = await connectClient('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', from);
+      const answer = readAll(client);
+      await until(() => requests.length > length || client.closed);
+      requests[length]?.response.end('ok');
+      assert.equal((await answer).status, 200, from);
+    }
+
+    it('gives it half of all, and half of the rest to the next such address, so that others are served', async () => {
+      assert.equal((await openAll(GREEDY)).length, MAX / 2);
+      assert.equal((await openAll('127.0.0.3')).length, MAX / 4);
+      await isServed('127.0.0.4');
+    });
+
+    it('lets it have others when it has closed some', async () => {
+      const [first] = await openAll(GREEDY);
+      const closed = once(first!, 'close');
+      first!.destroy();
+      await closed;
+      await isServed('127.0.0.4');
+      await isServed(GREEDY);
+    });
+
+    it('keeps a place for the health check, which comes from the address that it asks', async () => {
+      for (let address = 2; address < 2 + MAX; address += 1) {
+        await connectClient('', `127.0.0.${address}`);
+        await connectClient('', `127.0.0.${address}`);
+      }
+      assert.equal((await readAll(await connectClient('', '127.0.0.200'))).text, '');
+      await isServed('127.0.0.1');
+    });
+
+    it('goes by the limit that was set last', async () => {
+      server.maxConnections = MAX / 2;
+      assert.equal((await openAll(GREEDY)).length, MAX / 4);
+    });
   });
 
   describe('refuses what is no HTTP', () => {
