@@ -13,19 +13,17 @@ export interface Judgement {
  * table of the IMDS page): 404 of tokens and 410 mean that the service is being updated, for 70 s at most; 429 that the
  * VM has asked too much; 5xx that something failed.
  *
- * A 5xx in IMDS's own words is about this one call, such as a token that Azure AD would not give. It must not make the
- * calls of other containers wait, or any container could bring that about. One in other words comes from what stands in
- * for IMDS while it restarts (WireServer: text, `Server: Microsoft-IIS/10.0`).
+ * A 5xx or 404 in IMDS's own words is about this one call, such as a token that Azure AD would not give, or an API version
+ * that there is not. It must not make the calls of other containers wait, or any container could bring that about. One in
+ * other words comes from what stands in for IMDS while it restarts (WireServer: text, `Server: Microsoft-IIS/10.0`).
  *
  * @param isUpdatedWhenNotFound a 404 means "being updated", not "no such thing"
  */
 export function judgeAnswer(answer: UpstreamAnswer, isUpdatedWhenNotFound: boolean): Judgement {
   const { status } = answer;
   if (status === 429) return { isFinal: false, verdict: 'throttled' };
-  if (status === 410 || (status === 404 && isUpdatedWhenNotFound)) {
-    return { isFinal: false, verdict: 'unavailable' };
-  }
-  if (status >= 500)
+  if (status === 410) return { isFinal: false, verdict: 'unavailable' };
+  if (status >= 500 || (status === 404 && isUpdatedWhenNotFound))
     return { isFinal: false, verdict: isInOwnWords(answer) ? 'inconclusive' : 'unavailable' };
   return { isFinal: true, verdict: 'succeeded' };
 }

@@ -17,6 +17,7 @@ const TARGET = '/metadata/identity/oauth2/token?x=1';
 const BUSY = upstreamAnswer(errorText('Temporarily throttled, too many requests'), { status: 429 });
 const UPDATING = upstreamAnswer('{"error":"Gone"}', { status: 410 });
 const NOT_FOUND = upstreamAnswer('{"error":"Not found"}', { status: 404 });
+const STAND_IN_NOT_FOUND = upstreamAnswer('Not Found', { status: 404, contentType: 'text/plain' });
 const OWN_ERROR = upstreamAnswer(errorText('Failed to retrieve token'), { status: 500 });
 const STAND_IN_ERROR = upstreamAnswer('Internal Server Error', { status: 500, contentType: 'text/plain' });
 const FINE = upstreamAnswer('{}');
@@ -80,6 +81,7 @@ describe('calls to IMDS', () => {
       ['a 429', BUSY],
       ['a 410', UPDATING],
       ['a 404 of tokens', NOT_FOUND],
+      ['a 404 of what stands in for IMDS', STAND_IN_NOT_FOUND],
       ['a 500 in IMDS’s own words', OWN_ERROR],
       ['a 500 of what stands in for IMDS', STAND_IN_ERROR],
       ['a connection that is refused', isDown()],
@@ -144,15 +146,33 @@ describe('calls to IMDS', () => {
     }
   });
 
-  it('do not make other containers wait for an error that is about one call', async () => {
-    imds.reply = () => (imds.asked.length === 1 ? OWN_ERROR : FINE);
+  describe('do not make other containers wait for an error that is about one call:', () => {
+    const ownErrors: [name: string, reply: typeof FINE][] = [
+      ['a token that Azure AD would not give', OWN_ERROR],
+      ['an API version that IMDS does not know', NOT_FOUND],
+    ];
+    for (const [name, reply] of ownErrors) {
+      it(name, async () => {
+        imds.reply = () => (imds.asked.length === 1 ? reply : FINE);
+        const first = start();
+        await clock.advance(30);
+        const second = start({ source: 'b' });
+        await clock.advance(30);
+        assert.deepEqual(statusOf(await second.outcome), 200);
+        assert.equal(clock.monotonicMillis(), 60);
+        await end(first);
+      });
+    }
+  });
+
+  it('make all wait for a 404 that IMDS did not write itself', async () => {
+    imds.reply = () => (imds.asked.length === 1 ? STAND_IN_NOT_FOUND : FINE);
     const first = start();
     await clock.advance(30);
     const second = start({ source: 'b' });
     await clock.advance(30);
-    assert.deepEqual(statusOf(await second.outcome), 200);
-    assert.equal(clock.monotonicMillis(), 60);
-    await end(first);
+    assert.equal(imds.asked.length, 1);
+    await Promise.all([end(first), end(second)]);
   });
 
   it('do not make other containers wait because a client left, or had little time', async () => {
