@@ -3,7 +3,6 @@ import {
   effectiveSettings,
   IMDS_ADDRESS,
   localCommandRunner,
-  MsiProxyError,
   systemClock,
   watchedLogger,
   type Environment,
@@ -31,7 +30,9 @@ import { missingVmAccess } from './vm-access.ts';
 import { createAttachWiring } from './wiring/attach/attach.ts';
 import { Attachment } from './wiring/attach/attachment.ts';
 import { LinkNetwork } from './wiring/attach/link-network.ts';
-import { createHostWiring } from './wiring/host.ts';
+import { DEFAULT_PROXY_NETWORK } from './wiring/default-proxy-network.ts';
+import { createExecInContainer } from './wiring/exec-in-container.ts';
+import { createHostWiring, routesInternalNetworks } from './wiring/host.ts';
 import { createNatWiring } from './wiring/nat.ts';
 import { createPortproxyWiring } from './wiring/portproxy/portproxy.ts';
 import { probe } from './wiring/probe.ts';
@@ -57,12 +58,6 @@ export interface RunningMonitor {
   /** Stops following Docker; wiring and rules stay in place. */
   stop(): Promise<void>;
 }
-
-/** API version of Docker Engine 25, from which on containers on internal networks only have no default route. */
-const INTERNAL_WITHOUT_ROUTE_API = 1.44;
-
-/** By driver. Every engine for Windows makes a network `nat`, on which containers are that name none. */
-const DEFAULT_PROXY_NETWORK = { bridge: 'msi-proxy-net', nat: 'nat' } as const;
 
 const NO_GUARD_REASON =
   'Windows has no packet rules that tell its containers apart, so the label is no access control there: see docs/windows.md';
@@ -99,8 +94,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const host = createHostWiring({
     rules,
     proxyNetwork,
-    internalNetworksAreRouted: () =>
-      Number(reconciler.engineStatus.apiVersion ?? 0) < INTERNAL_WITHOUT_ROUTE_API,
+    internalNetworksAreRouted: () => routesInternalNetworks(reconciler.engineStatus.apiVersion),
     clock,
     lull: () => reconciler.rules.lull(),
   });
@@ -195,15 +189,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
 function createNat({ logger, selfArgv }: RunOptions, engine: EngineClient): WiringMethod {
   const namespaces = createClientNamespaces({
     runner: localCommandRunner,
-    execInContainer: async (containerId, argv, options) => {
-      const container = await engine.inspectContainer(containerId);
-      if (container?.state !== 'running') {
-        throw new MsiProxyError('MSI_NAMESPACE_GONE', 'The container does not run', {
-          details: { containerId },
-        });
-      }
-      return await engine.runExec(containerId, argv, { ...options, user: '0' });
-    },
+    execInContainer: createExecInContainer(engine),
   });
   return createNatWiring({ namespaces, probeArgv: [...selfArgv, 'probe'], logger });
 }

@@ -28,7 +28,7 @@ export interface ClientNamespaces {
    * Finds the way in.
    *
    * @throws {MsiProxyError} `MSI_NAMESPACE_GONE`; `MSI_WIRING_NOT_APPLICABLE` for the namespace of the VM or the monitor;
-   *   `MSI_WIRING_NO_CAPABILITY`
+   *   `MSI_WIRING_NO_CAPABILITY`, also when there is no way in: it says nothing about whether the container runs
    */
   enter(client: WirableClient): Promise<ClientNamespace>;
 }
@@ -36,7 +36,8 @@ export interface ClientNamespaces {
 /**
  * Runs a program in a container, as root there.
  *
- * @throws {MsiProxyError} `MSI_NAMESPACE_GONE` when the container does not run
+ * @throws {MsiProxyError} `MSI_NAMESPACE_GONE` when the container does not run; `MSI_WIRING_NOT_APPLICABLE` while it is
+ *   paused
  */
 export type ExecInContainer = (
   containerId: string,
@@ -81,10 +82,10 @@ export function createClientNamespaces({
         obstacles.push(found.obstacle);
       }
       if (execInContainer !== undefined) {
-        return { runner: containerRunner(client.containerId, execInContainer), programsFrom: 'container' };
+        return { runner: containerRunner(client, execInContainer, obstacles), programsFrom: 'container' };
       }
       throw new MsiProxyError(
-        'MSI_NAMESPACE_GONE',
+        'MSI_WIRING_NO_CAPABILITY',
         `No way into the network namespace of ${client.name}: ${obstacles.join('; ')}`,
       );
     },
@@ -142,14 +143,21 @@ async function refuseOwnNamespace(path: string, files: NamespaceFiles): Promise<
   }
 }
 
-function containerRunner(containerId: string, execInContainer: ExecInContainer): CommandRunner {
+function containerRunner(
+  { containerId, name }: WirableClient,
+  execInContainer: ExecInContainer,
+  obstacles: readonly string[],
+): CommandRunner {
   return {
     async run(file, argv, options) {
       const result = await execInContainer(containerId, [file, ...argv], options);
       if (!NOT_EXECUTABLE_EXIT_CODES.includes(result.exitCode)) return result;
-      throw new MsiProxyError('MSI_WIRING_NO_CAPABILITY', `The image of the container has no ${file}`, {
-        details: { command: file },
-      });
+      const otherWays = `No other way into the network namespace of ${name}: ${obstacles.join('; ')}`;
+      throw new MsiProxyError(
+        'MSI_WIRING_NO_CAPABILITY',
+        `The image of the container has no ${file}. ${otherWays}`,
+        { details: { command: file } },
+      );
     },
   };
 }

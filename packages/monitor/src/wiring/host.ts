@@ -7,10 +7,7 @@ export interface HostWiringDependencies {
   readonly rules: Pick<VmRules, 'target' | 'drift'>;
   /** Name of the network that the proxies are on. */
   readonly proxyNetwork: string;
-  /**
-   * Whether containers on nothing but internal networks have a default route. Docker Engine 25 and later give them none
-   * (moby/moby 419f5a6), so that their requests do not even leave them.
-   */
+  /** {@link routesInternalNetworks} */
   readonly internalNetworksAreRouted: () => boolean;
   readonly clock: Clock;
   /** Settles when there is time for a look at the rules. */
@@ -25,6 +22,44 @@ const LOOK_LASTS_MILLIS = 1_000;
 
 /** Networks whose containers reach the outside over a bridge of the VM; overlay tasks by `docker_gwbridge`. */
 const BRIDGED_DRIVERS: readonly string[] = ['bridge', 'overlay'];
+
+/** API version of Docker Engine 25, from which on containers on internal networks only have no default route. */
+const INTERNAL_WITHOUT_ROUTE_API = 1.44;
+
+/**
+ * Whether containers on nothing but internal networks have a default route. Docker Engine 25 and later give them none
+ * (moby/moby 419f5a6), so that their requests do not even leave them.
+ */
+export function routesInternalNetworks(apiVersion: string | undefined): boolean {
+  return Number(apiVersion ?? 0) < INTERNAL_WITHOUT_ROUTE_API;
+}
+
+/** Whether the packet rules of the VM can redirect the client's requests. */
+export function suitsHost(
+  { platform, networks }: Pick<WirableClient, 'platform' | 'networks'>,
+  {
+    proxyNetwork,
+    internalNetworksAreRouted,
+  }: { readonly proxyNetwork: string; readonly internalNetworksAreRouted: boolean },
+): Suitability {
+  if (platform !== 'linux') return unsuitable(`its platform is ${platform}`);
+  if (!networks.some(({ address }) => address !== '')) return unsuitable('it has no address of its own');
+  if (networks.some(({ name }) => name === proxyNetwork)) {
+    // What comes from there is not redirected: the answer would go past the VM, from an address that was not asked.
+    return unsuitable(`it is on the proxies' network ${proxyNetwork}`);
+  }
+  // Which of several networks has the default route is the engine's choice, and changes when networks come and go.
+  const elsewhere = networks.find(({ driver }) => !BRIDGED_DRIVERS.includes(driver));
+  if (elsewhere !== undefined) {
+    return unsuitable(
+      `its requests may leave by the network ${elsewhere.name} (${elsewhere.driver}), which does not cross a bridge of the VM`,
+    );
+  }
+  if (networks.every(({ internal }) => internal) && !internalNetworksAreRouted) {
+    return unsuitable('it is on internal networks only, where this engine gives it no default route');
+  }
+  return { suitable: true };
+}
 
 /** Nothing is done in or for the single container: the packet rules of the VM redirect all of them. */
 export function createHostWiring(dependencies: HostWiringDependencies): WiringMethod {
@@ -49,24 +84,11 @@ class HostWiring implements WiringMethod {
     this.#internalNetworksAreRouted = internalNetworksAreRouted;
   }
 
-  suits({ platform, networks }: WirableClient): Suitability {
-    if (platform !== 'linux') return unsuitable(`its platform is ${platform}`);
-    if (!networks.some(({ address }) => address !== '')) return unsuitable('it has no address of its own');
-    if (networks.some(({ name }) => name === this.#proxyNetwork)) {
-      // What comes from there is not redirected: the answer would go past the VM, from an address that was not asked.
-      return unsuitable(`it is on the proxies' network ${this.#proxyNetwork}`);
-    }
-    // Which of several networks has the default route is the engine's choice, and changes when networks come and go.
-    const elsewhere = networks.find(({ driver }) => !BRIDGED_DRIVERS.includes(driver));
-    if (elsewhere !== undefined) {
-      return unsuitable(
-        `its requests may leave by the network ${elsewhere.name} (${elsewhere.driver}), which does not cross a bridge of the VM`,
-      );
-    }
-    if (networks.every(({ internal }) => internal) && !this.#internalNetworksAreRouted()) {
-      return unsuitable('it is on internal networks only, where this engine gives it no default route');
-    }
-    return { suitable: true };
+  suits(client: WirableClient): Suitability {
+    return suitsHost(client, {
+      proxyNetwork: this.#proxyNetwork,
+      internalNetworksAreRouted: this.#internalNetworksAreRouted(),
+    });
   }
 
   async apply(): Promise<ApplyResult> {
