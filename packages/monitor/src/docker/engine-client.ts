@@ -37,8 +37,10 @@ export interface ContainerDetails {
   readonly startedAt: string;
   /** In the engine's PID namespace; 0 when the container does not run. */
   readonly pid: number;
-  /** `bridge`, `host`, `none`, a network's name, or `container:<id>`. */
+  /** `bridge`, `host`, `none`, a network's name, or `container:` with the id, or the name, of another container. */
   readonly networkMode: string;
+  /** Id of the container whose network it joined when it was started; absent on Windows, where the engine does not tell. */
+  readonly startedInNetworkOf?: string;
   /** File of the network namespace, as the engine sees it; empty when there is none. */
   readonly sandboxKey: string;
   readonly networks: readonly ContainerNetwork[];

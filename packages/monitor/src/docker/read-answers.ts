@@ -41,8 +41,12 @@ export function readContainer(answer: unknown): ContainerDetails {
   const hostConfig = recordOf(container['HostConfig']);
   const state = recordOf(container['State']);
   const settings = recordOf(container['NetworkSettings']);
+  const id = stringOf(container['Id']);
+  const networkMode = stringOf(hostConfig['NetworkMode']);
+  const fileOwner = ownerOfFile(stringOf(container['HostnamePath']));
+  const hasJoined = networkMode.startsWith('container:') && fileOwner !== undefined && fileOwner !== id;
   return {
-    id: stringOf(container['Id']),
+    id,
     name: stringOf(container['Name']).replace(/^\//, ''),
     image: stringOf(config['Image']),
     labels: stringRecordOf(config['Labels']),
@@ -50,7 +54,8 @@ export function readContainer(answer: unknown): ContainerDetails {
     state: readState(state['Status']),
     startedAt: stringOf(state['StartedAt']),
     pid: numberOf(state['Pid']),
-    networkMode: stringOf(hostConfig['NetworkMode']),
+    networkMode,
+    ...(hasJoined && { startedInNetworkOf: fileOwner }),
     sandboxKey: stringOf(settings['SandboxKey']),
     networks: Object.entries(recordOf(settings['Networks'])).map(([name, network]) =>
       readContainerNetwork(name, network),
@@ -58,6 +63,14 @@ export function readContainer(answer: unknown): ContainerDetails {
     mayForgePackets: hasRawSockets(hostConfig),
     isolation: stringOf(hostConfig['Isolation']),
   };
+}
+
+/**
+ * Whose folder of the engine a file is in. At its start, a container that joins another one's network gets that one's files
+ * for its host name (moby, `initializeNetworkingPaths`).
+ */
+function ownerOfFile(path: string): string | undefined {
+  return /\/containers\/([0-9a-f]{64})\/[^/]+$/.exec(path)?.[1];
 }
 
 /** As the engine combines them: what is added counts more than what is dropped, unless all are added (daemon/caps). */

@@ -46,6 +46,8 @@ export interface DesiredState {
   readonly clients: readonly DesiredClient[];
   /** By address; every address of every container is in it, since the proxy refuses what it does not know only after a wait. */
   readonly callers: ReadonlyMap<string, Caller>;
+  /** Those that run in the network of another container, and nobody who runs is known to be that. They have no address here. */
+  readonly strays: readonly ContainerDetails[];
 }
 
 /** Containers that share one network namespace, and so its addresses. */
@@ -56,6 +58,9 @@ interface NamespaceGroup {
 
 // Docker lets a container join the namespace of one that has joined another's; a loop cannot be made, but is not trusted.
 const MAX_JOINS = 16;
+
+/** A shorter one may be somebody's name. */
+const ID_PREFIX = /^[0-9a-f]{12,}$/;
 
 /** What should be, from what is. Reads nothing and changes nothing. */
 export function desiredState(snapshot: EngineSnapshot, options: DesiredStateOptions): DesiredState {
@@ -80,7 +85,7 @@ export function desiredState(snapshot: EngineSnapshot, options: DesiredStateOpti
     }
   }
   refuseContestedNamespaces(callers, clients);
-  return { proxies, callers, clients: clients.map(client => withClaims(client, callers)) };
+  return { proxies, callers, clients: clients.map(client => withClaims(client, callers)), strays: orphans };
 }
 
 /** Whether the container joined the namespace of another one, and whose. */
@@ -123,11 +128,31 @@ function namespaceOwner(
 ): ContainerDetails | undefined {
   let owner: ContainerDetails | undefined = container;
   for (let joins = 0; joins < MAX_JOINS && owner !== undefined; joins += 1) {
-    const joined = joinedContainer(owner.networkMode);
-    if (joined === undefined) return owner;
-    owner = byId.get(joined);
+    if (joinedContainer(owner.networkMode) === undefined) return owner;
+    owner = joinedOne(owner, byId);
   }
   return undefined;
+}
+
+/**
+ * Whose network the container has joined, found as the engine does when it starts it. The engine puts the id in place of a
+ * name only if there is such a container when this one is created, and on Windows never.
+ */
+function joinedOne(
+  { networkMode, startedInNetworkOf }: ContainerDetails,
+  byId: ReadonlyMap<string, ContainerDetails>,
+): ContainerDetails | undefined {
+  const joined = joinedContainer(networkMode)!;
+  const named = byId.get(joined);
+  if (named !== undefined) return named;
+  // A name may have gone to another container since.
+  if (startedInNetworkOf !== undefined) return byId.get(startedInNetworkOf);
+  const all = [...byId.values()];
+  const name = joined.replace(/^\//, '');
+  const sameName = all.find(container => container.name === name);
+  if (sameName !== undefined || !ID_PREFIX.test(joined)) return sameName;
+  const [match, ...others] = all.filter(({ id }) => id.startsWith(joined));
+  return others.length === 0 ? match : undefined;
 }
 
 function addressesOf(owner: ContainerDetails, gatewayAddresses: ReadonlyMap<string, string>): string[] {

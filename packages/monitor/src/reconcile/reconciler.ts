@@ -11,7 +11,7 @@ import {
   type Timer,
 } from '@msi-proxy/shared';
 import { CallerPublisher } from '../control/caller-publisher.ts';
-import type { EngineClient, EngineEvent } from '../docker/index.ts';
+import type { ContainerDetails, EngineClient, EngineEvent } from '../docker/index.ts';
 import type { RuleFollower } from '../guard/rule-follower.ts';
 import type { VmRules } from '../guard/vm-rules.ts';
 import type { MonitorMetrics, QueueDepth } from '../metrics/monitor-metrics.ts';
@@ -95,7 +95,7 @@ export class Reconciler {
   readonly #inspections: WorkQueue;
   readonly #confirmation: AddressConfirmation;
   #network: ProxyNetwork | undefined;
-  #desired: DesiredState = { proxies: [], clients: [], callers: new Map() };
+  #desired: DesiredState = { proxies: [], clients: [], callers: new Map(), strays: [] };
   #resyncTimer: Timer | undefined;
   #engineSinceMillis: number;
   #engineProblem: string | undefined;
@@ -328,6 +328,7 @@ export class Reconciler {
     this.#proxies.update(this.#desired.proxies);
     if (this.#isGuarded) this.#wiring.update(this.#desired.clients);
     this.#journalChanges(before);
+    this.#tellOfStrays(before.strays);
   }
 
   /** Lets exactly the proxies through to IMDS, among all that may be on their network. */
@@ -402,16 +403,27 @@ export class Reconciler {
   }
 
   #journalChanges(before: DesiredState): void {
-    const known = new Set(before.clients.map(({ container }) => `${container.id} ${container.startedAt}`));
+    const known = new Set(before.clients.map(({ container }) => runOf(container)));
     for (const { container, plan } of this.#desired.clients) {
-      if (known.delete(`${container.id} ${container.startedAt}`)) continue;
+      if (known.delete(runOf(container))) continue;
       if (plan.kind === 'refuse')
         this.#note(`Client "${printable(container.name)}" is refused: ${plan.reason}`, container.id);
       else this.#note(`Client "${printable(container.name)}" appeared`, container.id);
     }
     for (const { container } of before.clients) {
-      if (known.has(`${container.id} ${container.startedAt}`))
+      if (known.has(runOf(container)))
         this.#note(`Client "${printable(container.name)}" is gone`, container.id);
+    }
+  }
+
+  #tellOfStrays(before: DesiredState['strays']): void {
+    const known = new Set(before.map(runOf));
+    for (const stray of this.#desired.strays) {
+      if (known.has(runOf(stray))) continue;
+      this.#options.logger.info(
+        'A container has joined the network of one that is not found among those that run, so it gets nothing',
+        { containerId: stray.id, container: stray.name, networkMode: printable(stray.networkMode) },
+      );
     }
   }
 
@@ -459,4 +471,8 @@ export class Reconciler {
       this.#options.logger.warn(`Reading everything anew failed: ${messageOf(error)}`);
     }
   }
+}
+
+function runOf({ id, startedAt }: ContainerDetails): string {
+  return `${id} ${startedAt}`;
 }

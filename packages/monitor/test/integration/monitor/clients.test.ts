@@ -220,6 +220,20 @@ describe('the monitor, with clients', () => {
     await vm.untilWired('owner');
   });
 
+  it('sees the sharer that joined a client by its name before there was one', async () => {
+    await using vm = await MonitoredVm.create();
+    const proxy = vm.runProxy();
+    await vm.startMonitor();
+    const side = vm.engine.state.createContainer({ name: 'side', network: 'container:web' });
+    vm.runClient('web');
+    await vm.untilWired('web');
+    vm.engine.state.start(side);
+    await until('it is seen', () => vm.client('web')?.state === 'refused');
+    assert.match(vm.client('web')?.reason ?? '', /"side"/);
+    const address = vm.addressOf('web');
+    await until('the proxy is told', () => proxy.callers.get(address)?.grant.kind === 'refused');
+  });
+
   it('refuses an address that two namespaces claim', async () => {
     await using vm = await MonitoredVm.create();
     const proxy = vm.runProxy();

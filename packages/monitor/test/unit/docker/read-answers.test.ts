@@ -68,6 +68,16 @@ describe('readContainer', () => {
     });
   }
 
+  it('tells whose network a container joined at its start, whatever name that one had', () => {
+    const owner = 'f'.repeat(64);
+    const joined = (HostnamePath: string, NetworkMode = 'container:web') =>
+      readContainer({ ...CONTAINER, HostConfig: { NetworkMode }, HostnamePath }).startedInNetworkOf;
+    assert.equal(joined(`/var/lib/docker/containers/${owner}/hostname`), owner);
+    assert.equal(joined(`/var/lib/docker/containers/${ID}/hostname`), undefined, 'its own file');
+    assert.equal(joined(`/var/lib/docker/containers/${owner}/hostname`, 'bridge'), undefined);
+    assert.equal(joined(''), undefined);
+  });
+
   it('takes no address from the fields that are gone since API 1.52', () => {
     const settings = { ...CONTAINER.NetworkSettings, IPAddress: '10.9.9.9', Networks: {} };
     assert.deepEqual(readContainer({ ...CONTAINER, NetworkSettings: settings }).networks, []);

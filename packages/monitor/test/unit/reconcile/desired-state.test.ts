@@ -95,6 +95,68 @@ describe('desiredState', () => {
     assert.equal(ignored.callers.get('10.0.0.2')?.grant.kind, 'client');
   });
 
+  describe('of a container that has joined another one by something else than its id', () => {
+    const OWNER = 'abcdef012345'.padEnd(64, '6');
+
+    /** The grant of the owner, a client, that an unlabelled container may have joined. */
+    function grantWith(joined: string, changes: Changes = {}): string | undefined {
+      const state = desiredOf([
+        container(OWNER, { name: 'web', labels: CLIENT, addresses: ['10.0.0.2'] }),
+        container('b'.repeat(64), { name: 'other', labels: CLIENT, addresses: ['10.0.0.3'] }),
+        container('side', { networkMode: `container:${joined}`, ...changes }),
+      ]);
+      assert.equal(
+        state.strays.length,
+        [...state.callers.values()].every(({ grant }) => grant.kind === 'client') ? 1 : 0,
+      );
+      return state.callers.get('10.0.0.2')?.grant.kind;
+    }
+
+    it('finds the one of this name, as the engine does', () => {
+      assert.equal(grantWith('web'), 'refused');
+      assert.equal(grantWith('/web'), 'refused');
+    });
+
+    it('finds the one whose id begins so', () => {
+      assert.equal(grantWith(OWNER.slice(0, 12)), 'refused');
+    });
+
+    it('takes no short name for the beginning of an id', () => {
+      assert.equal(grantWith('abc'), 'client');
+    });
+
+    it('takes an id for an id before it takes it for a name', () => {
+      assert.equal(grantWith(OWNER, { name: OWNER }), 'refused');
+    });
+
+    it('believes the engine, which tells whom it joined at its start, more than a name that may have moved', () => {
+      assert.equal(grantWith('renamed', { startedInNetworkOf: OWNER }), 'refused');
+      assert.equal(grantWith('other', { startedInNetworkOf: OWNER }), 'refused');
+    });
+
+    it('knows nobody by the beginning of two ids', () => {
+      const ids = ['7', '8'].map(end => 'abcdef012345'.padEnd(64, end));
+      const state = desiredOf([
+        ...ids.map((id, at) => container(id, { labels: CLIENT, addresses: [`10.0.0.${at + 2}`] })),
+        container('side', { networkMode: 'container:abcdef012345' }),
+      ]);
+      assert.deepEqual(
+        state.strays.map(({ id }) => id),
+        ['side'],
+      );
+    });
+
+    it('gives nothing to a client whose network is that of nobody known, and takes nothing from others', () => {
+      const state = desiredOf([
+        container(OWNER, { name: 'web', labels: CLIENT, addresses: ['10.0.0.2'] }),
+        container('side', { labels: CLIENT, networkMode: 'container:gone' }),
+      ]);
+      assert.match(reasonOf(state, 'side'), /does not run/);
+      assert.deepEqual([...state.callers.keys()], ['10.0.0.2']);
+      assert.equal(state.callers.get('10.0.0.2')?.grant.kind, 'client');
+    });
+  });
+
   it('refuses what cannot be wired, and says why', () => {
     const state = desiredOf([
       container('both', { labels: { ...CLIENT, [PROXY_LABEL]: '' }, addresses: ['10.0.0.2'] }),
