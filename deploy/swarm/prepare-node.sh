@@ -1,6 +1,7 @@
 #!/bin/sh
 # Shuts the direct way of containers to Azure's metadata service on this node, now and at each boot before Docker starts,
-# for the time in which there is no monitor yet. As root, before the node joins the swarm; again does no harm.
+# for the time in which no monitor runs there. As root, before the node joins the swarm; again does no harm. Needs the program
+# nft (package nftables).
 #
 #   prepare-node.sh            prepares the node
 #   prepare-node.sh --remove   undoes it
@@ -12,6 +13,8 @@ source=$(dirname "$0")
 rules=${DESTDIR-}/etc/msi-proxy/boot-guard.nft
 unit=${DESTDIR-}/etc/systemd/system/msi-proxy-boot-guard.service
 service=$(basename "$unit")
+# What the unit starts, since Docker does not start where that fails.
+nft=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$source/$service")
 
 tell_systemd() {
   if [ -z "${DESTDIR-}" ] && command -v systemctl >/dev/null; then systemctl "$@"; fi
@@ -19,16 +22,20 @@ tell_systemd() {
 
 case ${1-} in
   '')
+    if [ ! -x "$nft" ]; then
+      echo "$nft is missing: install the package nftables. Nothing was changed." >&2
+      exit 69
+    fi
     mkdir -p "$(dirname "$rules")" "$(dirname "$unit")"
     install -m 644 "$source/boot-guard.nft" "$rules"
     install -m 644 "$source/msi-proxy-boot-guard.service" "$unit"
-    nft -f "$rules"
+    "$nft" -f "$rules"
     tell_systemd daemon-reload
     tell_systemd enable "$service"
     ;;
   --remove)
     tell_systemd disable "$service"
-    nft delete table ip msi_proxy_boot 2>/dev/null || true
+    "$nft" delete table ip msi_proxy_boot 2>/dev/null || true
     rm -f "$rules" "$unit"
     tell_systemd daemon-reload
     ;;
