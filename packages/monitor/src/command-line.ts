@@ -16,7 +16,7 @@ export const MONITOR_PROGRAM = defineProgram({
     run: {
       summary: 'follow Docker until stopped',
       description: [
-        'Wiring and packet rules stay in place when it ends: clients go on being served, and nobody else gets in.',
+        'Wiring and packet rules stay in place when it ends: nobody gets past the proxy. The proxy holds requests until the next monitor is there, for MSI_PROXY_HOLD_MS at most, and then answers 503.',
         'SIGTERM and SIGINT end it in order; a second one ends it at once. SIGHUP makes it read its settings file again.',
       ],
       settings: MONITOR_SETTINGS,
@@ -121,7 +121,7 @@ export const MONITOR_PROGRAM = defineProgram({
   examples: [
     {
       command:
-        'docker run -d --name msi-monitor --network host --pid host --cap-add NET_ADMIN -v /var/run:/host/run -e DOCKER_HOST=unix:///host/run/docker.sock msi-proxy/monitor',
+        'docker run -d --name msi-monitor --restart always --network host --pid host --cap-add NET_ADMIN -v /var/run:/host/run -e DOCKER_HOST=unix:///host/run/docker.sock msi-proxy/monitor',
       meaning: 'run the monitor as a container',
     },
     {
