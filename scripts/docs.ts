@@ -62,7 +62,7 @@ function errorsPage(): string {
   return [
     '# Errors',
     NOTE,
-    'Codes are stable, appear as `err.code` in logs and are never used again for something else. The second column says who can mend it.',
+    'Codes are stable, and are never used again for something else. In logs they appear as `err.code`, as `code` where a program could not start or a setting is wrong, and as `reason` in the proxy’s lines about requests. The second column says who can mend it.',
     ['| Code | Who | Meaning | What to do |', '| --- | --- | --- | --- |', ...rows].join('\n'),
   ].join('\n\n');
 }

@@ -235,9 +235,9 @@ export interface TokenSummary {
   readonly expiresAt: string;
   /** Answers given from the cache. */
   readonly hits: number;
-  /** Tells it from the other tokens of this proxy. Absent in answers of 0.1. */
+  /** Tells it from the other tokens of this proxy. Absent in answers of older proxies. */
   readonly id?: number;
-  /** Containers that were given it, or the one that it renewed. Absent in answers of 0.1; not all of many thousands. */
+  /** Containers that were given it, or the one that it renewed. Absent in answers of older proxies; not all of many thousands. */
   readonly containerIds?: readonly string[];
 }
 

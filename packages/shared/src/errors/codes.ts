@@ -10,7 +10,7 @@ export const ERROR_CODES = {
     blame: 'operator',
     meaning: 'One or more settings have values that cannot be used. All of them are listed.',
     remedy:
-      'Correct the environment variables named in the message; `--help` lists all of them. Exit code 78.',
+      'Correct the variables, flags or lines of the settings file named in the message; `--help` lists all settings. Exit code 78.',
   },
   MSI_USAGE: {
     blame: 'operator',
