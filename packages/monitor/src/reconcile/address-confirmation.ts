@@ -28,6 +28,9 @@ const PATIENCE_MILLIS = 250;
 
 const MAX_LAST_READINGS = 4_096;
 
+/** An address that changes hands more often while it is asked about has no owner to name. */
+const MAX_OWNERS = 3;
+
 // An engine that is busy answers an inspect within a second or two; a proxy gives up after ten.
 const DEADLINE_MILLIS = 8_000;
 const PING_TIMEOUT_MILLIS = 1_000;
@@ -118,21 +121,25 @@ export class AddressConfirmation {
   async #read(address: string): Promise<Confirmed['result'] | undefined> {
     const { caller, readContainer, readNew, logger } = this.#options;
     try {
-      const believed = caller(address);
-      if (believed !== undefined) {
-        const sighting = this.#options.witness?.look(believed);
-        await readContainer(believed.containerId);
-        const now = caller(address);
-        if (now?.containerId === believed.containerId) {
-          if (sighting !== undefined && isSameRun(now, believed))
-            this.#remember(address, { caller: now, sighting });
-          return { kind: 'caller', caller: now };
+      let believed = caller(address);
+      for (let owners = 0; owners < MAX_OWNERS; owners += 1) {
+        if (believed !== undefined) {
+          const sighting = this.#options.witness?.look(believed);
+          await readContainer(believed.containerId);
+          const now = caller(address);
+          if (now?.containerId === believed.containerId) {
+            if (sighting !== undefined && isSameRun(now, believed))
+              this.#remember(address, { caller: now, sighting });
+            return { kind: 'caller', caller: now };
+          }
         }
+        this.#lastReadings.delete(address);
+        await readNew();
+        believed = caller(address);
+        // Whoever is found may have been read before the question by somebody who is only done now: it is read once more.
+        if (believed === undefined) return { kind: 'nobody' };
       }
-      this.#lastReadings.delete(address);
-      await readNew();
-      const found = caller(address);
-      return found === undefined ? { kind: 'nobody' } : { kind: 'caller', caller: found };
+      return undefined;
     } catch (err) {
       logger.debug('An address could not be confirmed', { err, address });
       return (await this.#engineAnswers()) ? undefined : { kind: 'engine-unresponsive' };

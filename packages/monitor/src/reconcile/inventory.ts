@@ -86,6 +86,7 @@ export class Inventory {
     const container = await this.#engine.inspectContainer(id);
     if (container === undefined || !RUNNING.includes(container.state)) {
       this.#containers.delete(id);
+      if (this.#gatewayAddresses.has(id)) await this.#readGatewayAddresses();
       return undefined;
     }
     if (container.platform === 'windows' && this.#defaultIsolation === '') {
@@ -95,7 +96,9 @@ export class Inventory {
     const known = new Set(this.#networks.map(network => network.id));
     if (container.networks.some(({ networkId }) => networkId !== '' && !known.has(networkId)))
       await this.readNetworks();
-    if (container.networks.some(({ networkId }) => this.#isOverlay(networkId)))
+    // One that has left its overlay network has left this bridge too, and its address there is free for others.
+    const mayHaveLeft = this.#gatewayAddresses.has(container.id);
+    if (mayHaveLeft || container.networks.some(({ networkId }) => this.#isOverlay(networkId)))
       await this.#readGatewayAddresses();
     return container;
   }

@@ -73,6 +73,35 @@ describe('the monitor, asked who has an address', () => {
     await vm.untilWired('unheard');
   });
 
+  it('finds who got the address on docker_gwbridge of a container that has left its overlay network', async () => {
+    await using vm = await MonitoredVm.create();
+    vm.engine.state.createNetwork({ name: 'ov', driver: 'overlay' });
+    vm.engine.state.createNetwork({ name: 'docker_gwbridge', prefix: '172.18.0' });
+    const proxy = vm.runProxy();
+    await vm.startMonitor();
+    const gateway = vm.engine.state.network('docker_gwbridge').id;
+    // It is in the network's own list only.
+    vm.engine.tamperInspect = body => {
+      const { NetworkSettings: settings } = body as { NetworkSettings: { Networks: object } };
+      const others = Object.entries(settings.Networks).filter(([name]) => name !== 'docker_gwbridge');
+      return { ...(body as object), NetworkSettings: { ...settings, Networks: Object.fromEntries(others) } };
+    };
+    vm.runClient('x', { network: 'ov' });
+    vm.engine.state.connect('docker_gwbridge', 'x');
+    const address = vm.engine.state.container('x').endpoints.get(gateway)!;
+    await until('it is known', () => proxy.callers.get(address)?.name === 'x');
+
+    vm.engine.loseEvents();
+    const y = vm.engine.run({ name: 'y', network: 'ov' });
+    vm.engine.state.disconnect('ov', 'x');
+    vm.engine.state.disconnect('docker_gwbridge', 'x');
+    vm.engine.state.connect('docker_gwbridge', 'y', address);
+    const result = await proxy.confirm(address);
+    assert.ok(result.kind === 'caller');
+    assert.equal(result.caller.containerId, y);
+    assert.equal(result.caller.grant.kind, 'unlabelled');
+  });
+
   it('says that the engine does not answer, while it hangs', async () => {
     await using scene = await deafVm();
     const { vm, proxy, address } = scene;

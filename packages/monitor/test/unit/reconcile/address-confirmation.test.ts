@@ -125,6 +125,30 @@ describe('AddressConfirmation', () => {
     });
   });
 
+  it('does not take for the answer what was read before the question and is only told now', async () => {
+    const log: string[] = [];
+    believed = undefined;
+    const asking = new AddressConfirmation({
+      engine: {} as EngineClient,
+      clock,
+      logger: silentLogger,
+      caller: () => believed,
+      readContainer: id => {
+        log.push(id);
+        believed = owner;
+        return Promise.resolve();
+      },
+      // Somebody else's reading, which began before the question, ends meanwhile.
+      readNew: () => {
+        believed = log.length === 0 ? caller('gone') : owner;
+        return Promise.resolve();
+      },
+    });
+
+    assert.deepEqual(await asking.confirm(ADDRESS), { kind: 'caller', caller: caller('a') });
+    assert.deepEqual(log, ['gone', 'a']);
+  });
+
   it('knows nobody whom it has not asked the engine about', () => {
     assert.equal(confirmation.unchanged(ADDRESS), undefined);
   });
