@@ -54,6 +54,10 @@ export class RuleKeeper {
   #proxiesOutdated = false;
   #proxiesSet: Promise<void> = Promise.resolve();
   #target: ProxyTarget | undefined;
+  /** How often clients were to be sent elsewhere. */
+  #switches = 0;
+  /** The proxy that clients are sent to has died, and they were not sent elsewhere yet. */
+  #flushIsDue = false;
   #problem: string | undefined = 'not set yet';
   #repairs = 0;
   #lastRepair: GuardStatus['lastRepair'];
@@ -163,17 +167,27 @@ export class RuleKeeper {
     target: ProxyTarget | undefined,
     options: { readonly flushFlows: boolean },
   ): Promise<void> {
+    const turn = (this.#switches += 1);
+    this.#flushIsDue ||= options.flushFlows;
     try {
       // A proxy must be let through to IMDS before clients are sent to it.
       if (target !== undefined) await (this.#outdated ? this.#ensure() : this.#admitProxies());
-      const isFlight = options.flushFlows && this.#target !== undefined;
+      if (turn !== this.#switches) return;
+      const flushFlows = this.#flushIsDue;
+      this.#flushIsDue = false;
+      const isFlight = flushFlows && this.#target !== undefined;
       if (isFlight) this.#fledAtMillis = this.#options.clock.monotonicMillis();
       this.#target = target;
-      await this.#options.rules.switchTarget(target, options);
+      await this.#options.rules.switchTarget(target, { flushFlows });
     } catch (error) {
       this.#options.logger.warn('The proxy could not be switched at once; the rules are made anew', {
         err: error,
       });
+      // Where clients were sent meanwhile is newer.
+      if (turn === this.#switches) {
+        this.#target = target;
+        this.#flushIsDue = false;
+      }
       this.#outdated = true;
       this.#queue.add(KEY);
     }

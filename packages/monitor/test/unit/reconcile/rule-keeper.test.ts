@@ -88,6 +88,41 @@ describe('the keeper of the rules', () => {
     assert.equal(keeper.status.state, 'in-place');
   });
 
+  it('sends clients to the new proxy when the rules can be made again, after they could not at the switch', async () => {
+    rules.problem = new Error('busy');
+    keeper.setStandIn({ address: BRIDGE.gateway, port: 80 });
+    await keeper.switchTarget(targetAt(B), { flushFlows: true });
+    rules.problem = undefined;
+    await clock.advance(1_000);
+    assert.equal(rules.target?.address, B);
+  });
+
+  it('does not go back to a proxy that was left while its switch failed', async () => {
+    const ensuring = Promise.withResolvers<void>();
+    rules.ensuring = ensuring.promise;
+    rules.problem = new Error('busy');
+    keeper.setStandIn({ address: BRIDGE.gateway, port: 80 });
+    const first = keeper.switchTarget(targetAt(B), { flushFlows: true });
+    await keeper.switchTarget(undefined, { flushFlows: true });
+    ensuring.resolve();
+    await first;
+    rules.problem = undefined;
+    await clock.advance(1_000);
+    assert.equal(rules.target, undefined);
+  });
+
+  it('sends clients where they were to go last, also while it could not send them where they were to go first', async () => {
+    const ensuring = Promise.withResolvers<void>();
+    rules.ensuring = ensuring.promise;
+    keeper.setStandIn({ address: BRIDGE.gateway, port: 80 });
+    const first = keeper.switchTarget(targetAt(B), { flushFlows: true });
+    await keeper.switchTarget(undefined, { flushFlows: false });
+    ensuring.resolve();
+    await first;
+    // A has died before the second one.
+    assert.deepEqual(rules.switches.slice(1), [{ address: undefined, flushFlows: true }]);
+  });
+
   it('ends in the midst of that moment', async () => {
     await keeper.switchTarget(targetAt(B), { flushFlows: true });
     keeper.check();
