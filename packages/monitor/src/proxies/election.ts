@@ -4,7 +4,10 @@ export interface Candidate {
   readonly startedAt: string;
   /** Why it cannot serve at the moment; `undefined` when it can. */
   readonly obstacle: string | undefined;
-  /** It has lost its control session, which an engine that restarts takes along, but its server still accepts. */
+  /**
+   * It has lost its control session, which an engine that restarts takes along, or its next one has not set its route again
+   * yet, but its server still accepts.
+   */
   readonly isReachable: boolean;
 }
 

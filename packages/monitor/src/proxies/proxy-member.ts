@@ -124,13 +124,16 @@ export class ProxyMember implements Candidate {
 
   /** Whether those who have asked it may still be answered, though it is left. */
   get mayStillAnswer(): boolean {
-    return this.isLeaving || (this.#hangs && this.#watch?.connection.state === 'present');
+    return this.isLeaving || this.#isServerThere;
   }
 
   get isReachable(): boolean {
+    return this.#isServerThere && (this.#session === undefined || this.#routeAddress === undefined);
+  }
+
+  get #isServerThere(): boolean {
     // The kernel accepts for a process that is paused, too.
-    const isPaused = this.#container.state === 'paused';
-    return this.#session === undefined && !isPaused && this.#watch?.connection.state === 'present';
+    return this.#container.state !== 'paused' && this.#watch?.connection.state === 'present';
   }
 
   get target(): ProxyTarget | undefined {

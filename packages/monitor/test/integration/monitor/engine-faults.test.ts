@@ -195,6 +195,24 @@ describe('the monitor, with an engine that fails', () => {
     await vm.untilServing('a');
   }).timeout(10_000);
 
+  it('keeps the proxy that serves while its next session has not set its route again yet', async () => {
+    await using vm = await MonitoredVm.create();
+    const a = vm.runProxy('a');
+    await vm.startMonitor();
+    await vm.untilServing('a');
+    const switches = vm.rules.switches.length;
+    a.routeProblem = 'not yet';
+    await vm.engine.die();
+    await vm.engine.listen();
+    await until('a is asked to set its route again', () => a.routes.length > 1);
+    a.report({});
+    await until('it shows', () => /not yet/.test(vm.proxyStatus('a')?.reason ?? ''));
+    assert.equal(vm.rules.switches.length, switches);
+    a.routeProblem = undefined;
+    await until('it is set', () => vm.proxyStatus('a')?.reason === undefined, { patienceMillis: 8_000 });
+    assert.equal(vm.rules.switches.length, switches);
+  }).timeout(15_000);
+
   it('keeps the proxy that serves while the engine is gone, if its server is there, and lets go of it if not', async () => {
     await using vm = await MonitoredVm.create();
     vm.runProxy('a');
