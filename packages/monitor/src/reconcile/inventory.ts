@@ -1,5 +1,7 @@
 import type { ContainerDetails, EngineClient, NetworkDetails } from '../docker/index.ts';
 import type { EngineSnapshot } from './desired-state.ts';
+import { Places } from './places.ts';
+import { SharedReading } from './shared-reading.ts';
 
 /** Docker's network through which overlay tasks reach the outside. */
 const GATEWAY_BRIDGE = 'docker_gwbridge';
@@ -7,15 +9,21 @@ const GATEWAY_BRIDGE = 'docker_gwbridge';
 /** A paused container keeps its addresses. */
 const RUNNING: readonly string[] = ['running', 'paused'];
 
-// Docker answers 33 inspects at once in the time of a few; more only queue there.
+/** Of a reading of many, so that places are left for whoever has a question of his own. */
 const PARALLEL_INSPECTS = 8;
+
+// Docker answers 33 inspects at once in the time of a few; more only queue there.
+const MAX_INSPECTS = 32;
+
+export interface ReadOptions {
+  /** Somebody waits for it: it goes before those of which nobody does. */
+  readonly urgent?: boolean;
+}
 
 /** Of one container. */
 interface Reads {
-  /** Under way. */
-  readonly current: Promise<ContainerDetails | undefined>;
-  /** Begins when that is over. */
-  next: Promise<ContainerDetails | undefined> | undefined;
+  readonly reading: SharedReading<ContainerDetails | undefined>;
+  isUrgent: boolean;
 }
 
 /** What the engine has, as last read. Only reading changes it: nothing is concluded from events. */
@@ -23,6 +31,9 @@ export class Inventory {
   readonly #engine: EngineClient;
   readonly #containers = new Map<string, ContainerDetails>();
   readonly #reads = new Map<string, Reads>();
+  readonly #places = new Places(MAX_INSPECTS);
+  readonly #newReading = new SharedReading(() => this.#readNew());
+  readonly #gatewayReading = new SharedReading(() => this.#readGatewayAddresses());
   #networks: readonly NetworkDetails[] = [];
   #gatewayAddresses: ReadonlyMap<string, string> = new Map();
   #defaultIsolation = '';
@@ -56,37 +67,39 @@ export class Inventory {
   }
 
   /**
-   * Reads one container. Reads of one container wait for each other, so that an answer that took long does not replace
-   * a newer one. All who come while one is under way share the next one: each of them hears of a time after it has asked.
+   * Reads one container, at a time after this call: see {@link SharedReading}.
    *
    * @returns what it is now; `undefined` when it does not run
    */
-  async readContainer(id: string): Promise<ContainerDetails | undefined> {
-    const reads = this.#reads.get(id);
-    if (reads === undefined) return await this.#readNow(id);
-    reads.next ??= reads.current.then(
-      () => this.#readNow(id),
-      () => this.#readNow(id),
-    );
-    return await reads.next;
+  async readContainer(
+    id: string,
+    { urgent = false }: ReadOptions = {},
+  ): Promise<ContainerDetails | undefined> {
+    const reads = this.#reads.get(id) ?? this.#newReads(id);
+    this.#reads.set(id, reads);
+    reads.isUrgent ||= urgent;
+    try {
+      return await reads.reading.read();
+    } finally {
+      if (reads.reading.isIdle) this.#reads.delete(id);
+    }
   }
 
-  async #readNow(id: string): Promise<ContainerDetails | undefined> {
-    const current = this.#inspect(id);
-    const reads: Reads = { current, next: undefined };
-    this.#reads.set(id, reads);
-    try {
-      return await current;
-    } finally {
-      if (reads.next === undefined) this.#reads.delete(id);
-    }
+  #newReads(id: string): Reads {
+    const inspect = () =>
+      this.#places.use(
+        () => this.#inspect(id),
+        () => reads.isUrgent,
+      );
+    const reads: Reads = { reading: new SharedReading(inspect), isUrgent: false };
+    return reads;
   }
 
   async #inspect(id: string): Promise<ContainerDetails | undefined> {
     const container = await this.#engine.inspectContainer(id);
     if (container === undefined || !RUNNING.includes(container.state)) {
       this.#containers.delete(id);
-      if (this.#gatewayAddresses.has(id)) await this.#readGatewayAddresses();
+      if (this.#gatewayAddresses.has(id)) await this.#gatewayReading.read();
       return undefined;
     }
     if (container.platform === 'windows' && this.#defaultIsolation === '') {
@@ -99,13 +112,13 @@ export class Inventory {
     // One that has left its overlay network has left this bridge too, and its address there is free for others.
     const mayHaveLeft = this.#gatewayAddresses.has(container.id);
     if (mayHaveLeft || container.networks.some(({ networkId }) => this.#isOverlay(networkId)))
-      await this.#readGatewayAddresses();
+      await this.#gatewayReading.read();
     return container;
   }
 
   async readNetworks(): Promise<void> {
     this.#networks = await this.#engine.listNetworks();
-    if (this.#networks.some(({ name }) => name === GATEWAY_BRIDGE)) await this.#readGatewayAddresses();
+    if (this.#networks.some(({ name }) => name === GATEWAY_BRIDGE)) await this.#gatewayReading.read();
   }
 
   /** Reads everything. */
@@ -116,18 +129,24 @@ export class Inventory {
     await this.#readContainers(new Set([...listed.map(({ id }) => id), ...this.containerIds]));
   }
 
-  /** Reads the containers that have come or gone since the last reading: cheaper than {@link readAll}. */
+  /**
+   * Reads the containers that have come or gone since the last reading: cheaper than {@link readAll}. Somebody waits for it.
+   */
   async readNew(): Promise<void> {
+    await this.#newReading.read();
+  }
+
+  async #readNew(): Promise<void> {
     const listed = new Set((await this.#engine.listContainers()).map(({ id }) => id));
     const come = [...listed].filter(id => !this.#containers.has(id));
     const gone = this.containerIds.filter(id => !listed.has(id));
-    await this.#readContainers(new Set([...come, ...gone]));
+    await this.#readContainers(new Set([...come, ...gone]), { urgent: true });
   }
 
-  async #readContainers(all: ReadonlySet<string>): Promise<void> {
+  async #readContainers(all: ReadonlySet<string>, options?: ReadOptions): Promise<void> {
     const ids = [...all];
     const worker = async (): Promise<void> => {
-      for (let id = ids.pop(); id !== undefined; id = ids.pop()) await this.readContainer(id);
+      for (let id = ids.pop(); id !== undefined; id = ids.pop()) await this.readContainer(id, options);
     };
     await Promise.all(Array.from({ length: PARALLEL_INSPECTS }, worker));
   }

@@ -130,7 +130,7 @@ export class Reconciler {
       logger,
       caller: address => this.#publisher.caller(address),
       readContainer: async id => {
-        await this.#inventory.readContainer(id);
+        await this.#inventory.readContainer(id, { urgent: true });
         this.#recompute();
       },
       readNew: async () => {

@@ -64,4 +64,65 @@ describe('Inventory', () => {
     assert.equal(await second, undefined);
     assert.equal(inventory.container(ID), undefined);
   });
+
+  describe('with many questions', () => {
+    const OTHERS = Array.from({ length: 40 }, (_, at) => `other ${at}`);
+    let open: Map<string, PromiseWithResolvers<undefined>>;
+    let listings: PromiseWithResolvers<never[]>[];
+
+    beforeEach(() => {
+      open = new Map();
+      listings = [];
+      inventory = new Inventory({
+        inspectContainer: async (id: string) => {
+          const question = Promise.withResolvers<undefined>();
+          open.set(id, question);
+          return await question.promise.finally(() => open.delete(id));
+        },
+        listContainers: async () => {
+          const listing = Promise.withResolvers<never[]>();
+          listings.push(listing);
+          return await listing.promise;
+        },
+      } as unknown as EngineClient);
+    });
+
+    it('asks 32 at a time, those first for which somebody waits', async () => {
+      for (const id of OTHERS) void inventory.readContainer(id);
+      void inventory.readContainer('urgent', { urgent: true });
+      void inventory.readContainer('other 39', { urgent: true });
+      await settle();
+      assert.equal(open.size, 32);
+      open.get('other 0')!.resolve(undefined);
+      open.get('other 1')!.resolve(undefined);
+      await settle();
+      assert.equal(open.size, 32);
+      assert.ok(open.has('urgent'));
+      assert.ok(open.has('other 39'), 'somebody came to wait for it');
+    });
+
+    it('goes on when questions that hang have ended by their time', async () => {
+      const asked = OTHERS.map(id => inventory.readContainer(id).catch(() => 'failed'));
+      await settle();
+      for (const question of [...open.values()]) question.reject(new Error('no answer in time'));
+      await settle();
+      assert.deepEqual([...open.keys()], OTHERS.slice(32));
+      for (const question of [...open.values()]) question.resolve(undefined);
+      assert.equal((await Promise.all(asked)).filter(result => result === 'failed').length, 32);
+    });
+
+    it('lists once for all who ask what is new while it lists', async () => {
+      const first = inventory.readNew();
+      const others = [inventory.readNew(), inventory.readNew(), inventory.readNew()];
+      await settle();
+      assert.equal(listings.length, 1);
+      listings[0]!.resolve([]);
+      await first;
+      await settle();
+      assert.equal(listings.length, 2);
+      listings[1]!.resolve([]);
+      await Promise.all(others);
+      assert.equal(listings.length, 2);
+    });
+  });
 });
