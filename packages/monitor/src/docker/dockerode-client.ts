@@ -18,13 +18,14 @@ import type {
   ExecResult,
   ExecStream,
   NetworkDetails,
+  NetworkMember,
   NewNetwork,
   RunExecOptions,
 } from './engine-client.ts';
 import { engineError, engineUnresponsive, statusOf } from './engine-errors.ts';
 import { EventLines } from './event-lines.ts';
 import { createExecOutput, createExecStream, readOutput } from './exec-stream.ts';
-import { readContainer, readContainerList, readNetwork } from './read-answers.ts';
+import { readContainer, readContainerList, readNetwork, readNetworkMembers } from './read-answers.ts';
 import { arrayOf, numberOf, recordOf, stringOf } from './reading.ts';
 
 export interface EngineTimeouts {
@@ -131,6 +132,13 @@ class DockerodeClient implements EngineClient {
       docker.getNetwork(encodeURIComponent(nameOrId)).inspect(),
     );
     return answer === undefined ? undefined : readNetwork(answer);
+  }
+
+  async listNetworkMembers(name: string): Promise<NetworkMember[]> {
+    const answer: unknown = await this.#call('list containers of network', docker =>
+      docker.listContainers({ all: true, filters: { network: [name] } }),
+    );
+    return readNetworkMembers(answer, name);
   }
 
   async listNetworks(): Promise<NetworkDetails[]> {

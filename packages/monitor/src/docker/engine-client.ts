@@ -67,6 +67,14 @@ export interface NetworkDetails {
   readonly containers: Readonly<Record<string, { readonly address: string }>>;
 }
 
+/** A container that is connected to a network, whether it runs or not. */
+export interface NetworkMember {
+  readonly containerId: string;
+  readonly state: ContainerState;
+  /** IPv4 that it is to have there whenever it runs; empty when the engine chooses. */
+  readonly askedAddress: string;
+}
+
 export interface NewNetwork {
   readonly name: string;
   readonly driver: string;
@@ -161,6 +169,8 @@ export interface EngineClient {
   inspectContainer(id: string): Promise<ContainerDetails | undefined>;
   /** `undefined` when there is no such network. */
   inspectNetwork(nameOrId: string): Promise<NetworkDetails | undefined>;
+  /** All containers on a network, also those that do not run: {@link inspectNetwork} names only those that do. */
+  listNetworkMembers(name: string): Promise<NetworkMember[]>;
   /** All networks, without the containers on them. */
   listNetworks(): Promise<NetworkDetails[]>;
   /** Success also when a network of this name exists already. */

@@ -13,6 +13,7 @@ export type {
   ExecResult,
   ExecStream,
   NetworkDetails,
+  NetworkMember,
   NewNetwork,
   RunExecOptions,
 } from './engine-client.ts';

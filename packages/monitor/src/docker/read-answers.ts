@@ -5,6 +5,7 @@ import type {
   ContainerState,
   ContainerSummary,
   NetworkDetails,
+  NetworkMember,
 } from './engine-client.ts';
 import { arrayOf, numberOf, recordOf, stringOf, stringRecordOf } from './reading.ts';
 
@@ -82,6 +83,21 @@ function hasRawSockets(hostConfig: Readonly<Record<string, unknown>>): boolean {
   if (namesIt(added, 'ALL')) return !namesIt(dropped, 'NET_RAW');
   if (namesIt(added, 'NET_RAW')) return true;
   return !namesIt(dropped, 'ALL') && !namesIt(dropped, 'NET_RAW');
+}
+
+/** Reads a list of containers for what they have on the network of this name. */
+export function readNetworkMembers(answer: unknown, network: string): NetworkMember[] {
+  return arrayOf(answer)
+    .map(recordOf)
+    .map(container => {
+      const networks = recordOf(recordOf(container['NetworkSettings'])['Networks']);
+      return {
+        containerId: stringOf(container['Id']),
+        state: readState(container['State']),
+        askedAddress: ipv4(recordOf(recordOf(networks[network])['IPAMConfig'])['IPv4Address']),
+      };
+    })
+    .filter(({ containerId }) => containerId !== '');
 }
 
 export function readNetwork(answer: unknown): NetworkDetails {

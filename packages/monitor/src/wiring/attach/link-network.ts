@@ -1,10 +1,15 @@
 import { IMDS_ADDRESS, MsiProxyError } from '@msi-proxy/shared';
-import type { EngineClient, NetworkDetails } from '../../docker/index.ts';
+import type { EngineClient, NetworkDetails, NetworkMember } from '../../docker/index.ts';
 import { Turns } from '../../guard/turns.ts';
 
 export type LinkEngine = Pick<
   EngineClient,
-  'inspectNetwork' | 'createNetwork' | 'connectNetwork' | 'disconnectNetwork' | 'removeNetwork'
+  | 'inspectNetwork'
+  | 'listNetworkMembers'
+  | 'createNetwork'
+  | 'connectNetwork'
+  | 'disconnectNetwork'
+  | 'removeNetwork'
 >;
 
 export const LINK_NETWORK = 'msi-proxy-link';
@@ -22,7 +27,8 @@ const BRIDGE_NAME = 'com.docker.network.bridge.name';
 export class LinkNetwork {
   readonly #engine: LinkEngine;
   readonly #turns = new Turns();
-  #lastHolder: string | undefined;
+  /** Who has the address, and nobody else asks for it, as far as this process has seen to it. */
+  #soleHolder: string | undefined;
 
   constructor(engine: LinkEngine) {
     this.#engine = engine;
@@ -52,11 +58,14 @@ export class LinkNetwork {
     return await this.#turns.change(async () => {
       const { containers } = await this.#ensure();
       const [holder] = Object.entries(containers).find(([, { address }]) => address === IMDS_ADDRESS) ?? [];
+      if (holder === containerId && this.#soleHolder === containerId) return false;
       // One that stopped would ask for the address again at its next start, and could not start without it.
-      for (const other of new Set([holder, this.#lastHolder]))
-        if (other !== undefined && other !== containerId)
-          await this.#engine.disconnectNetwork(LINK_NETWORK, other);
-      this.#lastHolder = containerId;
+      const askers = (await this.#members())
+        .filter(({ askedAddress }) => askedAddress === IMDS_ADDRESS)
+        .map(member => member.containerId);
+      for (const other of new Set([...askers, ...(holder === undefined ? [] : [holder])]))
+        if (other !== containerId) await this.#engine.disconnectNetwork(LINK_NETWORK, other);
+      this.#soleHolder = containerId;
       if (holder === containerId) return false;
       // Somebody may have connected it at another address, and what the engine could not connect it keeps half connected.
       await this.#engine.disconnectNetwork(LINK_NETWORK, containerId);
@@ -84,10 +93,19 @@ export class LinkNetwork {
     return await this.#turns.change(async () => {
       const network = await this.read();
       if (network === undefined) return false;
-      for (const containerId of Object.keys(network.containers)) await this.disconnect(containerId);
+      // Also those that do not run: they could not start again without a network that they are on.
+      const members = (await this.#members()).map(({ containerId }) => containerId);
+      for (const containerId of new Set([...members, ...Object.keys(network.containers)]))
+        await this.disconnect(containerId);
       await this.#engine.removeNetwork(LINK_NETWORK);
       return true;
     });
+  }
+
+  /** Who may run with it, now or later. From what the engine is removing it disconnects nothing. */
+  async #members(): Promise<NetworkMember[]> {
+    const members = await this.#engine.listNetworkMembers(LINK_NETWORK);
+    return members.filter(({ state }) => state !== 'removing' && state !== 'dead');
   }
 
   async #ensure(): Promise<NetworkDetails> {

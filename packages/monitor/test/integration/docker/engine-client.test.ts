@@ -204,6 +204,18 @@ describe('the engine client', () => {
     await ended;
   });
 
+  it('lists all containers on a network, with what they are to have there, whether they run or not', async () => {
+    await using engine = await FakeEngine.start();
+    engine.state.createNetwork({ name: 'net' });
+    const up = engine.run({ name: 'up', network: 'net' });
+    const asks = engine.state.createContainer({ name: 'asks', network: 'net', address: '172.30.1.9' });
+    engine.run({ name: 'elsewhere' });
+    assert.deepEqual(await clientOf(engine.host).listNetworkMembers('net'), [
+      { containerId: up, state: 'running', askedAddress: '' },
+      { containerId: asks, state: 'created', askedAddress: '172.30.1.9' },
+    ]);
+  });
+
   it('makes and joins networks, also when that was done before', async () => {
     await using engine = await FakeEngine.start();
     const client = clientOf(engine.host);

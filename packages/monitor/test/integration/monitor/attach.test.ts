@@ -27,8 +27,10 @@ describe('clients that are wired by attach', () => {
     });
   }
 
+  /** Empty while it has none there. */
   function onLink(name: string): string {
-    return vm.addressOf(name, LINK_NETWORK);
+    const network = vm.engine.state.findNetwork(LINK_NETWORK);
+    return network === undefined ? '' : vm.addressOf(name, LINK_NETWORK);
   }
 
   it('find the proxy at the address of IMDS', async () => {
@@ -103,6 +105,63 @@ describe('clients that are wired by attach', () => {
     assert.equal(await link.remove(), true);
     assert.equal(vm.engine.state.findNetwork(LINK_NETWORK), undefined);
     assert.equal(await link.remove(), false);
+  });
+
+  it('can start again when everything was unwired while they did not run', async () => {
+    vm.runProxy();
+    await startMonitor();
+    vm.runClient('app');
+    await vm.untilWired('app');
+    vm.engine.stopContainer('app');
+    const created = vm.engine.state.createContainer({ name: 'created', labels: { [CLIENT_LABEL]: '' } });
+    const network = vm.engine.state.network(LINK_NETWORK).id;
+    await until('it is connected', () => vm.engine.state.container(created).endpoints.has(network));
+    await vm.stopMonitor();
+
+    await link.remove();
+
+    vm.engine.state.start('app');
+    vm.engine.state.start('created');
+  });
+
+  it('leave the address to the next proxy also when no monitor saw the one before it stop', async () => {
+    vm.runProxy('first');
+    await startMonitor();
+    await until('the first has the address', () => onLink('first') === IMDS_ADDRESS);
+    await vm.stopMonitor();
+    vm.engine.stopContainer('first');
+    vm.runProxy('second');
+    link = new LinkNetwork(createEngineClient({ dockerHost: vm.engine.host, logger: silentLogger }));
+    await startMonitor();
+    await until('the second has the address', () => onLink('second') === IMDS_ADDRESS);
+
+    vm.engine.state.start('first');
+
+    assert.notEqual(onLink('first'), IMDS_ADDRESS);
+  });
+
+  it('leave it to the proxy that has it already, and take it out of the settings of one that stopped', async () => {
+    const { state } = vm.engine;
+    await link.ensure();
+    const network = state.network(LINK_NETWORK).id;
+    const stopped = state.createContainer({ name: 'stopped' });
+    state.connect(LINK_NETWORK, stopped, IMDS_ADDRESS);
+    const client = state.createContainer({ name: 'client' });
+    state.connect(LINK_NETWORK, client);
+    const serving = vm.engine.run({ name: 'serving' });
+    state.connect(LINK_NETWORK, serving, IMDS_ADDRESS);
+
+    assert.equal(await link.giveAddress(serving), false);
+
+    assert.equal(state.container(stopped).endpoints.has(network), false);
+    assert.equal(
+      state.container(client).endpoints.has(network),
+      true,
+      'a client that stopped keeps its place',
+    );
+    const { length } = vm.engine.requests;
+    await link.giveAddress(serving);
+    assert.equal(vm.engine.requests.length, length + 1, 'looks for others once');
   });
 
   it('are not wired over a network of that name that is not as it should be', async () => {

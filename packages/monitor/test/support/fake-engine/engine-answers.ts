@@ -36,8 +36,26 @@ export function containerJson(
   };
 }
 
-export function containerSummaryJson({ id, name, state, labels }: FakeContainer): unknown {
-  return { Id: id, Names: [`/${name}`], State: state, Labels: labels };
+export function containerSummaryJson(
+  { id, name, state: containerState, labels, endpoints, askedAddresses }: FakeContainer,
+  state: EngineState,
+): unknown {
+  const networks = [...endpoints].map(([networkId, address]) => {
+    const asked = askedAddresses.get(networkId);
+    const config = asked === undefined ? null : { IPv4Address: asked };
+    return [
+      // What is on a network that was removed keeps its name.
+      state.findNetwork(networkId)?.name ?? networkId,
+      { NetworkID: networkId, IPAddress: address, IPAMConfig: config },
+    ] as const;
+  });
+  return {
+    Id: id,
+    Names: [`/${name}`],
+    State: containerState,
+    Labels: labels,
+    NetworkSettings: { Networks: Object.fromEntries(networks) },
+  };
 }
 
 /** @param withContainers as `GET /networks/{id}` answers and `GET /networks` does not */

@@ -42,6 +42,8 @@ export interface FakeContainer {
   pid: number;
   /** Address by network id; empty while it does not run. */
   readonly endpoints: Map<string, string>;
+  /** Address by network id that it is to have whenever it runs; the engine chooses where there is none. */
+  readonly askedAddresses: Map<string, string>;
 }
 
 const NETWORKS_WITHOUT_ADDRESSES: readonly string[] = ['host', 'none'];
@@ -88,8 +90,9 @@ export class EngineState {
       startedAt: '0001-01-01T00:00:00Z',
       pid: 0,
       endpoints: new Map(),
+      askedAddresses: new Map(),
     };
-    if (!network.startsWith('container:')) container.endpoints.set(this.network(network).id, address ?? '');
+    if (!network.startsWith('container:')) join(container, this.network(network), address);
     this.containers.set(id, container);
     this.#emitContainer('create', container);
     return id;
@@ -131,11 +134,11 @@ export class EngineState {
     this.#emitContainer('rename', container, { oldName });
   }
 
-  connect(networkName: string, nameOrId: string, address = ''): void {
+  connect(networkName: string, nameOrId: string, address?: string): void {
     const container = this.container(nameOrId);
-    const { id } = this.network(networkName);
-    container.endpoints.set(id, address);
-    if (isUp(container)) this.#attach(container, id);
+    const network = this.network(networkName);
+    join(container, network, address);
+    if (isUp(container)) this.#attach(container, network.id);
   }
 
   disconnect(networkName: string, nameOrId: string): void {
@@ -143,6 +146,7 @@ export class EngineState {
     const { id } = this.network(networkName);
     this.#detach(container, id);
     container.endpoints.delete(id);
+    container.askedAddresses.delete(id);
   }
 
   removeNetwork(id: string): void {
@@ -185,11 +189,7 @@ export class EngineState {
 
   #attach(container: FakeContainer, networkId: string): void {
     const network = this.network(networkId);
-    const asked = container.endpoints.get(networkId);
-    container.endpoints.set(
-      networkId,
-      asked === '' || asked === undefined ? this.#freeAddress(network) : asked,
-    );
+    container.endpoints.set(networkId, container.askedAddresses.get(networkId) ?? this.#freeAddress(network));
     this.#emitNetwork('connect', network, container);
   }
 
@@ -217,6 +217,11 @@ export class EngineState {
     const attributes = { container: container.id, name, type: driver };
     this.#emit({ type: 'network', action, actorId: id, attributes });
   }
+}
+
+function join(container: FakeContainer, { id }: FakeNetwork, address: string | undefined): void {
+  container.endpoints.set(id, '');
+  if (address !== undefined) container.askedAddresses.set(id, address);
 }
 
 export function isUp({ state }: FakeContainer): boolean {

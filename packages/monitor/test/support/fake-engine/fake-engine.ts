@@ -256,9 +256,13 @@ export class FakeEngine implements AsyncDisposable {
       body: { Version: this.version, ApiVersion: this.apiVersion, MinAPIVersion: '1.12' },
     }),
     'GET /info': () => ({ status: 200, body: { OSType: 'windows', Isolation: 'process' } }),
-    'GET /containers/json': () => {
-      const up = [...this.state.containers.values()].filter(isUp);
-      return { status: 200, body: up.map(containerSummaryJson) };
+    'GET /containers/json': (_match, request) => {
+      const asked = new URL(request.url ?? '/', 'http://engine').searchParams;
+      const { network } = JSON.parse(asked.get('filters') ?? '{}') as { network?: string[] };
+      const found = [...this.state.containers.values()]
+        .filter(container => isUp(container) || asked.get('all') === 'true')
+        .filter(({ endpoints }) => network?.some(name => endpoints.has(this.state.network(name).id)) ?? true);
+      return { status: 200, body: found.map(container => containerSummaryJson(container, this.state)) };
     },
     'GET /containers/([^/]+)/json': ([id = '']) => {
       const container = this.state.findContainer(id);
