@@ -4,7 +4,10 @@ import { type Preload } from './preload.ts';
 
 /** What the product holds of the machine when it is at rest. */
 export interface Holdings {
-  /** Of the VM, without those that wait for their last packets to die. */
+  /**
+   * Of the VM's programs. What the kernel still holds by itself ends by itself: a last answer to a container that is gone is
+   * sent again for some minutes.
+   */
   readonly sockets: number;
   /** Lines of packet rules of ours, without counters. */
   readonly rules: number;
@@ -39,15 +42,7 @@ export interface HeldBy {
 
 export async function holdingsOf({ scenario, preload, monitorPid, proxy }: HeldBy): Promise<Holdings> {
   const proxyPid = Number(await scenario.docker('inspect', '--format', '{{.State.Pid}}', proxy));
-  const sockets = await scenario.vm.exec([
-    'ss',
-    '--no-header',
-    '--tcp',
-    '--all',
-    '--numeric',
-    'exclude',
-    'time-wait',
-  ]);
+  const sockets = await scenario.vm.exec(['ss', '--no-header', '--tcp', '--all', '--numeric', '--processes']);
   const table = await scenario.vm.exec(['nft', 'list', 'table', 'ip', 'msi_proxy']);
   const dockerUser = await scenario.vm.run(['iptables', '--list-rules', 'DOCKER-USER']);
   // The engine's own health check comes and goes.
@@ -56,7 +51,7 @@ export async function holdingsOf({ scenario, preload, monitorPid, proxy }: HeldB
     .slice(1)
     .filter(line => !line.includes('healthcheck')).length;
   return {
-    sockets: linesOf(sockets),
+    sockets: linesOf(sockets, 'users:('),
     // What is remembered of connections comes and goes with them.
     rules: linesOf(table.replaceAll(/elements = \{[^}]*\}/gs, '')) + linesOf(dockerUser.stdout),
     monitorFiles: openFilesOf(monitorPid),
@@ -75,8 +70,9 @@ export function leaksBetween(before: Holdings, after: Holdings): readonly string
     .map(key => `${key} ${before[key]} → ${after[key]}`);
 }
 
-function linesOf(text: string): number {
-  return text.split('\n').filter(line => line.trim() !== '').length;
+/** Of those that are not empty, the ones with this in them. */
+function linesOf(text: string, wanted = ''): number {
+  return text.split('\n').filter(line => line.trim() !== '' && line.includes(wanted)).length;
 }
 
 export function openFilesOf(pid: number): number {
