@@ -61,13 +61,20 @@ export class RoutingBarrier {
     }
   }
 
-  /** Makes of one wanted state another one, for whoever knows that the first holds: nothing is read. */
+  /**
+   * Makes of one wanted state another one, for whoever knows that the first holds: nothing is read, unless there is a
+   * {@link problem}, which may be over.
+   */
   async change(before: VmRulesWanted, wanted: VmRulesWanted): Promise<void> {
     const texts = barrierRules(wanted).map(policyRuleText);
     const textsBefore = barrierRules(before).map(policyRuleText);
     const missing = texts.filter(text => !textsBefore.includes(text));
     const surplus = textsBefore.filter(text => !texts.includes(text));
-    if (this.#problem !== undefined || missing.length + surplus.length === 0) return;
+    if (missing.length + surplus.length === 0) return;
+    if (this.#problem !== undefined) {
+      await this.ensure(wanted);
+      return;
+    }
     await this.#change([...additions(missing), ...deletions(surplus)]);
   }
 
@@ -75,6 +82,8 @@ export class RoutingBarrier {
   async differences(wanted: VmRulesWanted): Promise<string[]> {
     try {
       const { missing, surplus } = compare(wanted, await this.#read());
+      // All of it is there: what failed before has passed. What differs is for ensure, which may fail again.
+      if (missing.length + surplus.length === 0) this.#problem = undefined;
       return [
         ...missing.map(text => `the routing rule "${text}" is missing`),
         ...surplus.map(text => `the routing rule "${text}" is not wanted`),

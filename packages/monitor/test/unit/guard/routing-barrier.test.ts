@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type CommandResult, type Logger, silentLogger } from '@msi-proxy/shared';
+import { type CommandResult, type Logger, MsiProxyError, silentLogger } from '@msi-proxy/shared';
 import { RoutingBarrier } from '../../../src/guard/routing-barrier.ts';
 import type { VmRulesWanted } from '../../../src/guard/vm-rules.ts';
 import { fakeCommandRunner, notInstalled } from '../support/fake-command-runner.ts';
@@ -11,6 +11,10 @@ const wanted: VmRulesWanted = {
   proxyBridge: { interfaceName: 'br-msi' },
   proxyAddresses: ['172.31.250.2'],
 };
+
+function commandTimedOut(): MsiProxyError {
+  return new MsiProxyError('MSI_WIRING_COMMAND', 'ip did not end within 10000 ms');
+}
 
 describe('RoutingBarrier', () => {
   let kernel: FakePolicyRules;
@@ -116,6 +120,43 @@ describe('RoutingBarrier', () => {
     response = undefined;
     await barrier.ensure(wanted);
     assert.equal(barrier.problem, undefined);
+  });
+
+  it('is there again after a look that failed, when the next one finds all of it', async () => {
+    await barrier.ensure(wanted);
+    response = commandTimedOut();
+    assert.deepEqual(await barrier.differences(wanted), []);
+    assert.match(barrier.problem ?? '', /did not end/);
+    response = undefined;
+
+    assert.deepEqual(await barrier.differences(wanted), []);
+
+    assert.equal(barrier.problem, undefined);
+  });
+
+  it('lets a new proxy through also after a look that failed', async () => {
+    await barrier.ensure(wanted);
+    response = commandTimedOut();
+    await barrier.differences(wanted);
+    response = undefined;
+
+    await barrier.change(wanted, { ...wanted, proxyAddresses: ['172.31.250.3'] });
+
+    assert.deepEqual(
+      kernel.rules.filter(rule => rule.startsWith('priority 42')),
+      ['priority 42 from 172.31.250.3 to 169.254.169.254 iif br-msi goto 49 protocol 169'],
+    );
+    assert.equal(barrier.problem, undefined);
+  });
+
+  it('is not in the way of new proxies where it cannot be', async () => {
+    response = notInstalled('ip');
+    await barrier.ensure(wanted);
+
+    await barrier.change(wanted, { ...wanted, proxyAddresses: ['172.31.250.3'] });
+
+    assert.match(barrier.problem ?? '', /program ip is not installed/);
+    assert.equal(warnings.length, 1);
   });
 
   it('refuses a name of a bridge that is more than a name', async () => {
