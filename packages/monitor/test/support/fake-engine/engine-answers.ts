@@ -37,14 +37,14 @@ export function containerJson(
 }
 
 export function containerSummaryJson(
-  { id, name, state: containerState, labels, endpoints, askedAddresses }: FakeContainer,
+  { id, name, state: containerState, image, labels, networkMode, endpoints, askedAddresses }: FakeContainer,
   state: EngineState,
 ): unknown {
   const networks = [...endpoints].map(([networkId, address]) => {
     const asked = askedAddresses.get(networkId);
     const config = asked === undefined ? null : { IPv4Address: asked };
     return [
-      // What is on a network that was removed keeps its name.
+      // A container that does not run may be on a network that was removed.
       state.findNetwork(networkId)?.name ?? networkId,
       { NetworkID: networkId, IPAddress: address, IPAMConfig: config },
     ] as const;
@@ -52,8 +52,11 @@ export function containerSummaryJson(
   return {
     Id: id,
     Names: [`/${name}`],
+    Image: image,
+    Created: 1_767_225_600,
     State: containerState,
     Labels: labels,
+    HostConfig: { NetworkMode: networkMode === 'bridge' ? 'default' : networkMode },
     NetworkSettings: { Networks: Object.fromEntries(networks) },
   };
 }
