@@ -43,7 +43,8 @@ describe('the client of the Docker API, with a real engine', function () {
 
   async function listed(): Promise<unknown> {
     // Labels come without a prototype.
-    return (await client.listContainers()).map(summary => ({ ...summary, labels: { ...summary.labels } }));
+    const summaries = await client.listContainers();
+    return summaries.map(({ id, name, state, labels }) => ({ id, name, state, labels: { ...labels } }));
   }
 
   it('lists and inspects containers', async () => {

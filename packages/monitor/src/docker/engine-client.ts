@@ -15,6 +15,12 @@ export interface ContainerSummary {
   readonly name: string;
   readonly state: ContainerState;
   readonly labels: Readonly<Record<string, string>>;
+  /** See {@link ContainerDetails}, also of the following. */
+  readonly image: string;
+  /** RFC 3339. The list tells no time of start. */
+  readonly createdAt: string;
+  readonly networkMode: string;
+  readonly networks: readonly ContainerNetwork[];
 }
 
 export interface ContainerNetwork {
@@ -22,6 +28,8 @@ export interface ContainerNetwork {
   readonly networkId: string;
   /** IPv4, or empty while the container has no address there. */
   readonly address: string;
+  /** Of this one time that it is connected there; absent while it has no interface there. */
+  readonly endpointId?: string;
 }
 
 export interface ContainerDetails {

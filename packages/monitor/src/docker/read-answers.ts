@@ -32,6 +32,10 @@ export function readContainerList(answer: unknown): ContainerSummary[] {
           ?.slice(1) ?? '',
       state: readState(container['State']),
       labels: stringRecordOf(container['Labels']),
+      image: stringOf(container['Image']),
+      createdAt: timeOf(container['Created']),
+      networkMode: stringOf(recordOf(container['HostConfig'])['NetworkMode']),
+      networks: readContainerNetworks(container['NetworkSettings']),
     }))
     .filter(({ id }) => id !== '');
 }
@@ -58,9 +62,7 @@ export function readContainer(answer: unknown): ContainerDetails {
     networkMode,
     ...(hasJoined && { startedInNetworkOf: fileOwner }),
     sandboxKey: stringOf(settings['SandboxKey']),
-    networks: Object.entries(recordOf(settings['Networks'])).map(([name, network]) =>
-      readContainerNetwork(name, network),
-    ),
+    networks: readContainerNetworks(settings),
     mayForgePackets: hasRawSockets(hostConfig),
     isolation: stringOf(hostConfig['Isolation']),
   };
@@ -126,9 +128,23 @@ export function readNetwork(answer: unknown): NetworkDetails {
 }
 
 // Only here: `NetworkSettings.IPAddress` is empty on user networks and gone since API 1.52.
-function readContainerNetwork(name: string, answer: unknown): ContainerNetwork {
-  const network = recordOf(answer);
-  return { name, networkId: stringOf(network['NetworkID']), address: ipv4(network['IPAddress']) };
+function readContainerNetworks(settings: unknown): ContainerNetwork[] {
+  return Object.entries(recordOf(recordOf(settings)['Networks'])).map(([name, answer]) => {
+    const network = recordOf(answer);
+    const endpointId = stringOf(network['EndpointID']);
+    return {
+      name,
+      networkId: stringOf(network['NetworkID']),
+      address: ipv4(network['IPAddress']),
+      ...(endpointId !== '' && { endpointId }),
+    };
+  });
+}
+
+/** Of seconds since 1970. */
+function timeOf(answer: unknown): string {
+  const time = new Date(numberOf(answer) * 1_000);
+  return Number.isNaN(time.getTime()) ? '' : time.toISOString();
 }
 
 // A state that is not known must not be taken for one that can be wired.

@@ -23,6 +23,8 @@ export interface EngineSnapshot {
   readonly gatewayAddresses: ReadonlyMap<string, string>;
   /** Isolation of Windows containers that name none; empty where there are no Windows containers. */
   readonly defaultIsolation: string;
+  /** Containers that the engine lists, but does not tell about: of what they run in, only the list's word is known. */
+  readonly listedOnly?: ReadonlySet<string>;
 }
 
 export interface DesiredStateOptions {
@@ -77,7 +79,7 @@ export function desiredState(snapshot: EngineSnapshot, options: DesiredStateOpti
   const callers = new Map<string, Caller>();
   for (const group of groups) {
     const addresses = addressesOf(group.owner, snapshot.gatewayAddresses);
-    const grant = grantOf(group, addresses, options);
+    const grant = grantOf(group, addresses, snapshot, options);
     if (grant !== 'not-a-caller') claimAddresses(callers, group.owner, addresses, grant);
     for (const container of group.members.filter(isClient)) {
       const plan = planOf(group.owner, grant, client => wirableClient(client, networks, snapshot, options));
@@ -164,6 +166,7 @@ function addressesOf(owner: ContainerDetails, gatewayAddresses: ReadonlyMap<stri
 function grantOf(
   { owner, members }: NamespaceGroup,
   addresses: readonly string[],
+  { listedOnly }: EngineSnapshot,
   { unlabelledSharers }: DesiredStateOptions,
 ): Grant | 'not-a-caller' {
   const clients = members.filter(isClient);
@@ -183,6 +186,9 @@ function grantOf(
     );
   }
   if (clients.length === 0) return { kind: 'unlabelled' };
+  const unread = members.find(({ id }) => listedOnly?.has(id));
+  if (unread !== undefined)
+    return refused(`the engine does not tell about the container "${printable(unread.name)}"`);
   const stranger = members.find(member => !isClient(member));
   if (stranger !== undefined && unlabelledSharers === 'refuse') {
     return refused(

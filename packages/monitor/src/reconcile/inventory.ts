@@ -1,4 +1,5 @@
-import type { ContainerDetails, EngineClient, NetworkDetails } from '../docker/index.ts';
+import { codeOf } from '@msi-proxy/shared';
+import type { ContainerDetails, ContainerSummary, EngineClient, NetworkDetails } from '../docker/index.ts';
 import type { EngineSnapshot } from './desired-state.ts';
 import { Places } from './places.ts';
 import { SharedReading } from './shared-reading.ts';
@@ -6,8 +7,10 @@ import { SharedReading } from './shared-reading.ts';
 /** Docker's network through which overlay tasks reach the outside. */
 const GATEWAY_BRIDGE = 'docker_gwbridge';
 
-/** A paused container keeps its addresses. */
-const RUNNING: readonly string[] = ['running', 'paused'];
+/** Whether it has addresses: a paused container keeps them. */
+export function isRunning({ state }: Pick<ContainerDetails, 'state'>): boolean {
+  return state === 'running' || state === 'paused';
+}
 
 /** Of a reading of many, so that places are left for whoever has a question of his own. */
 const PARALLEL_INSPECTS = 8;
@@ -15,9 +18,20 @@ const PARALLEL_INSPECTS = 8;
 // Docker answers 33 inspects at once in the time of a few; more only queue there.
 const MAX_INSPECTS = 32;
 
+/** What an engine answers that serves others: it fails at this one, or its answer about this one does not come in time. */
+const OF_ONE_CONTAINER: readonly (string | undefined)[] = ['MSI_ENGINE_REQUEST', 'MSI_ENGINE_UNRESPONSIVE'];
+
 export interface ReadOptions {
   /** Somebody waits for it: it goes before those of which nobody does. */
   readonly urgent?: boolean;
+}
+
+export interface ReadAllOptions {
+  /**
+   * Goes on without the containers that the engine does not tell about while it tells about others: its answer about one
+   * waits for what is done to that one, for as long as that hangs. See {@link Inventory.unreadable}.
+   */
+  readonly mayMiss?: boolean;
 }
 
 /** Of one container. */
@@ -34,6 +48,9 @@ export class Inventory {
   readonly #places = new Places(MAX_INSPECTS);
   readonly #newReading = new SharedReading(() => this.#readNew());
   readonly #gatewayReading = new SharedReading(() => this.#readGatewayAddresses());
+  readonly #unreadable = new Map<string, Error>();
+  /** Of those, the ones that were never read: what is known of them is in the engine's list of all. */
+  readonly #listedOnly = new Set<string>();
   #networks: readonly NetworkDetails[] = [];
   #gatewayAddresses: ReadonlyMap<string, string> = new Map();
   #defaultIsolation = '';
@@ -48,11 +65,17 @@ export class Inventory {
       networks: this.#networks,
       gatewayAddresses: this.#gatewayAddresses,
       defaultIsolation: this.#defaultIsolation,
+      listedOnly: new Set(this.#listedOnly),
     };
   }
 
   get containerIds(): readonly string[] {
     return [...this.#containers.keys()];
+  }
+
+  /** Why, by id, containers could not be read when they were to be read last. Those that were read before are as they were. */
+  get unreadable(): ReadonlyMap<string, Error> {
+    return this.#unreadable;
   }
 
   container(id: string): ContainerDetails | undefined {
@@ -97,7 +120,9 @@ export class Inventory {
 
   async #inspect(id: string): Promise<ContainerDetails | undefined> {
     const container = await this.#engine.inspectContainer(id);
-    if (container === undefined || !RUNNING.includes(container.state)) {
+    this.#unreadable.delete(id);
+    this.#listedOnly.delete(id);
+    if (container === undefined || !isRunning(container)) {
       this.#containers.delete(id);
       if (this.#gatewayAddresses.has(id)) await this.#gatewayReading.read();
       return undefined;
@@ -122,11 +147,16 @@ export class Inventory {
   }
 
   /** Reads everything. */
-  async readAll(): Promise<void> {
+  async readAll({ mayMiss = false }: ReadAllOptions = {}): Promise<void> {
     await this.readNetworks();
     const listed = await this.#engine.listContainers();
     // Those that are known but not listed are read too: they may have started after the list was made.
-    await this.#readContainers(new Set([...listed.map(({ id }) => id), ...this.containerIds]));
+    const ids = new Set([...listed.map(({ id }) => id), ...this.containerIds]);
+    const failures = await this.#readContainers(ids);
+    const [first] = failures.values();
+    if (first === undefined) return;
+    if (!mayMiss || failures.size === ids.size) throw first;
+    await this.#missContainers(failures, listed);
   }
 
   /**
@@ -137,18 +167,46 @@ export class Inventory {
   }
 
   async #readNew(): Promise<void> {
-    const listed = new Set((await this.#engine.listContainers()).map(({ id }) => id));
-    const come = [...listed].filter(id => !this.#containers.has(id));
-    const gone = this.containerIds.filter(id => !listed.has(id));
-    await this.#readContainers(new Set([...come, ...gone]), { urgent: true });
+    const listed = await this.#engine.listContainers();
+    const present = new Set(listed.map(({ id }) => id));
+    const come = [...present].filter(id => !this.#containers.has(id));
+    const gone = this.containerIds.filter(id => !present.has(id));
+    const failures = await this.#readContainers(new Set([...come, ...gone]), { urgent: true });
+    if (failures.size > 0) await this.#missContainers(failures, listed);
   }
 
-  async #readContainers(all: ReadonlySet<string>, options?: ReadOptions): Promise<void> {
+  /** @returns what went wrong, by id */
+  async #readContainers(all: ReadonlySet<string>, options?: ReadOptions): Promise<Map<string, Error>> {
     const ids = [...all];
+    const failures = new Map<string, Error>();
     const worker = async (): Promise<void> => {
-      for (let id = ids.pop(); id !== undefined; id = ids.pop()) await this.readContainer(id, options);
+      for (let id = ids.pop(); id !== undefined; id = ids.pop()) {
+        await this.readContainer(id, options).catch((error: unknown) => failures.set(id, error as Error));
+      }
     };
     await Promise.all(Array.from({ length: PARALLEL_INSPECTS }, worker));
+    return failures;
+  }
+
+  /** @throws the first of the failures that are not of single containers */
+  async #missContainers(
+    failures: ReadonlyMap<string, Error>,
+    listed: readonly ContainerSummary[],
+  ): Promise<void> {
+    for (const error of failures.values()) if (!OF_ONE_CONTAINER.includes(codeOf(error))) throw error;
+    await this.#engine.ping();
+    for (const [id, error] of failures) {
+      const wasRead = this.#containers.has(id) && !this.#listedOnly.has(id);
+      const summary = listed.find(each => each.id === id && isRunning(each));
+      if (wasRead || summary !== undefined) this.#unreadable.set(id, error);
+      else this.#unreadable.delete(id);
+      if (wasRead) continue;
+      this.#listedOnly.delete(id);
+      this.#containers.delete(id);
+      if (summary === undefined) continue;
+      this.#listedOnly.add(id);
+      this.#containers.set(id, asFarAsListed(summary));
+    }
   }
 
   async #readGatewayAddresses(): Promise<void> {
@@ -161,4 +219,16 @@ export class Inventory {
   #isOverlay(networkId: string): boolean {
     return this.#networks.some(({ id, driver }) => id === networkId && driver === 'overlay');
   }
+}
+
+function asFarAsListed({ createdAt, ...listed }: ContainerSummary): ContainerDetails {
+  return {
+    ...listed,
+    platform: 'linux',
+    startedAt: createdAt,
+    pid: 0,
+    sandboxKey: '',
+    mayForgePackets: true,
+    isolation: '',
+  };
 }

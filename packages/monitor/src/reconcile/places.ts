@@ -24,8 +24,8 @@ export class Places {
   }
 
   #leave(): void {
-    const [first] = this.#waiting;
-    const next = this.#waiting.values().find(({ isUrgent }) => isUrgent()) ?? first;
+    const waiting = [...this.#waiting];
+    const next = waiting.find(({ isUrgent }) => isUrgent()) ?? waiting[0];
     if (next === undefined) {
       this.#free += 1;
       return;

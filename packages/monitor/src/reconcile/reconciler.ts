@@ -1,4 +1,5 @@
 import {
+  codeOf,
   hasProxyLabel,
   messageOf,
   printable,
@@ -28,7 +29,7 @@ import { AddressConfirmation } from './address-confirmation.ts';
 import { ClientWiring } from './client-wiring.ts';
 import { desiredState, type DesiredState, type DesiredStateOptions } from './desired-state.ts';
 import { EventFollower, type EngineState } from './event-follower.ts';
-import { Inventory } from './inventory.ts';
+import { Inventory, isRunning } from './inventory.ts';
 import { KernelWitness, type KernelWitnessOptions } from './kernel-witness.ts';
 import { RuleKeeper } from './rule-keeper.ts';
 import { WorkQueue } from './work-queue.ts';
@@ -102,6 +103,8 @@ export class Reconciler {
   #standInProblem: string | undefined;
   #lastSyncMillis: number | undefined;
   #isGuarded = false;
+  /** Containers of which was said that they cannot be read. */
+  readonly #unreadable = new Set<string>();
   #stopped = false;
 
   constructor(options: ReconcilerOptions) {
@@ -136,6 +139,7 @@ export class Reconciler {
       readNew: async () => {
         await this.#inventory.readNew();
         this.#recompute();
+        this.#tellOfUnreadable();
       },
       ...(options.kernel !== undefined && {
         witness: new KernelWitness({
@@ -278,23 +282,30 @@ export class Reconciler {
     await this.#listenAsStandIn(this.#network);
     await attachment?.prepare();
     const noteReading = this.#confirmation.beginReading(this.#desired.callers);
-    await this.#inventory.readAll();
+    await this.#inventory.readAll({ mayMiss: true });
     this.#lastSyncMillis = clock.wallMillis();
     this.#recompute({ isWhole: true });
     noteReading();
+    this.#tellOfUnreadable();
     this.#rules.check();
     this.#wiring.refreshAll();
   }
 
-  /** A session takes longer to open than all containers to be read, and until there is one nobody is confirmed. */
+  /**
+   * A session takes longer to open than all containers to be read, and until there is one nobody is confirmed. Nobody waits
+   * for a proxy about which the engine does not tell: it is read again with all others.
+   */
   async #meetProxies(): Promise<void> {
-    const listed = await this.#options.engine.listContainers();
-    const read = await Promise.all(
-      listed
-        .filter(({ labels }) => hasProxyLabel(labels))
-        .map(async ({ id }) => await this.#inventory.readContainer(id)),
-    );
-    this.#proxies.update(read.filter(container => container !== undefined));
+    const { engine } = this.#options;
+    const met: ContainerDetails[] = [];
+    const meet = (container: ContainerDetails | undefined): void => {
+      if (container === undefined || !isRunning(container) || this.#lastSyncMillis !== undefined) return;
+      met.push(container);
+      this.#proxies.update(met);
+    };
+    for (const { id, labels } of await engine.listContainers()) {
+      if (hasProxyLabel(labels)) void engine.inspectContainer(id).then(meet, () => undefined);
+    }
   }
 
   #handleEvent(event: EngineEvent): void {
@@ -423,6 +434,23 @@ export class Reconciler {
       this.#options.logger.info(
         'A container has joined the network of one that is not found among those that run, so it gets nothing',
         { containerId: stray.id, container: stray.name, networkMode: printable(stray.networkMode) },
+      );
+    }
+  }
+
+  /** Those about which no answer comes are read again with all others; after an error it is worth asking again soon. */
+  #tellOfUnreadable(): void {
+    const { unreadable, snapshot } = this.#inventory;
+    for (const id of this.#unreadable) if (!unreadable.has(id)) this.#unreadable.delete(id);
+    for (const [id, err] of unreadable) {
+      if (codeOf(err) !== 'MSI_ENGINE_UNRESPONSIVE') this.#inspections.add(id);
+      if (this.#unreadable.has(id)) continue;
+      this.#unreadable.add(id);
+      this.#options.logger.warn(
+        snapshot.listedOnly?.has(id) === true
+          ? 'The engine does not tell about a container, which gets nothing until it does'
+          : 'The engine does not tell about a container any more; it counts as it was',
+        { err, containerId: id, container: this.#inventory.container(id)?.name },
       );
     }
   }

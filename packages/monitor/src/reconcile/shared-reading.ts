@@ -33,7 +33,11 @@ export class SharedReading<Result> {
     try {
       return await current;
     } finally {
-      if (this.#next === undefined) this.#current = undefined;
+      this.#end();
     }
+  }
+
+  #end(): void {
+    if (this.#next === undefined) this.#current = undefined;
   }
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import { silentLogger } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
+import { createEngineClient } from '../../../src/docker/index.ts';
 import { MonitoredVm } from '../../support/monitored-vm.ts';
 import { PassingTime } from '../../support/passing-time.ts';
 import { until } from '../../support/until.ts';
@@ -121,6 +123,57 @@ describe('the monitor, with an engine that fails', () => {
     assert.equal(vm.status.engine.version, '29.0.0');
   }).timeout(10_000);
 
+  it('serves all others when the engine does not tell about one container, and that one when it does again', async () => {
+    await using vm = await MonitoredVm.create();
+    const proxy = vm.runProxy();
+    const hung = vm.runClient('hung');
+    const sharer = vm.runClient('sharer', { network: `container:${hung}` });
+    vm.engine.run({ name: 'hung-and-unlabelled' });
+    vm.runClient('good');
+    vm.runClient('good-after');
+    vm.engine.hangRequests(new RegExp(`^/containers/${hung}/json`));
+    const warnings: string[] = [];
+    const logger = { ...silentLogger, warn: (message: string) => void warnings.push(message) };
+    await vm.startMonitor({
+      engine: createEngineClient({
+        dockerHost: vm.engine.host,
+        logger: silentLogger,
+        timeouts: { callMillis: 200 },
+      }),
+      logger,
+      resyncMillis: () => 400,
+    });
+    await vm.untilWired('good');
+    await vm.untilWired('good-after');
+    for (const name of ['hung', 'sharer']) {
+      assert.equal(vm.client(name)?.state, 'refused');
+      assert.match(vm.client(name)?.reason ?? '', /does not tell about the container "hung"/);
+    }
+    assert.equal(proxy.callers.get(vm.addressOf('hung'))?.grant.kind, 'refused');
+
+    await until('all was read again', () => countOf(vm, `GET /containers/${sharer}/json`) > 2);
+    assert.equal(warnings.filter(message => message.includes('does not tell')).length, 1, 'it is said once');
+    vm.engine.resume();
+    await vm.untilWired('hung');
+    await vm.untilWired('sharer');
+
+    vm.engine.hangRequests(new RegExp(`^/containers/${hung}/json`));
+    const readings = countOf(vm, `GET /containers/${sharer}/json`);
+    await until('all was read again', () => countOf(vm, `GET /containers/${sharer}/json`) > readings + 2);
+    assert.equal(vm.client('hung')?.state, 'wired', 'as it was read last');
+  }).timeout(10_000);
+
+  it('takes it for the engine when it tells about no container', async () => {
+    await using vm = await MonitoredVm.create();
+    const proxy = vm.runProxy();
+    vm.runClient('web');
+    vm.engine.failRequests(/^\/containers\/[^/]+\/json/, { status: 500, message: 'no', times: 1_000 });
+    await vm.startMonitor();
+    await until('it shows', () => (vm.status.engine.lastError ?? '').includes('500'));
+    assert.equal(proxy.callers.size, 0);
+    assert.deepEqual(vm.status.clients, []);
+  });
+
   it('goes on serving while the engine hangs for long, and follows what happened when it is back', async () => {
     await using scene = await servedVm();
     const { vm, clock, time } = scene;
@@ -206,7 +259,7 @@ describe('the monitor, with an engine that fails', () => {
     await vm.engine.listen();
     await until('a is asked to set its route again', () => a.routes.length > 1);
     a.report({});
-    await until('it shows', () => /not yet/.test(vm.proxyStatus('a')?.reason ?? ''));
+    await until('it shows', () => (vm.proxyStatus('a')?.reason ?? '').includes('not yet'));
     assert.equal(vm.rules.switches.length, switches);
     a.routeProblem = undefined;
     await until('it is set', () => vm.proxyStatus('a')?.reason === undefined, { patienceMillis: 8_000 });
@@ -228,3 +281,7 @@ describe('the monitor, with an engine that fails', () => {
     assert.equal(vm.rules.switches.at(-1)?.flushFlows, true);
   });
 });
+
+function countOf({ engine }: MonitoredVm, request: string): number {
+  return engine.requests.filter(each => each === request).length;
+}

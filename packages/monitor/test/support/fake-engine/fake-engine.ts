@@ -56,6 +56,8 @@ export class FakeEngine implements AsyncDisposable {
   readonly #directory: string;
   readonly #calls = new Gate();
   readonly #streams = new Gate();
+  readonly #hanging = new Gate();
+  #hangingPath = /^$/;
   readonly #execs = new Map<string, ExecRecord>();
   readonly #connections = new Set<Socket>();
   readonly #eventStreams = new Set<ServerResponse>();
@@ -148,12 +150,19 @@ export class FakeEngine implements AsyncDisposable {
     this.#streams.shut();
   }
 
+  /** Requests to matching paths (without the version) are not answered, up to {@link resume}. */
+  hangRequests(path: RegExp): void {
+    this.#hanging.shut();
+    this.#hangingPath = path;
+  }
+
   /** Streams that are open go on; new calls are not answered. */
   hangCalls(): void {
     this.#calls.shut();
   }
 
   resume(): void {
+    this.#hanging.open();
     this.#calls.open();
     this.#streams.open();
   }
@@ -214,6 +223,7 @@ export class FakeEngine implements AsyncDisposable {
       return;
     }
     this.requests.push(`${method} ${url.pathname}${url.search}`);
+    if (this.#hangingPath.test(url.pathname)) await this.#hanging.pass();
     const failure = this.#failures.find(({ path, left }) => left > 0 && path.test(url.pathname));
     if (failure !== undefined) {
       failure.left -= 1;

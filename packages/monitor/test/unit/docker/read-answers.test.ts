@@ -128,6 +128,22 @@ describe('readContainerList', () => {
     assert.deepEqual(labels, [[['app', 'web']], []]);
   });
 
+  it('reads where each is, and since when there is it', () => {
+    const [container] = readContainerList([
+      {
+        Id: ID,
+        Image: 'shop:1',
+        Created: 1_767_225_600,
+        HostConfig: { NetworkMode: 'container:web' },
+        NetworkSettings: { Networks: { shop: { NetworkID: 'n1', IPAddress: '10.0.0.1' } } },
+      },
+    ]);
+    assert.equal(container?.image, 'shop:1');
+    assert.equal(container.createdAt, '2026-01-01T00:00:00.000Z');
+    assert.equal(container.networkMode, 'container:web');
+    assert.deepEqual(container.networks, [{ name: 'shop', networkId: 'n1', address: '10.0.0.1' }]);
+  });
+
   it('reads an answer that is no list as empty', () => {
     assert.deepEqual(readContainerList({ message: 'oops' }), []);
   });

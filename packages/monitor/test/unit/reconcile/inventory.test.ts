@@ -77,7 +77,7 @@ describe('Inventory', () => {
         inspectContainer: async (id: string) => {
           const question = Promise.withResolvers<undefined>();
           open.set(id, question);
-          return await question.promise.finally(() => open.delete(id));
+          await question.promise.finally(() => open.delete(id));
         },
         listContainers: async () => {
           const listing = Promise.withResolvers<never[]>();

@@ -98,13 +98,13 @@ describe('the keeper of the rules', () => {
   });
 
   it('does not go back to a proxy that was left while its switch failed', async () => {
-    const ensuring = Promise.withResolvers<void>();
+    const ensuring = Promise.withResolvers<undefined>();
     rules.ensuring = ensuring.promise;
     rules.problem = new Error('busy');
     keeper.setStandIn({ address: BRIDGE.gateway, port: 80 });
     const first = keeper.switchTarget(targetAt(B), { flushFlows: true });
     await keeper.switchTarget(undefined, { flushFlows: true });
-    ensuring.resolve();
+    ensuring.resolve(undefined);
     await first;
     rules.problem = undefined;
     await clock.advance(1_000);
@@ -112,12 +112,12 @@ describe('the keeper of the rules', () => {
   });
 
   it('sends clients where they were to go last, also while it could not send them where they were to go first', async () => {
-    const ensuring = Promise.withResolvers<void>();
+    const ensuring = Promise.withResolvers<undefined>();
     rules.ensuring = ensuring.promise;
     keeper.setStandIn({ address: BRIDGE.gateway, port: 80 });
     const first = keeper.switchTarget(targetAt(B), { flushFlows: true });
     await keeper.switchTarget(undefined, { flushFlows: false });
-    ensuring.resolve();
+    ensuring.resolve(undefined);
     await first;
     // A has died before the second one.
     assert.deepEqual(rules.switches.slice(1), [{ address: undefined, flushFlows: true }]);
