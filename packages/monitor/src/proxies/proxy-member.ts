@@ -10,7 +10,7 @@ import {
 } from '@msi-proxy/shared';
 import type { CallerPublisher } from '../control/caller-publisher.ts';
 import { ProxySession } from '../control/proxy-session.ts';
-import type { ContainerDetails, EngineClient } from '../docker/index.ts';
+import type { ContainerDetails, ContainerNetwork, EngineClient } from '../docker/index.ts';
 import { backoffMillis } from '../reconcile/backoff.ts';
 import type { ProxyEndpoint } from '../wiring/proxy-endpoint.ts';
 import type { ProxyTarget } from '../wiring/wiring-method.ts';
@@ -65,7 +65,8 @@ export class ProxyMember implements Candidate {
   #container: ContainerDetails;
   #session: ProxySession | undefined;
   #welcome: Welcome | undefined;
-  #routeAddress: string | undefined;
+  /** The {@link #interface} by which its route leads. */
+  #routeInterface: string | undefined;
   #problem: string | undefined;
   #hangs = false;
   #watchesSilence = false;
@@ -100,9 +101,20 @@ export class ProxyMember implements Candidate {
 
   /** Its address on the proxies' network. */
   get address(): string | undefined {
+    return this.#attachment?.address;
+  }
+
+  get #attachment(): ContainerNetwork | undefined {
     const network = this.#options.network();
-    const attached = this.#container.networks.find(({ networkId }) => networkId === network?.id);
-    return attached === undefined || attached.address === '' ? undefined : attached.address;
+    return this.#container.networks.find(
+      ({ networkId, address }) => networkId === network?.id && address !== '',
+    );
+  }
+
+  /** Its interface on the proxies' network: another one, without routes, each time that it is connected there. */
+  get #interface(): string | undefined {
+    const attachment = this.#attachment;
+    return attachment && `${attachment.address} ${attachment.endpointId ?? ''}`;
   }
 
   get obstacle(): string | undefined {
@@ -110,7 +122,7 @@ export class ProxyMember implements Candidate {
     if (this.#session === undefined || this.#welcome === undefined)
       return this.#problem ?? 'no control session yet';
     if (this.address === undefined) return 'it is not on the network of the proxies yet';
-    if (this.#routeAddress !== this.address) return this.#problem ?? 'its route to IMDS is not set yet';
+    if (this.#routeInterface !== this.#interface) return this.#problem ?? 'its route to IMDS is not set yet';
     if (this.#watch?.connection.state === 'gone') return 'it accepts no connections';
     if (this.#hangs) return 'it does not answer';
     if (this.#session.report?.draining === true) return 'it is stopping';
@@ -128,7 +140,7 @@ export class ProxyMember implements Candidate {
   }
 
   get isReachable(): boolean {
-    return this.#isServerThere && (this.#session === undefined || this.#routeAddress === undefined);
+    return this.#isServerThere && (this.#session === undefined || this.#routeInterface === undefined);
   }
 
   get #isServerThere(): boolean {
@@ -254,14 +266,15 @@ export class ProxyMember implements Candidate {
   async #settleRoute(session: ProxySession): Promise<void> {
     const network = this.#options.network();
     const { address } = this;
-    if (network === undefined || address === undefined || this.#routeAddress === address) return;
+    const leadsBy = this.#interface;
+    if (network === undefined || address === undefined || this.#routeInterface === leadsBy) return;
     const { givesImdsAddress } = this.#options;
     await session.setRoute({
       address,
       gateway: network.bridge.gateway,
       ...(givesImdsAddress && { holdsImdsAddress: true }),
     });
-    this.#routeAddress = address;
+    this.#routeInterface = leadsBy;
   }
 
   #sessionChanged(session: ProxySession): void {
@@ -302,7 +315,7 @@ export class ProxyMember implements Candidate {
 
   #loseSession(): void {
     this.#session = undefined;
-    this.#routeAddress = undefined;
+    this.#routeInterface = undefined;
     this.#changes.notify();
     this.#options.onChange();
   }

@@ -273,6 +273,27 @@ describe('the monitor, with proxies', () => {
     await vm.untilServing('proxy');
   });
 
+  for (const [how, isConnectedAgain] of Object.entries({
+    'by the monitor': false,
+    'by somebody else': true,
+  })) {
+    it(`has a proxy set its route again that came back to the network with the same address, ${how}`, async () => {
+      await using vm = await MonitoredVm.create();
+      await vm.startMonitor({ proxySubnet: '172.31.250.0/24' });
+      const proxy = vm.runProxy('proxy');
+      await vm.untilServing('proxy');
+      assert.equal(proxy.routes.length, 1);
+
+      vm.engine.state.disconnect('msi-proxy-net', 'proxy');
+      if (isConnectedAgain) vm.engine.state.connect('msi-proxy-net', 'proxy');
+
+      await until('its route is set again', () => proxy.routes.length === 2);
+      const [before, after] = proxy.routes;
+      assert.deepEqual(after, before);
+      await vm.untilServing('proxy');
+    });
+  }
+
   it('opens another session when one ends, at any moment', async () => {
     await using vm = await MonitoredVm.create();
     await vm.startMonitor();

@@ -7,7 +7,8 @@ export function containerJson(
   state: EngineState,
   { legacyFields }: { legacyFields: boolean },
 ): unknown {
-  const { id, name, image, platform, labels, networkMode, startedAt, pid, endpoints } = container;
+  const { id, name, image, platform, labels, networkMode, startedAt, pid, endpoints, endpointIds } =
+    container;
   const first = [...endpoints.values()][0] ?? '';
   return {
     Id: id,
@@ -29,7 +30,11 @@ export function containerJson(
       Networks: Object.fromEntries(
         [...endpoints].map(([networkId, address]) => {
           const network = state.network(networkId);
-          return [network.name, { NetworkID: networkId, IPAddress: address, GlobalIPv6Address: '' }];
+          const EndpointID = endpointIds.get(networkId) ?? '';
+          return [
+            network.name,
+            { NetworkID: networkId, EndpointID, IPAddress: address, GlobalIPv6Address: '' },
+          ];
         }),
       ),
     },

@@ -42,6 +42,8 @@ export interface FakeContainer {
   pid: number;
   /** Address by network id; empty while it does not run. */
   readonly endpoints: Map<string, string>;
+  /** By network id: another one each time that it is connected. */
+  readonly endpointIds: Map<string, string>;
   /** Address by network id that it is to have whenever it runs; the engine chooses where there is none. */
   readonly askedAddresses: Map<string, string>;
 }
@@ -54,6 +56,7 @@ export class EngineState {
   readonly networks = new Map<string, FakeNetwork>();
   readonly #emit: (event: FakeEvent) => void;
   #serial = 0;
+  #attachments = 0;
 
   constructor(emit: (event: FakeEvent) => void) {
     this.#emit = emit;
@@ -90,6 +93,7 @@ export class EngineState {
       startedAt: '0001-01-01T00:00:00Z',
       pid: 0,
       endpoints: new Map(),
+      endpointIds: new Map(),
       askedAddresses: new Map(),
     };
     if (!network.startsWith('container:')) join(container, this.network(network), address);
@@ -189,12 +193,14 @@ export class EngineState {
 
   #attach(container: FakeContainer, networkId: string): void {
     const network = this.network(networkId);
+    container.endpointIds.set(networkId, idOf(`endpoint ${(this.#attachments += 1)}`));
     container.endpoints.set(networkId, container.askedAddresses.get(networkId) ?? this.#freeAddress(network));
     this.#emitNetwork('connect', network, container);
   }
 
   #detach(container: FakeContainer, networkId: string): void {
     container.endpoints.set(networkId, '');
+    container.endpointIds.delete(networkId);
     this.#emitNetwork('disconnect', this.network(networkId), container);
   }
 
