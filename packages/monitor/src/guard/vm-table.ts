@@ -198,8 +198,9 @@ function answerChains(
   const source = sourceMatch(proxyAddresses);
   if (source === undefined) return [];
   const flip: RuleDefinition = {
-    // Answers only: for what a proxy begins, Docker's rules hold.
-    match: `${fromBridge} ${source}tcp flags & (fin | syn | rst | ack) != syn`,
+    // By whichever bridge: one that is on other networks too answers by its default route. Answers only: for what a proxy
+    // begins, Docker's rules hold.
+    match: `${source === '' ? `${fromBridge} ` : source}tcp flags & (fin | syn | rst | ack) != syn`,
     verdict: 'ip daddr set ip daddr ^ 128.0.0.0',
     comment: 'answers of proxies',
   };
