@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { IMDS_ADDRESS, localCommandRunner, silentLogger } from '@msi-proxy/shared';
 import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import { createClientNamespaces } from '../../../src/wiring/client-namespace.ts';
+import { createExecInContainer } from '../../../src/wiring/exec-in-container.ts';
 import { createNatWiring } from '../../../src/wiring/nat.ts';
 import type { ProxyTarget, WirableClient, WiringMethod } from '../../../src/wiring/wiring-method.ts';
 import {
@@ -243,7 +244,14 @@ function nextHost(): number {
 
 function newNatWiring(): WiringMethod {
   return createNatWiring({
-    namespaces: createClientNamespaces({ runner: localCommandRunner }),
+    namespaces: createClientNamespaces({
+      runner: localCommandRunner,
+      // The containers are namespaces alone: the engine knows of none.
+      execInContainer: createExecInContainer({
+        inspectContainer: () => Promise.resolve(undefined),
+        runExec: () => Promise.reject(new Error('there is no container')),
+      }),
+    }),
     probeArgv: nodeArgv('probe-main.ts'),
     logger: silentLogger,
   });
