@@ -37,6 +37,14 @@ export interface WiringRecord {
   readonly instanceId?: string;
 }
 
+/** What may be there. */
+interface Wired {
+  readonly client: WirableClient;
+  readonly method: WiringMethod;
+  /** Why it could not be taken away. */
+  problem?: string;
+}
+
 const CONCURRENCY = 4;
 /** Of {@link ClientWiring.follow}, in which each client takes a start or two of a small program. */
 const FOLLOW_CONCURRENCY = 8;
@@ -48,6 +56,8 @@ export class ClientWiring {
   readonly #queue: WorkQueue;
   readonly #wanted = new Map<string, WirableClient>();
   readonly #records = new Map<string, WiringRecord>();
+  /** By which each may be wired, also in part, also those that are not to be wired any more. */
+  readonly #wiredBy = new Map<string, Wired>();
   readonly #joining = new Map<string, Promise<void>>();
   readonly #startedAtMillis: number;
   #stopped = false;
@@ -80,9 +90,10 @@ export class ClientWiring {
     for (const { plan } of clients) {
       if (plan.kind === 'wire') namespaces.set(keyOf(plan.namespace), plan.namespace);
     }
-    for (const [key, client] of this.#wanted) {
-      if (!namespaces.has(key)) this.#forget(key, client, clients);
-    }
+    const runs = new Set(clients.map(({ container }) => runOf(container.id, container.startedAt)));
+    for (const key of this.#wiredBy.keys())
+      if (!namespaces.has(key) && !runs.has(key)) this.#wiredBy.delete(key);
+    for (const key of this.#wanted.keys()) if (!namespaces.has(key)) this.#forget(key);
     for (const [key, client] of namespaces) {
       const known = this.#wanted.get(key);
       this.#wanted.set(key, client);
@@ -104,15 +115,20 @@ export class ClientWiring {
       const choice = this.#options.selector.select(client);
       const isWired = this.#records.get(key)?.state === 'wired';
       return isWired && choice.kind === 'method' && choice.method.redirect !== undefined
-        ? [{ client, method: choice.method }]
+        ? [{ key, client, method: choice.method }]
         : [];
     });
+    // Those that are worked on are waited for: what began with the proxy before would lead back to it.
+    followers.sort((a, b) => Number(this.#queue.isInFlight(a.key)) - Number(this.#queue.isInFlight(b.key)));
     if (followers.length === 0) return;
     await this.#options.policyKnown(serving);
     const workers = Array.from({ length: FOLLOW_CONCURRENCY }, async () => {
       for (let next = followers.shift(); next !== undefined; next = followers.shift()) {
-        if (this.#options.serving() !== serving || this.#stopped) return;
-        await this.#redirect(next.client, next.method, serving, options);
+        const { key, client, method } = next;
+        await this.#queue.alone(key, async () => {
+          if (this.#options.serving() !== serving || !this.#wanted.has(key)) return;
+          await this.#redirect(client, method, serving, options);
+        });
       }
     });
     await Promise.all(workers);
@@ -125,13 +141,18 @@ export class ClientWiring {
 
   async #wire(key: string): Promise<void> {
     const client = this.#wanted.get(key);
-    if (client === undefined) return;
+    if (client === undefined) {
+      await this.#removeOther(key);
+      return;
+    }
     const choice = this.#options.selector.select(client);
     if (choice.kind === 'none') {
       this.#record(key, { state: 'refused', reason: choice.reason });
       return;
     }
     const { method } = choice;
+    await this.#removeOther(key, method);
+    this.#wiredBy.set(key, { client, method });
     const serving = this.#options.serving();
     const before = this.#records.get(key);
     if (serving?.target === undefined) {
@@ -176,6 +197,10 @@ export class ClientWiring {
     target: ProxyTarget,
   ): Promise<void> {
     const result = await this.#apply(key, client, method, target);
+    if (result === undefined) {
+      this.#queue.add(key);
+      return;
+    }
     if (result === 'repaired') {
       this.#options.logger.warn('Wiring had changed and was mended', {
         containerId: client.containerId,
@@ -198,26 +223,42 @@ export class ClientWiring {
     if (record !== undefined) this.#options.onWired(client, record);
   }
 
-  /** Makes the wiring true and verifies it, in the order that costs least. */
+  /**
+   * Makes the wiring true and verifies it, in the order that costs least.
+   *
+   * @returns undefined when another proxy serves meanwhile
+   */
   async #apply(
     key: string,
     client: WirableClient,
     method: WiringMethod,
     target: ProxyTarget,
+  ): Promise<ApplyResult | undefined> {
+    const isLeft = () => this.#options.serving()?.target?.instanceId !== target.instanceId;
+    if (isLeft()) return undefined;
+    const result =
+      method.appliesSlowly === true
+        ? await this.#applySlowly(key, client, method, target)
+        : await method.apply(client, target);
+    if (isLeft()) return undefined;
+    if (method.appliesSlowly !== true) await method.verify(client, target);
+    return isLeft() ? undefined : result;
+  }
+
+  async #applySlowly(
+    key: string,
+    client: WirableClient,
+    method: WiringMethod,
+    target: ProxyTarget,
   ): Promise<ApplyResult> {
-    if (method.appliesSlowly === true) {
-      const wiredTo = this.#records.get(key)?.instanceId;
-      const isOlder = Date.parse(client.startedAt) < this.#startedAtMillis;
-      if (wiredTo === target.instanceId || (wiredTo === undefined && isOlder)) {
-        if (await succeeds(method.verify(client, target))) return 'unchanged';
-      } else if (wiredTo !== undefined && method.retarget !== undefined) {
-        if (await succeeds(method.retarget(client, target))) return 'applied';
-      }
-      return await method.apply(client, target);
+    const wiredTo = this.#records.get(key)?.instanceId;
+    const isOlder = Date.parse(client.startedAt) < this.#startedAtMillis;
+    if (wiredTo === target.instanceId || (wiredTo === undefined && isOlder)) {
+      if (await succeeds(method.verify(client, target))) return 'unchanged';
+    } else if (wiredTo !== undefined && method.retarget !== undefined) {
+      if (await succeeds(method.retarget(client, target))) return 'applied';
     }
-    const result = await method.apply(client, target);
-    await method.verify(client, target);
-    return result;
+    return await method.apply(client, target);
   }
 
   /** Docker keeps its networks apart, so a client that is wired in its own namespace needs the proxy on a network of its own. */
@@ -250,6 +291,7 @@ export class ClientWiring {
 
   #fail(key: string, error: unknown): void {
     const client = this.#wanted.get(key);
+    if (client === undefined) this.#failToRemove(key, error);
     // The event that says why a namespace is gone is on its way.
     if (this.#stopped || client === undefined || codeOf(error) === 'MSI_NAMESPACE_GONE') return;
     // What the container itself lacks may come: services of Windows start after it.
@@ -262,24 +304,40 @@ export class ClientWiring {
         containerId: client.containerId,
       });
     }
-    // Part of the wiring may be there: by which method is needed to remove it.
     this.#record(key, { ...kept(before), state, reason, ...(before?.method && { method: before.method }) });
   }
 
-  #forget(key: string, client: WirableClient, clients: readonly DesiredClient[]): void {
-    const wasWiredBy = this.#records.get(key)?.method;
+  #failToRemove(key: string, err: unknown): void {
+    const wired = this.#wiredBy.get(key);
+    const problem = messageOf(err);
+    if (this.#stopped || wired === undefined || wired.problem === problem) return;
+    wired.problem = problem;
+    this.#options.logger.warn('The wiring of a client could not be removed; it is tried again', {
+      err,
+      containerId: wired.client.containerId,
+    });
+  }
+
+  #forget(key: string): void {
     this.#wanted.delete(key);
     this.#records.delete(key);
-    // The container still runs but is refused now: somebody who has no label joined its namespace.
-    const stillRuns = clients.some(({ container }) => container.id === client.containerId);
-    if (wasWiredBy === undefined || !stillRuns) return;
-    const choice = this.#options.selector.select(client);
-    if (choice.kind !== 'method' || choice.method.name !== wasWiredBy) return;
-    choice.method.remove(client).catch((err: unknown) => {
-      this.#options.logger.warn('The wiring of a client could not be removed', {
-        err,
-        containerId: client.containerId,
-      });
+    // It still runs but is refused now: somebody who has no label joined its namespace.
+    if (this.#wiredBy.has(key)) this.#queue.add(key);
+  }
+
+  /** Takes away what is there by another method than this one. */
+  async #removeOther(key: string, method?: WiringMethod): Promise<void> {
+    const wired = this.#wiredBy.get(key);
+    if (wired === undefined || wired.method === method) return;
+    await wired.method.remove(wired.client);
+    this.#wiredBy.delete(key);
+    const before = this.#records.get(key);
+    if (before === undefined || method === undefined) return;
+    const { wiredAfterMillis } = before;
+    this.#record(key, {
+      state: 'pending',
+      method: method.name,
+      ...(wiredAfterMillis !== undefined && { wiredAfterMillis }),
     });
   }
 
@@ -311,5 +369,9 @@ function kept({ wiredAfterMillis, instanceId }: Partial<WiringRecord> = {}): Par
 }
 
 function keyOf({ containerId, startedAt }: WirableClient): string {
+  return runOf(containerId, startedAt);
+}
+
+function runOf(containerId: string, startedAt: string): string {
   return `${containerId} ${startedAt}`;
 }

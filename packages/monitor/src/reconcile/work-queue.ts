@@ -27,6 +27,8 @@ export class WorkQueue {
   readonly #dirty = new Set<string>();
   readonly #delayed = new Map<string, Timer>();
   readonly #failures = new Map<string, number>();
+  /** Who waits to be alone with a key that is in flight, in turn. */
+  readonly #alone = new Map<string, (() => void)[]>();
   #stopped = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -44,6 +46,25 @@ export class WorkQueue {
     }
     this.#waiting.add(key);
     this.#startWork();
+  }
+
+  isInFlight(key: string): boolean {
+    return this.#inFlight.has(key);
+  }
+
+  /** Does something else with a key while no work is done on it, which waits and is waited for. Not done when it has stopped. */
+  async alone(key: string, something: () => Promise<void>): Promise<void> {
+    if (this.#inFlight.has(key)) {
+      await new Promise<void>(resolve => this.#alone.set(key, [...(this.#alone.get(key) ?? []), resolve]));
+    } else {
+      this.#inFlight.add(key);
+      if (this.#waiting.delete(key)) this.#dirty.add(key);
+    }
+    try {
+      if (!this.#stopped) await something();
+    } finally {
+      this.#finish(key);
+    }
   }
 
   /** Asks for work on the key after its back-off, which grows with each call until work on the key succeeds. */
@@ -103,6 +124,13 @@ export class WorkQueue {
   }
 
   #finish(key: string): void {
+    const [next, ...others] = this.#alone.get(key) ?? [];
+    if (next !== undefined) {
+      if (others.length === 0) this.#alone.delete(key);
+      else this.#alone.set(key, others);
+      next();
+      return;
+    }
     this.#inFlight.delete(key);
     if (this.#dirty.delete(key)) this.#waiting.add(key);
     this.#startWork();

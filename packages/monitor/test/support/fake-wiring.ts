@@ -26,6 +26,8 @@ export class FakeWiring implements WiringMethod {
   readonly #inWork = new Set<string>();
   overlapped = false;
   onApply: (client: WirableClient) => void = () => undefined;
+  /** Applying, and removing, goes on when it settles. */
+  holdUp: (what: 'apply' | 'remove', client: WirableClient) => Promise<void> = () => Promise.resolve();
   redirect?: NonNullable<WiringMethod['redirect']>;
 
   constructor(name: WiringMethodName = 'host') {
@@ -37,15 +39,13 @@ export class FakeWiring implements WiringMethod {
   }
 
   async apply(client: WirableClient, target: ProxyTarget): Promise<ApplyResult> {
-    // Each run of a container has a network namespace of its own: work in the one before does not touch it.
-    const run = `${client.containerId} ${client.startedAt}`;
-    if (this.#inWork.has(run)) this.overlapped = true;
-    this.#inWork.add(run);
+    const end = this.#beginWork(client);
     this.peak = Math.max(this.peak, (this.#busy += 1));
     this.onApply(client);
     await new Promise(resolve => setImmediate(resolve));
+    await this.holdUp('apply', client);
     this.#busy -= 1;
-    this.#inWork.delete(run);
+    end();
     this.applications.set(client.name, (this.applications.get(client.name) ?? 0) + 1);
     if (this.failing.has(client.name)) {
       throw new MsiProxyError('MSI_WIRING_COMMAND', 'nft said no');
@@ -62,9 +62,19 @@ export class FakeWiring implements WiringMethod {
       throw new MsiProxyError('MSI_WIRING_NOT_EFFECTIVE', 'it does not hold');
   }
 
-  async remove({ name }: WirableClient): Promise<void> {
-    await Promise.resolve();
-    this.wired.delete(name);
-    this.removed.push(name);
+  async remove(client: WirableClient): Promise<void> {
+    const end = this.#beginWork(client);
+    await this.holdUp('remove', client);
+    end();
+    this.wired.delete(client.name);
+    this.removed.push(client.name);
+  }
+
+  #beginWork({ containerId, startedAt }: WirableClient): () => void {
+    // Each run of a container has a network namespace of its own: work in the one before does not touch it.
+    const run = `${containerId} ${startedAt}`;
+    if (this.#inWork.has(run)) this.overlapped = true;
+    this.#inWork.add(run);
+    return () => this.#inWork.delete(run);
   }
 }

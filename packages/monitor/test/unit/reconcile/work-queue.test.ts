@@ -163,6 +163,78 @@ describe('WorkQueue', () => {
     assert.deepEqual(errors, ['a']);
   });
 
+  describe('asked to leave one alone with a key', () => {
+    let alone: PromiseWithResolvers<undefined>;
+    let log: string[];
+
+    beforeEach(() => {
+      alone = Promise.withResolvers();
+      log = [];
+    });
+
+    function leaveAlone(name: string): Promise<void> {
+      return queue.alone('a', async () => {
+        log.push(name);
+        assert.ok(!manual.running.includes('a'));
+        await alone.promise;
+      });
+    }
+
+    it('does no work on it meanwhile, but what was asked for afterwards', async () => {
+      const done = leaveAlone('first');
+      queue.add('a');
+      queue.add('b');
+      assert.deepEqual(manual.running, ['b']);
+      alone.resolve(undefined);
+      await done;
+      await settle();
+      assert.deepEqual(manual.running, ['b', 'a']);
+    });
+
+    it('lets work on it end first, and those who ask come one after the other before it goes on', async () => {
+      queue.add('a');
+      const done = [leaveAlone('first'), leaveAlone('second')];
+      queue.add('a');
+      await settle();
+      assert.deepEqual(log, []);
+      await manual.succeed('a');
+      assert.deepEqual(log, ['first']);
+      alone.resolve(undefined);
+      await Promise.all(done);
+      assert.deepEqual(log, ['first', 'second']);
+      await settle();
+      assert.deepEqual(manual.running, ['a']);
+    });
+
+    it('takes away nothing of a key that waited for its turn', async () => {
+      queue = createQueue(1);
+      queue.add('b');
+      queue.add('a');
+      const done = leaveAlone('first');
+      alone.resolve(undefined);
+      await done;
+      await manual.succeed('b');
+      assert.deepEqual(manual.running, ['a']);
+    });
+
+    it('goes on when that fails', async () => {
+      const failing = queue.alone('a', () => Promise.reject(new Error('no')));
+      queue.add('a');
+      await assert.rejects(failing, /no/);
+      await settle();
+      assert.deepEqual(manual.running, ['a']);
+    });
+
+    it('does not do it any more when it has stopped, and stops when it is done', async () => {
+      queue.add('a');
+      const done = leaveAlone('late');
+      const stopping = queue.stop();
+      await manual.succeed('a');
+      await Promise.all([done, stopping]);
+      assert.deepEqual(log, []);
+    });
+  });
+
   it('stops when the work under way has ended, and takes up nothing more', async () => {
     queue = createQueue(1);
     queue.add('a');
