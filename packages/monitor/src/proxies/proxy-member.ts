@@ -136,7 +136,8 @@ export class ProxyMember implements Candidate {
 
   /** Whether those who have asked it may still be answered, though it is left. */
   get mayStillAnswer(): boolean {
-    return this.isLeaving || this.#isServerThere;
+    // Where the session has ended, so may have the process, a little before its connections tell.
+    return this.isLeaving || (this.#session !== undefined && this.#isServerThere);
   }
 
   get isReachable(): boolean {
