@@ -7,6 +7,7 @@ const TOKEN = { path: tokenPath('https://vault.azure.net') };
 for (const wiring of ['host', 'nat'] as const) {
   describe(`on any network, wired by ${wiring}`, () => {
     let scenario: Scenario;
+    const served: string[] = [];
 
     before(async () => {
       scenario = await Scenario.start({ wiring });
@@ -19,6 +20,11 @@ for (const wiring of ['host', 'nat'] as const) {
       await scenario.untilServing();
     });
     after(() => scenario[Symbol.asyncDispose]());
+
+    /** Docker 25 and later do not; such clients are wired by `nat` unless told otherwise. */
+    async function routesInternalNetworks(): Promise<boolean> {
+      return Number(await scenario.docker('version', '--format', '{{.Server.APIVersion}}')) < 1.44;
+    }
 
     async function isServed(client: string): Promise<void> {
       await scenario.untilWired(client);
@@ -37,9 +43,14 @@ for (const wiring of ['host', 'nat'] as const) {
     });
 
     for (const network of ['bridge', 'user-net', 'internal-net']) {
-      it(`serves a client on ${network}`, async () => {
+      it(`serves a client on ${network}`, async function () {
+        if (network === 'internal-net' && wiring === 'host' && !(await routesInternalNetworks())) {
+          console.log('      skipped: this engine gives containers on internal networks no default route');
+          this.skip();
+        }
         await scenario.startClient({ name: `on-${network}`, network });
         await isServed(`on-${network}`);
+        if (network !== 'user-net') served.push(`on-${network}`);
       });
     }
 
@@ -75,7 +86,7 @@ for (const wiring of ['host', 'nat'] as const) {
       await scenario.removeContainers('proxy');
       await scenario.startProxy({ name: 'second', network: PROXY_NETWORK });
       await scenario.untilServing('second');
-      for (const client of ['on-bridge', 'on-internal-net', 'on-two']) await isServed(client);
+      for (const client of [...served, 'on-two']) await isServed(client);
     });
 
     it('says why a container on the host network or on none is not wired', async () => {
