@@ -1,4 +1,5 @@
 import type { Caller, Clock, Confirmed } from '@msi-proxy/shared';
+import type { Waiting } from '../upstream/asked.ts';
 import type { CallerEntry, CallerTable } from './caller-table.ts';
 
 /**
@@ -51,6 +52,8 @@ interface Patience {
   readonly holdMillis: number;
   /** For a container to appear at an address of which the monitor says that nobody has it. */
   readonly appearMillis: number;
+  /** If it does not wait to the end. */
+  readonly client?: Waiting | undefined;
 }
 
 interface Question {
@@ -65,7 +68,7 @@ interface Question {
 type Answer = Confirmed['result'] | { readonly kind: 'inconclusive' };
 
 /** `changed`: somebody else is at the address, or the monitor is in another state. */
-type Wake = { readonly kind: 'changed' | 'stopping' | 'time-up' };
+type Wake = { readonly kind: 'changed' | 'stopping' | 'time-up' | 'client-left' };
 
 // In silence; frequent enough that a request is served soon after it is back.
 const ASK_AGAIN_MILLIS = 500;
@@ -114,10 +117,14 @@ export class CallerResolver {
     return entry.caller;
   }
 
-  /** Waits as long as a request may wait: for a container that is just starting, or for a monitor to be back. */
-  async resolve(address: string): Promise<Resolution> {
+  /**
+   * Waits as long as a request may wait: for a container that is just starting, or for a monitor to be back.
+   *
+   * @param client for whom nothing is held any more when it leaves
+   */
+  async resolve(address: string, client?: Waiting): Promise<Resolution> {
     const { holdMillis, callerWaitMillis } = this.#options.limits();
-    return await this.#resolve(address, { holdMillis, appearMillis: callerWaitMillis });
+    return await this.#resolve(address, { holdMillis, appearMillis: callerWaitMillis, client });
   }
 
   /** Says how it is now, for those who ask again by themselves. Waits only for the monitor's answer, and not long. */
@@ -141,6 +148,7 @@ export class CallerResolver {
     let isNobody = false;
     let hasAskedInStop = false;
     for (;;) {
+      if (patience.client?.hasLeft === true) return { kind: 'unavailable', reason: 'the client has left' };
       const known = this.fresh(address) ?? this.#servedInSilence(address);
       if (known !== undefined) return { kind: 'known', caller: known };
 
@@ -154,7 +162,9 @@ export class CallerResolver {
       if (leftMillis <= 0) return isNobody ? { kind: 'nobody' } : this.#unavailable();
 
       const waitMillis = Math.min(leftMillis, hasAskedInStop ? STOP_PATIENCE_MILLIS : ASK_ANEW_MILLIS);
-      const outcome = await this.#wait(address, waitMillis, asks ? this.#ask(address) : undefined);
+      const wait = (millis: number, answer?: Promise<Answer>) =>
+        this.#wait({ address, timeoutMillis: millis, client: patience.client, answer });
+      const outcome = await wait(waitMillis, asks ? this.#ask(address) : undefined);
       switch (outcome.kind) {
         case 'caller':
           return { kind: 'known', caller: outcome.caller };
@@ -164,13 +174,14 @@ export class CallerResolver {
         case 'engine-unresponsive': {
           const held = this.#withinGrace(address);
           if (held !== undefined) return { kind: 'known', caller: held };
-          await this.#wait(address, Math.min(leftMillis, ASK_AGAIN_MILLIS));
+          await wait(Math.min(leftMillis, ASK_AGAIN_MILLIS));
           break;
         }
         case 'changed':
           isNobody = false;
           break;
         case 'inconclusive':
+        case 'client-left':
         case 'stopping':
         case 'time-up':
           break;
@@ -239,8 +250,21 @@ export class CallerResolver {
     return { kind: 'unavailable', reason: reasons[this.#options.monitor.monitorState] };
   }
 
-  /** Waits for the answer, for somebody else at the address, for a change of the monitor, or for the time. */
-  async #wait(address: string, timeoutMillis: number, answer?: Promise<Answer>): Promise<Answer | Wake> {
+  /**
+   * Waits for the answer, for somebody else at the address, for a change of the monitor, for the client to leave, or for the
+   * time.
+   */
+  async #wait({
+    address,
+    timeoutMillis,
+    client,
+    answer,
+  }: {
+    readonly address: string;
+    readonly timeoutMillis: number;
+    readonly client: Waiting | undefined;
+    readonly answer: Promise<Answer> | undefined;
+  }): Promise<Answer | Wake> {
     const { table, monitor, clock } = this.#options;
     const { promise, resolve } = Promise.withResolvers<Wake>();
     const wake = () => resolve({ kind: 'changed' });
@@ -251,6 +275,7 @@ export class CallerResolver {
       if (changed === address && table.get(address) !== undefined) wake();
     });
     const endMonitor = monitor.onMonitorStateChange(wake);
+    const endClient = client?.onLeave(() => resolve({ kind: 'client-left' }));
     this.#waiters.add(stop);
     try {
       return await (answer === undefined ? promise : Promise.race([answer, promise]));
@@ -258,6 +283,7 @@ export class CallerResolver {
       timer.cancel();
       endTable();
       endMonitor();
+      endClient?.();
       this.#waiters.delete(stop);
     }
   }

@@ -235,7 +235,11 @@ export class RequestHandler {
     const { group, errorShape } = gated.endpoint;
     const body = await readBody(request, gated.contentLength);
     if (body === undefined) return; // the client left
-    const resolution = await this.#options.resolver.resolve(address);
+    const resolution = await this.#options.resolver.resolve(address, reply);
+    if (reply.hasLeft) {
+      this.#audit({ address, group, reason: 'client-left' }, 'failed', startMillis);
+      return;
+    }
     if (resolution.kind === 'unavailable') {
       const answer = serviceUnavailable(errorShape, `Try again: ${resolution.reason}`);
       reply.sendLocal(answer, { close: true });

@@ -1,14 +1,23 @@
 import type { Clock, Timer } from '@msi-proxy/shared';
 import type { Allowed } from '../authorize/authorize.ts';
 import { filterUserData } from '../relay/user-data-filter.ts';
+import type { Waiting } from '../upstream/asked.ts';
+import { clientLeft } from '../upstream/upstream-failure.ts';
 import type { CallOutcome, UpstreamCall } from '../upstream/upstream-calls.ts';
 import type { Answered, AnswerReceiver, SharedAnswer } from './answer-source.ts';
+
+export interface Sharing {
+  /** On the monotonic clock. */
+  readonly deadlineMillis: number;
+  readonly userData: Allowed['userData'];
+  readonly client: Waiting;
+}
 
 /** One call to IMDS and everybody who waits for its answer: without a promise and a timer for each. */
 export class SharedCall {
   readonly #call: UpstreamCall;
   readonly #clock: Clock;
-  #sharers: Sharer[] = [];
+  readonly #sharers = new Set<Sharer>();
   #timer: Timer | undefined;
   #wakeAtMillis = Number.POSITIVE_INFINITY;
 
@@ -19,42 +28,45 @@ export class SharedCall {
     call.outcome.then(
       outcome => {
         onEnd();
-        this.#tell(this.#leaving(), () => outcome);
+        this.#tell(this.#takeAll(), () => outcome);
       },
       (error: unknown) => {
         onEnd();
-        for (const { receiver } of this.#leaving()) receiver.failed(error);
+        for (const { receiver } of this.#takeAll()) receiver.failed(error);
       },
     );
   }
 
-  /** @param deadlineMillis on the monotonic clock */
-  share({
-    source,
-    deadlineMillis,
-    userData,
-  }: {
-    readonly source: string;
-    readonly deadlineMillis: number;
-    readonly userData: Allowed['userData'];
-  }): SharedAnswer {
-    this.#call.join(source, deadlineMillis);
-    return this.#sharer('shared', deadlineMillis, userData);
+  share(source: string, sharing: Sharing): SharedAnswer {
+    this.#call.join(source, sharing.deadlineMillis);
+    return this.#sharer('shared', sharing);
   }
 
   /** For the one for whom the call was begun. */
-  first(deadlineMillis: number, userData: Allowed['userData']): SharedAnswer {
-    return this.#sharer('upstream', deadlineMillis, userData);
+  first(sharing: Sharing): SharedAnswer {
+    return this.#sharer('upstream', sharing);
   }
 
-  #sharer(via: Sharer['via'], deadlineMillis: number, userData: Allowed['userData']): SharedAnswer {
+  #sharer(via: Sharer['via'], { deadlineMillis, userData, client }: Sharing): SharedAnswer {
     return {
       kind: 'shared',
       tell: receiver => {
-        this.#sharers.push({ receiver, via, deadlineMillis, userData });
+        if (client.hasLeft) {
+          receiver.failed(clientLeft());
+          return;
+        }
+        const stopListening = client.onLeave(() => this.#leave(sharer));
+        const sharer: Sharer = { receiver, via, deadlineMillis, userData, stopListening };
+        this.#sharers.add(sharer);
         this.#wakeAt(deadlineMillis);
       },
     };
+  }
+
+  #leave(sharer: Sharer): void {
+    this.#sharers.delete(sharer);
+    if (this.#sharers.size === 0) this.#sleep();
+    sharer.receiver.failed(clientLeft());
   }
 
   /** Looks again at the moment at which the time of the first of them is up. */
@@ -65,19 +77,30 @@ export class SharedCall {
     const leftMillis = Math.max(0, deadlineMillis - this.#clock.monotonicMillis());
     this.#timer = this.#clock.setTimer(() => {
       const nowMillis = this.#clock.monotonicMillis();
-      const late = this.#sharers.filter(sharer => sharer.deadlineMillis <= nowMillis);
-      this.#sharers = this.#sharers.filter(sharer => sharer.deadlineMillis > nowMillis);
+      const late = this.#take(sharer => sharer.deadlineMillis <= nowMillis);
       this.#wakeAtMillis = Number.POSITIVE_INFINITY;
       for (const sharer of this.#sharers) this.#wakeAt(sharer.deadlineMillis);
       this.#tell(late, () => this.#call.soFar());
     }, leftMillis);
   }
 
-  #leaving(): readonly Sharer[] {
+  #sleep(): void {
     this.#timer?.cancel();
-    const leaving = this.#sharers;
-    this.#sharers = [];
-    return leaving;
+    this.#wakeAtMillis = Number.POSITIVE_INFINITY;
+  }
+
+  #takeAll(): readonly Sharer[] {
+    this.#sleep();
+    return this.#take(() => true);
+  }
+
+  #take(condition: (sharer: Sharer) => boolean): readonly Sharer[] {
+    const taken = [...this.#sharers].filter(condition);
+    for (const sharer of taken) {
+      this.#sharers.delete(sharer);
+      sharer.stopListening();
+    }
+    return taken;
   }
 
   #tell(sharers: readonly Sharer[], outcomeOf: () => CallOutcome): void {
@@ -96,11 +119,10 @@ export class SharedCall {
   }
 }
 
-interface Sharer {
+interface Sharer extends Omit<Sharing, 'client'> {
   readonly receiver: AnswerReceiver;
   readonly via: 'upstream' | 'shared';
-  readonly deadlineMillis: number;
-  readonly userData: Allowed['userData'];
+  readonly stopListening: () => void;
 }
 
 function answeredBy(outcome: CallOutcome, userData: Allowed['userData']): Answered {

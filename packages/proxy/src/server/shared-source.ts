@@ -42,15 +42,16 @@ export function createSharedSource(options: SharedSourceOptions): AnswerSource {
   };
 
   return authorized => {
-    const { gated, decision, caller, headers } = authorized;
+    const { gated, decision, caller, headers, client: waiting } = authorized;
     if (gated.method !== 'GET' || !takesAnyForm(headers)) return relay(authorized);
     const { target, userData } = decision;
     const source = caller.containerId;
     const deadlineMillis = clock.monotonicMillis() + timeoutMillis();
     const present = underWay.get(target);
+    const sharing = { deadlineMillis, userData, client: waiting };
     return present === undefined
-      ? begin(target, source, deadlineMillis).first(deadlineMillis, userData)
-      : present.share({ source, deadlineMillis, userData });
+      ? begin(target, source, deadlineMillis).first(sharing)
+      : present.share(source, sharing);
   };
 }
 

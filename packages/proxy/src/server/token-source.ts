@@ -1,10 +1,10 @@
-import type { Caller, Clock } from '@msi-proxy/shared';
+import type { Clock } from '@msi-proxy/shared';
 import { identityNotFound } from '@msi-proxy/shared/http';
 import type { Allowed } from '../authorize/authorize.ts';
 import type { GatedRequest } from '../gate/gated-request.ts';
 import type { TokenBroker, TokenOutcome } from '../tokens/token-broker.ts';
 import { tokenRequestOf, type TokenRequest } from '../tokens/token-request.ts';
-import type { Answered, AnswerSource, KeptAnswer } from './answer-source.ts';
+import type { Answered, AnswerSource, AuthorizedRequest, KeptAnswer } from './answer-source.ts';
 
 export interface TokenSourceOptions {
   readonly broker: TokenBroker;
@@ -31,9 +31,12 @@ export function createTokenSource({ broker, clock, timeoutMillis, relay }: Token
     requests.set(decision, request);
     return request;
   };
-  const get = async (request: TokenRequest, { containerId }: Caller): Promise<Answered> => {
+  const get = async (
+    request: TokenRequest,
+    { caller, client }: Pick<AuthorizedRequest, 'caller' | 'client'>,
+  ): Promise<Answered> => {
     const deadlineMillis = clock.monotonicMillis() + timeoutMillis();
-    return answeredBy(await broker.get(request, { source: containerId, deadlineMillis }));
+    return answeredBy(await broker.get(request, { source: caller.containerId, deadlineMillis, client }));
   };
 
   const source: AnswerSource = authorized => {
@@ -42,7 +45,7 @@ export function createTokenSource({ broker, clock, timeoutMillis, relay }: Token
     if (gated.method === 'HEAD') return relay(authorized);
     const request = requestOf(gated, decision);
     const kept = broker.kept(request, caller.containerId);
-    return kept === undefined ? get(request, caller) : answeredBy(kept);
+    return kept === undefined ? get(request, authorized) : answeredBy(kept);
   };
   const kept: TokenSource['kept'] = (gated, decision, containerId) => {
     if (gated.endpoint.group !== 'token') return undefined;

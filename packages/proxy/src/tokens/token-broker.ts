@@ -11,7 +11,8 @@ import {
 } from '@msi-proxy/shared';
 import type { Random } from '../upstream/backoff.ts';
 import type { Priority } from '../upstream/budget/call-budget.ts';
-import { TIME_UP, until } from '../upstream/time-limit.ts';
+import type { Waiting } from '../upstream/asked.ts';
+import { SharedPromise, TIME_UP } from '../upstream/shared-promise.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { UpstreamCall, UpstreamCalls } from '../upstream/upstream-calls.ts';
 import { HttpDate } from './http-date.ts';
@@ -46,12 +47,15 @@ export interface TokenWaiter {
   readonly source: string;
   /** When the answer would be too late, on the monotonic clock. */
   readonly deadlineMillis: number;
+  readonly client?: Waiting;
 }
 
 /** One call to IMDS and everybody who waits for it. */
 interface Flight {
   readonly call: UpstreamCall;
   readonly landed: Promise<Landing>;
+  /** The same, for clients. */
+  readonly landing: SharedPromise<Landing>;
 }
 
 type Landing =
@@ -92,14 +96,14 @@ export class TokenBroker {
   }
 
   /**
-   * @throws {MsiProxyError} `MSI_UPSTREAM_*`, when IMDS gave no answer that can be passed on
+   * @throws {MsiProxyError} `MSI_UPSTREAM_*`, when IMDS gave no answer that can be passed on; `MSI_CLIENT_LEFT`
    */
   async get(request: TokenRequest, waiter: TokenWaiter): Promise<TokenOutcome> {
     const kept = this.kept(request, waiter.source);
     if (kept !== undefined) return kept;
     this.#dropRefused(request);
     const { flight, isNew } = this.#join(request, waiter);
-    const landing = await this.#landingBy(waiter.deadlineMillis, flight);
+    const landing = await this.#landingBy(waiter, flight);
     const via = isNew ? 'upstream' : 'shared';
     switch (landing.kind) {
       case 'throttled':
@@ -266,7 +270,7 @@ export class TokenBroker {
     const landed = this.#land(request, order, call).finally(() => this.#flights.delete(request.target));
     // Nobody may be waiting any more.
     landed.catch(() => undefined);
-    const flight = { call, landed };
+    const flight = { call, landed, landing: new SharedPromise(landed) };
     this.#flights.set(request.target, flight);
     return flight;
   }
@@ -331,9 +335,9 @@ export class TokenBroker {
     return flight;
   }
 
-  async #landingBy(deadlineMillis: number, { landed, call }: Flight): Promise<Landing> {
-    const landing = await until(deadlineMillis, this.#options.clock, landed);
-    if (landing !== TIME_UP) return landing;
+  async #landingBy({ deadlineMillis, client }: TokenWaiter, { landing, call }: Flight): Promise<Landing> {
+    const landed = await landing.until(deadlineMillis, this.#options.clock, client);
+    if (landed !== TIME_UP) return landed;
     const outcome = call.soFar();
     return outcome.kind === 'throttled' ? outcome : { kind: 'refusal', answer: passable(outcome.answer) };
   }

@@ -3,6 +3,7 @@ import { FakeClock, settle } from '@msi-proxy/shared/testing';
 import { CallerResolver, type Resolution } from '../../../src/callers/caller-resolver.ts';
 import { CallerTable } from '../../../src/callers/caller-table.ts';
 import { callerAt, grantOf } from '../support/callers.ts';
+import { FakeClient } from '../support/fake-client.ts';
 import { FakeConfirmationSource } from '../support/fake-confirmation-source.ts';
 
 const ADDRESS = '172.17.0.2';
@@ -62,6 +63,40 @@ describe('the resolver of callers', () => {
   afterEach(() => {
     assert.equal(clock.pendingTimers, 0, 'a timer was leaked');
     assert.equal(monitor.listeners, 0, 'a listener was leaked');
+  });
+
+  describe('of clients that leave', () => {
+    const CROWD = 100;
+
+    /** Those who wait for its answer. @returns what makes all of them leave */
+    function crowd(): { readonly resolving: Promise<Resolution[]>; readonly leave: () => void } {
+      const clients = Array.from({ length: CROWD }, () => new FakeClient());
+      const resolving = Promise.all(clients.map(client => resolver.resolve(ADDRESS, client)));
+      return { resolving, leave: () => clients.forEach(client => client.leave()) };
+    }
+
+    for (const state of ['none', 'silent', 'live'] as const) {
+      it(`keeps nothing, whatever they waited for: the monitor is ${state}`, async () => {
+        await makeStale();
+        monitor.become(state);
+        await clock.advance(GRACE);
+        const { resolving, leave } = crowd();
+        await settle();
+        assert.equal(clock.pendingTimers, CROWD);
+        leave();
+        await resolving;
+        assert.equal(clock.pendingTimers, 0);
+        assert.equal(monitor.listeners, 0);
+        assert.ok(monitor.asked.length <= 1);
+      });
+    }
+
+    it('does not ask for one that has left already', async () => {
+      const client = new FakeClient();
+      client.leave();
+      assert.equal((await resolver.resolve(ADDRESS, client)).kind, 'unavailable');
+      assert.deepEqual(monitor.asked, []);
+    });
   });
 
   describe('with a monitor that answers', () => {

@@ -44,6 +44,7 @@ describe('the handler of requests', () => {
   let handler: RequestHandler;
   let keptAnswer: () => KeptAnswer | undefined;
   let audited: LogFields[];
+  let holdMillis: number;
   const errors: unknown[] = [];
 
   beforeEach(async () => {
@@ -51,9 +52,11 @@ describe('the handler of requests', () => {
     errors.length = 0;
     keptAnswer = () => undefined;
     audited = [];
+    holdMillis = 0;
     const logger: Logger = {
       ...silentLogger,
       info: (_message, fields = {}) => audited.push(fields),
+      warn: (_message, fields = {}) => audited.push(fields),
       error: (_message, fields) => errors.push(fields?.err),
     };
     const table = new CallerTable(clock);
@@ -70,7 +73,7 @@ describe('the handler of requests', () => {
       limits: () => ({
         confirmAfterMillis: 60_000,
         callerWaitMillis: 0,
-        holdMillis: 0,
+        holdMillis,
         silenceGraceMillis: 0,
       }),
     });
@@ -131,6 +134,21 @@ describe('the handler of requests', () => {
     });
     assert.ok(client.bytesRead < 64 * 1024 * 1024, 'the whole answer was kept for the client');
     assert.equal(clock.pendingTimers, 0);
+  });
+
+  it('holds nothing for clients that leave while nobody can say who they are', async () => {
+    holdMillis = 30_000;
+    await clock.advance(60_001);
+    const clients = Array.from({ length: 20 }, () => open({ port }));
+    // Several requests over one connection, too.
+    for (const client of clients)
+      client.write(requestText(VERSIONS).replace('close', 'keep-alive').repeat(3));
+    await until(() => clock.pendingTimers === 60);
+    for (const client of clients) client.destroy();
+    await until(() => clock.pendingTimers === 0);
+    // Which is written once for the same again and again.
+    await until(() => audited.length === 1);
+    assert.equal(audited[0]?.['reason'], 'client-left');
   });
 
   it('leaves no timer behind after an answer that was read', async () => {

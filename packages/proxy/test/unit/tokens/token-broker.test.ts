@@ -6,6 +6,7 @@ import { TokenBroker, type TokenOutcome } from '../../../src/tokens/token-broker
 import { tokenRequestOf, type TokenRequest } from '../../../src/tokens/token-request.ts';
 import { CallBudget } from '../../../src/upstream/budget/call-budget.ts';
 import { UpstreamCalls } from '../../../src/upstream/upstream-calls.ts';
+import { FakeClient } from '../support/fake-client.ts';
 import { errorText, FakeImds, isDown, upstreamAnswer } from '../support/fake-imds.ts';
 import { tokenText, tokenWith } from '../support/token-text.ts';
 
@@ -150,6 +151,25 @@ describe('the token broker', () => {
       await clock.advance(20);
       const tokens = (await Promise.all(outcomes)).map(outcome => bodyOf(outcome)['access_token']);
       assert.equal(new Set(tokens).size, requests.length);
+    });
+
+    it('that goes on, with nothing left of those who leave meanwhile', async () => {
+      imds.latencyMillis = 5_000;
+      const clients = Array.from({ length: 100 }, () => new FakeClient());
+      const before = begin(requestOf(), 'patient');
+      await settle();
+      const timers = clock.pendingTimers;
+      const deadlineMillis = clock.monotonicMillis() + PATIENCE_MILLIS;
+      const outcomes = clients.map(client =>
+        broker.get(requestOf(), { source: 'hasty', deadlineMillis, client }),
+      );
+      for (const client of clients) client.leave();
+      for (const outcome of outcomes) await assert.rejects(outcome, { code: 'MSI_CLIENT_LEFT' });
+      assert.equal(clock.pendingTimers, timers);
+      assert.ok(clients.every(({ listeners }) => listeners === 0));
+      await clock.advance(5_000);
+      assert.equal(viaOf(await before), 'upstream');
+      assert.equal(imds.asked.length, 1);
     });
 
     it('that goes on for the others when the time of one of them is up', async () => {

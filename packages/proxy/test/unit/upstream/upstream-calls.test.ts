@@ -8,7 +8,7 @@ import {
   type CallOutcome,
   type UpstreamCall,
 } from '../../../src/upstream/upstream-calls.ts';
-import { TIME_UP, until } from '../../../src/upstream/time-limit.ts';
+import { SharedPromise, TIME_UP } from '../../../src/upstream/shared-promise.ts';
 import { errorText, FakeImds, isDown, upstreamAnswer } from '../support/fake-imds.ts';
 
 const PATIENCE_MILLIS = 10_000;
@@ -212,7 +212,7 @@ describe('calls to IMDS', () => {
 
   /** What it has come to by a moment. */
   async function outcomeBy(deadlineMillis: number, call: UpstreamCall): Promise<CallOutcome> {
-    const outcome = await until(deadlineMillis, clock, call.outcome);
+    const outcome = await new SharedPromise(call.outcome).until(deadlineMillis, clock);
     return outcome === TIME_UP ? call.soFar() : outcome;
   }
 
