@@ -13,7 +13,7 @@ export interface AddressConfirmationOptions {
   /** Reads what has come and gone; the table follows. */
   readonly readNew: () => Promise<void>;
   /** Absent where this process does not see what the VM's kernel shows. */
-  readonly witness?: Pick<KernelWitness, 'look' | 'isStill'>;
+  readonly witness?: Pick<KernelWitness, 'look' | 'lookAtAll' | 'isStill'>;
 }
 
 /** What was found out when the engine was asked last. */
@@ -97,7 +97,7 @@ export class AddressConfirmation {
   beginReading(believed: ReadonlyMap<string, Caller>): () => void {
     const { witness, caller } = this.#options;
     if (witness === undefined) return () => undefined;
-    const sightings = new Map([...believed].map(([address, earlier]) => [address, witness.look(earlier)]));
+    const sightings = witness.lookAtAll(believed);
     return () => {
       for (const [address, earlier] of believed) {
         const now = caller(address);

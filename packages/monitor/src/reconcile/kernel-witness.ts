@@ -31,13 +31,30 @@ export class KernelWitness {
   }
 
   look(caller: Caller): Sighting {
-    const { links, readText, bridge, isOnBridge, pid } = this.#options;
-    const bridgeName = isOnBridge(caller) ? bridge() : undefined;
+    return this.#sighting(caller, () => this.#linksGone());
+  }
+
+  /** Looks at many at one time: reading the interfaces takes the longer the more of them there are. */
+  lookAtAll(callers: ReadonlyMap<string, Caller>): ReadonlyMap<string, Sighting> {
+    const linksGone = this.#linksGone();
+    return new Map(
+      [...callers].map(([address, caller]) => [address, this.#sighting(caller, () => linksGone)]),
+    );
+  }
+
+  #sighting(caller: Caller, linksGone: () => number | undefined): Sighting {
+    const { readText, isOnBridge, pid } = this.#options;
     const number = pid(caller);
     return {
-      linksGone: bridgeName === undefined ? undefined : links.gone(bridgeName),
+      linksGone: isOnBridge(caller) ? linksGone() : undefined,
       process: number === undefined ? undefined : processStart(readText, number),
     };
+  }
+
+  #linksGone(): number | undefined {
+    const { links, bridge } = this.#options;
+    const bridgeName = bridge();
+    return bridgeName === undefined ? undefined : links.gone(bridgeName);
   }
 
   /** Whether the caller, which is the same run of the same container as at the sighting, certainly has its address. */

@@ -17,6 +17,7 @@ function caller(containerId: string, startedAt = '2026-01-01T00:00:00Z'): Caller
 describe('AddressConfirmation', () => {
   const witness: NonNullable<AddressConfirmationOptions['witness']> = {
     look: () => ({ linksGone, process: undefined }),
+    lookAtAll: callers => new Map([...callers].map(([address, each]) => [address, witness.look(each)])),
     isStill: (_caller, sighting) => sighting.linksGone !== undefined && sighting.linksGone === linksGone,
   };
   let clock: FakeClock;

@@ -23,14 +23,22 @@ describe('KernelWitness', () => {
   let files: Record<string, string>;
   let linksGone: number | undefined;
   let isOnBridge: boolean;
+  /** Of the interfaces. */
+  let readings: number;
   let witness: KernelWitness;
 
   beforeEach(() => {
     files = { '/proc/4711/stat': stat(100), '/proc/4711/net/fib_trie': fibTrie(CALLER.address) };
     linksGone = 0;
     isOnBridge = true;
+    readings = 0;
     witness = new KernelWitness({
-      links: { gone: () => linksGone },
+      links: {
+        gone: () => {
+          readings += 1;
+          return linksGone;
+        },
+      },
       readText: path => files[path],
       bridge: () => 'br-msi',
       isOnBridge: () => isOnBridge,
@@ -45,6 +53,20 @@ describe('KernelWitness', () => {
     assert.equal(witness.isStill(CALLER, sighting), true);
     linksGone = 1;
     assert.equal(witness.isStill(CALLER, sighting), false);
+  });
+
+  it('reads the interfaces once for all whom it looks at together', () => {
+    const callers = new Map(
+      Array.from({ length: 200 }, (_, at) => {
+        const address = `172.17.1.${at}`;
+        return [address, { ...CALLER, address }];
+      }),
+    );
+    const sightings = witness.lookAtAll(callers);
+
+    assert.equal(readings, 1);
+    assert.deepEqual([...sightings.keys()], [...callers.keys()]);
+    for (const [address, caller] of callers) assert.deepEqual(sightings.get(address), witness.look(caller));
   });
 
   it('takes interfaces for no sign of who does not have one on a bridge', () => {
