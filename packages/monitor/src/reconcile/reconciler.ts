@@ -98,6 +98,7 @@ export class Reconciler {
   #network: ProxyNetwork | undefined;
   #desired: DesiredState = { proxies: [], clients: [], callers: new Map(), strays: [] };
   #resyncTimer: Timer | undefined;
+  #resyncing: Promise<void> = Promise.resolve();
   #engineSinceMillis: number;
   #engineProblem: string | undefined;
   #standInProblem: string | undefined;
@@ -254,6 +255,7 @@ export class Reconciler {
     this.#stopped = true;
     this.#resyncTimer?.cancel();
     await this.#follower.stop();
+    await this.#resyncing;
     await this.#inspections.stop();
     await this.#wiring.stop();
     await this.#proxies.stop();
@@ -279,10 +281,14 @@ export class Reconciler {
       driver: proxyNetworkDriver,
       ...(proxySubnet !== undefined && { subnet: proxySubnet }),
     });
+    // A stand-in that listens again keeps the process from ending.
+    if (this.#isStopped()) return;
     await this.#listenAsStandIn(this.#network);
     await attachment?.prepare();
+    if (this.#isStopped()) return;
     const noteReading = this.#confirmation.beginReading(this.#desired.callers);
     await this.#inventory.readAll({ mayMiss: true });
+    if (this.#isStopped()) return;
     this.#lastSyncMillis = clock.wallMillis();
     this.#recompute({ isWhole: true });
     noteReading();
@@ -475,6 +481,11 @@ export class Reconciler {
     this.#options.logger.info(message, { ...(containerId !== undefined && { containerId }), ...fields });
   }
 
+  /** A function, because the compiler takes the property for unchanged across an await. */
+  #isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** The time between two resyncs is another one. */
   rescheduleResync(): void {
     if (!this.#stopped) this.#scheduleResync();
@@ -485,9 +496,11 @@ export class Reconciler {
     const { clock, resyncMillis, random } = this.#options;
     const delayMillis = resyncMillis() * (1 + RESYNC_JITTER * (2 * random() - 1));
     this.#resyncTimer = clock.setTimer(() => {
-      void this.#resync().finally(() => {
-        if (!this.#stopped) this.#scheduleResync();
-      });
+      this.#resyncing = this.#resyncing
+        .then(() => this.#resync())
+        .finally(() => {
+          if (!this.#stopped) this.#scheduleResync();
+        });
     }, delayMillis);
   }
 

@@ -60,6 +60,37 @@ describe('the monitor, with an engine that fails', () => {
     assert.equal(vm.wiring.overlapped, false);
   });
 
+  it('does not stand in again when it is stopped in the midst of reading everything', async () => {
+    await using vm = await MonitoredVm.create();
+    const log: string[] = [];
+    const standIn = {
+      witnessKey: 'k',
+      listen: (address: string) => {
+        log.push('listen');
+        return Promise.resolve({ address, port: 80 });
+      },
+      setProxy: () => undefined,
+      stop: () => {
+        log.push('stop');
+        return Promise.resolve();
+      },
+    };
+    await vm.startMonitor({ standIn, resyncMillis: () => 100 });
+    await until('it listens', () => log.length > 0);
+    vm.engine.hangRequests(/^\/networks\/msi-proxy-net/);
+    const asked = 'GET /networks/msi-proxy-net';
+    const before = countOf(vm, asked);
+    await until('everything is read anew', () => countOf(vm, asked) > before);
+    log.length = 0;
+    const stopping = vm.stopMonitor();
+    // It ends by its time when the engine never answers.
+    await delay(100);
+    vm.engine.resume();
+    await stopping;
+    await delay(100);
+    assert.deepEqual(log, ['stop']);
+  });
+
   it('reconnects when the event stream is cut, and misses nothing', async () => {
     await using vm = await MonitoredVm.create();
     vm.runProxy();
