@@ -194,6 +194,19 @@ describe('the monitor, with an engine that fails', () => {
     assert.equal(vm.client('hung')?.state, 'wired', 'as it was read last');
   }).timeout(10_000);
 
+  it('opens its session to a proxy while the engine does not tell about another one', async () => {
+    await using vm = await MonitoredVm.create();
+    vm.runProxy('hung');
+    vm.runProxy('well');
+    const idOf = (name: string) => vm.engine.state.container(name).id;
+    vm.engine.hangRequests(new RegExp(`^/containers/${idOf('hung')}/json`));
+    await vm.startMonitor();
+    // Sooner than the time is over that the engine has for an answer.
+    await until('it is opened', () => countOf(vm, `POST /containers/${idOf('well')}/exec`) === 1);
+    vm.engine.resume();
+    await vm.untilServing('hung');
+  });
+
   it('takes it for the engine when it tells about no container', async () => {
     await using vm = await MonitoredVm.create();
     const proxy = vm.runProxy();
