@@ -4,7 +4,8 @@ import { type Bench, type Fault } from './bench.ts';
 
 /** An answer with a token is about this long with its head. */
 const ANSWER_BYTES = 2_000;
-const MILLIS_PER_OFFSET = 500;
+/** In which one of the clients' requests meets the reset. */
+const MILLIS_TO_MEET_IT = 200;
 
 export const IMDS_FAULTS: readonly Fault[] = [
   {
@@ -44,7 +45,7 @@ export const IMDS_FAULTS: readonly Fault[] = [
   },
   {
     name: 'imds-resets',
-    title: 'IMDS resets the connection of each second answer, after every number of bytes',
+    title: 'IMDS resets a connection after every number of bytes of its answer',
     count: ANSWER_BYTES,
     unit: 'byte offset',
     fresh: true,
@@ -55,7 +56,9 @@ export const IMDS_FAULTS: readonly Fault[] = [
           await setFaults(bench, [
             { category: 'token', fault: 'reset', afterBytes: Math.floor(step * stride), times: 1 },
           ]);
-          await sleep(MILLIS_PER_OFFSET);
+          await sleep(MILLIS_TO_MEET_IT);
+          // Or the next reset would meet the very call by which the proxy finds out whether IMDS is back.
+          await bench.untilServed();
         }
         await setFaults(bench, []);
       });
