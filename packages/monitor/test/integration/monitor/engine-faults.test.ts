@@ -204,7 +204,6 @@ describe('the monitor, with an engine that fails', () => {
     // Sooner than the time is over that the engine has for an answer.
     await until('it is opened', () => countOf(vm, `POST /containers/${idOf('well')}/exec`) === 1);
     vm.engine.resume();
-    await vm.untilServing('hung');
   });
 
   it('takes it for the engine when it tells about no container', async () => {
