@@ -38,8 +38,8 @@ export function judgeFailure(error: unknown, timeoutMillis: number): Judgement {
   if (code === 'MSI_UPSTREAM_TOO_LARGE' || code === 'MSI_CLIENT_LEFT') {
     return { isFinal: true, verdict: 'inconclusive' };
   }
-  const wasHurried = code === 'MSI_UPSTREAM_TIMEOUT' && timeoutMillis < PATIENT_MILLIS;
-  return { isFinal: false, verdict: wasHurried ? 'inconclusive' : 'unavailable' };
+  if (code !== 'MSI_UPSTREAM_TIMEOUT') return { isFinal: false, verdict: 'unavailable' };
+  return { isFinal: false, verdict: timeoutMillis < PATIENT_MILLIS ? 'inconclusive' : 'unanswered' };
 }
 
 function isInOwnWords({ contentType = '' }: UpstreamAnswer): boolean {

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '@msi-proxy/shared';
 import type { Random } from '../backoff.ts';
 import { LANES, type Lane } from '../lane.ts';
-import { FairQueue } from './fair-queue.ts';
-import { Pause } from './pause.ts';
+import { FairQueue, type Turn } from './fair-queue.ts';
+import { Pause, type PauseCause } from './pause.ts';
 import { RateWindow } from './rate-window.ts';
 
 /** `background` calls go only when no other waits. */
@@ -10,9 +10,10 @@ export type Priority = 'client' | 'background';
 
 /**
  * What a call showed about IMDS. After `throttled` (it wants fewer calls) and `unavailable` (it is away) all calls of the
- * lane wait for a while; `inconclusive` is about this call alone.
+ * lane wait for a while; after `unanswered` (there was no answer in time) only if no other was answered meanwhile;
+ * `inconclusive` is about this call alone.
  */
-export type CallVerdict = 'succeeded' | 'throttled' | 'unavailable' | 'inconclusive';
+export type CallVerdict = 'succeeded' | 'throttled' | 'unavailable' | 'unanswered' | 'inconclusive';
 
 export interface Admission {
   /** When the call was let through, on the monotonic clock. */
@@ -54,6 +55,9 @@ interface LaneState {
   readonly pause: Pause;
   readonly waiting: Readonly<Record<Priority, FairQueue<WaitingCall>>>;
   underWay: number;
+  /** Of each source whose turn it was. */
+  readonly underWayOf: Map<string, number>;
+  succeededAtMillis: number;
 }
 
 /** Never more connections to IMDS than this, whatever for. */
@@ -85,6 +89,8 @@ export class CallBudget {
       pause: new Pause(random),
       waiting: { client: new FairQueue(), background: new FairQueue() },
       underWay: 0,
+      underWayOf: new Map(),
+      succeededAtMillis: Number.NEGATIVE_INFINITY,
     });
     this.#lanes = {
       identity: lane(new RateWindow(identityPerSecond), identityConcurrent),
@@ -140,7 +146,10 @@ export class CallBudget {
       waiting.background.remove(call);
       waiting.client.add(source, call);
       this.#pump();
-    } else if (waiting.client.has(call)) waiting.client.add(source, call);
+    } else if (waiting.client.has(call)) {
+      waiting.client.add(source, call);
+      this.#pump();
+    }
   }
 
   #expireAt({ waiting }: LaneState, call: WaitingCall, deadlineMillis: number): void {
@@ -164,9 +173,10 @@ export class CallBudget {
     const nowMillis = this.#clock.monotonicMillis();
     for (let lane = this.#nextLane(nowMillis); lane !== undefined; lane = this.#nextLane(nowMillis)) {
       const state = this.#lanes[lane];
-      const call = state.waiting.client.take() ?? state.waiting.background.take();
+      const { client, background } = state.waiting;
+      const turn = client.take(mayBegin(state)) ?? background.take(mayBegin(state));
       this.#turns = [...this.#turns.filter(other => other !== lane), lane];
-      if (call !== undefined) this.#admit(state, call, nowMillis);
+      if (turn !== undefined) this.#admit(state, turn, nowMillis);
     }
     this.#scheduleWake(nowMillis);
   }
@@ -174,14 +184,15 @@ export class CallBudget {
   #nextLane(nowMillis: number): Lane | undefined {
     if (this.#underWay >= MAX_UPSTREAM_SOCKETS) return undefined;
     return this.#turns.find(
-      lane => this.waiting(lane) > 0 && opensInMillis(this.#lanes[lane], nowMillis) === 0,
+      lane => hasCallFor(this.#lanes[lane]) && opensInMillis(this.#lanes[lane], nowMillis) === 0,
     );
   }
 
-  #admit(state: LaneState, call: WaitingCall, atMillis: number): void {
+  #admit(state: LaneState, { item: call, source }: Turn<WaitingCall>, atMillis: number): void {
     call.timer?.cancel();
     this.#underWay += 1;
     state.underWay += 1;
+    count(state.underWayOf, source, 1);
     state.rate.began();
     let hasEnded = false;
     call.resolve({
@@ -191,12 +202,15 @@ export class CallBudget {
         hasEnded = true;
         this.#underWay -= 1;
         state.underWay -= 1;
+        count(state.underWayOf, source, -1);
         const endMillis = this.#clock.monotonicMillis();
         state.rate.ended(endMillis);
-        if (verdict === 'succeeded') state.pause.succeeded();
-        if (verdict === 'throttled' || verdict === 'unavailable') {
-          state.pause.begin(verdict, atMillis, endMillis);
+        if (verdict === 'succeeded') {
+          state.pause.succeeded();
+          state.succeededAtMillis = endMillis;
         }
+        const cause = causeOf(verdict, state.succeededAtMillis > atMillis);
+        if (cause !== undefined) state.pause.begin(cause, atMillis, endMillis);
         this.#pump();
       },
     });
@@ -207,11 +221,46 @@ export class CallBudget {
     this.#wake?.cancel();
     this.#wake = undefined;
     if (this.#underWay >= MAX_UPSTREAM_SOCKETS) return;
-    const delays = LANES.filter(lane => this.waiting(lane) > 0)
+    const delays = LANES.filter(lane => hasCallFor(this.#lanes[lane]))
       .map(lane => opensInMillis(this.#lanes[lane], nowMillis))
       .filter(delay => delay !== undefined);
     if (delays.length === 0) return;
     this.#wake = this.#clock.setTimer(() => this.#pump(), Math.min(...delays));
+  }
+}
+
+/**
+ * Whose next call may be sent: not that of a source that has all places of the lane but one. Calls that hang cannot be taken
+ * back when another source asks, so the last place is kept for others also while nobody else waits; what the lane allows in
+ * a second is reached without it.
+ */
+function mayBegin({ concurrent, underWayOf }: LaneState): (source: string) => boolean {
+  const most = Math.max(1, concurrent - 1);
+  return source => (underWayOf.get(source) ?? 0) < most;
+}
+
+function hasCallFor(state: LaneState): boolean {
+  const { client, background } = state.waiting;
+  return client.hasFor(mayBegin(state)) || background.hasFor(mayBegin(state));
+}
+
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const changed = (counts.get(key) ?? 0) + change;
+  if (changed === 0) counts.delete(key);
+  else counts.set(key, changed);
+}
+
+/** @param isAnswering IMDS has answered another call since this one was sent */
+function causeOf(verdict: CallVerdict, isAnswering: boolean): PauseCause | undefined {
+  switch (verdict) {
+    case 'throttled':
+    case 'unavailable':
+      return verdict;
+    case 'unanswered':
+      return isAnswering ? undefined : 'unavailable';
+    case 'succeeded':
+    case 'inconclusive':
+      return undefined;
   }
 }
 

@@ -1,3 +1,8 @@
+export interface Turn<Item> {
+  readonly source: string;
+  readonly item: Item;
+}
+
 /**
  * Lines of waiting items, one for each source. Within a line the first comes first; the lines take turns, so that a
  * source with many items makes the others wait for one of its items at most.
@@ -31,17 +36,28 @@ export class FairQueue<Item extends object> {
     else sources.add(source);
   }
 
-  /** The item whose turn it is. */
-  take(): Item | undefined {
-    const [turn] = this.#lines;
-    if (turn === undefined) return undefined;
-    const [source, line] = turn;
-    const [item] = line;
-    // To the end of the lines; without items the line is gone.
-    this.#lines.delete(source);
-    this.#lines.set(source, line);
-    this.remove(item!);
-    return item;
+  /** Whether an item waits for one of these sources. */
+  hasFor(mayTake: (source: string) => boolean): boolean {
+    for (const source of this.#lines.keys()) if (mayTake(source)) return true;
+    return false;
+  }
+
+  /**
+   * The item whose turn it is, and in whose line it stood.
+   *
+   * @param mayTake the others are passed over, and keep their turn
+   */
+  take(mayTake: (source: string) => boolean = () => true): Turn<Item> | undefined {
+    for (const [source, line] of this.#lines) {
+      if (!mayTake(source)) continue;
+      const [item] = line;
+      // To the end of the lines; without items the line is gone.
+      this.#lines.delete(source);
+      this.#lines.set(source, line);
+      this.remove(item!);
+      return { source, item: item! };
+    }
+    return undefined;
   }
 
   remove(item: Item): void {

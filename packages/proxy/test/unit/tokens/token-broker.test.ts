@@ -473,7 +473,9 @@ describe('the token broker', () => {
 
   describe('fetches ahead', () => {
     it('when nothing else is to do, so that the client finds its token', async () => {
-      for (let index = 0; index < 5; index += 1) void begin(requestOf({ resource: `r${index}` }));
+      for (let index = 0; index < 5; index += 1) {
+        void begin(requestOf({ resource: `r${index}` }), `busy ${index}`);
+      }
       broker.prefetch(requestOf(), 'client');
       void begin(requestOf({ resource: 'late' }), 'other');
       await clock.advance(60);
@@ -506,7 +508,9 @@ describe('the token broker', () => {
     });
 
     it('and a client that asks meanwhile does not wait at the end of the line', async () => {
-      for (let index = 0; index < 5; index += 1) void begin(requestOf({ resource: `r${index}` }));
+      for (let index = 0; index < 5; index += 1) {
+        void begin(requestOf({ resource: `r${index}` }), `busy ${index}`);
+      }
       broker.prefetch(requestOf(), 'client');
       const asking = begin(requestOf(), 'client');
       void begin(requestOf({ resource: 'late' }), 'other');

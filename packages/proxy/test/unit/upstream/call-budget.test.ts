@@ -49,12 +49,12 @@ describe('the budget of calls', () => {
     return [...admitted.keys()];
   }
 
-  function createBudget(): void {
+  function createBudget({ identityConcurrent = 5 } = {}): void {
     budget = new CallBudget({
       clock,
       random: () => 1,
       identityPerSecond: 20,
-      identityConcurrent: 5,
+      identityConcurrent,
       generalPerSecond: 5,
     });
   }
@@ -144,6 +144,35 @@ describe('the budget of calls', () => {
     assert.ok((await names()).includes('modest'));
   });
 
+  it('keeps a place for others while the calls of one source hang', async () => {
+    for (let count = 1; count <= 9; count += 1) request(`slow ${count}`, { source: 'greedy' });
+    assert.equal((await names()).length, 4);
+    request('modest');
+    assert.ok((await names()).includes('modest'));
+    end('modest');
+    await clock.advance(9_000);
+    request('another');
+    assert.ok((await names()).includes('another'));
+    assert.equal(admitted.size, 6);
+    end('slow 1');
+    assert.deepEqual((await names()).at(-1), 'slow 5');
+  });
+
+  it('sends a call that waits for a place of its source as soon as another source waits for it too', async () => {
+    for (let count = 1; count <= 4; count += 1) request(`slow ${count}`, { source: 'greedy' });
+    const ticket = request('shared', { source: 'greedy' });
+    await settle();
+    assert.ok(!admitted.has('shared'));
+    ticket.alsoFor('modest');
+    assert.ok((await names()).includes('shared'));
+  });
+
+  it('lets a single source have the only place there is', async () => {
+    createBudget({ identityConcurrent: 1 });
+    request('call 1', { source: 'alone' });
+    assert.deepEqual(await names(), ['call 1']);
+  });
+
   it('lets background calls go only when no client waits', async () => {
     for (let count = 1; count <= 5; count += 1) request(`first ${count}`);
     request('refresh', { priority: 'background' });
@@ -196,7 +225,35 @@ describe('the budget of calls', () => {
     await settle();
     assert.ok(admitted.has('one too many'));
     assert.equal(admitted.get('one too many'), undefined);
-    assert.ok(!admitted.has('of another'));
+    assert.ok(admitted.get('of another') !== undefined);
+  });
+
+  describe('after a call without an answer', () => {
+    beforeEach(async () => {
+      request('slow');
+      await clock.advance(1_000);
+    });
+
+    it('lets all wait when nothing else was heard of IMDS meanwhile', async () => {
+      await clock.advance(9_000);
+      end('slow', 'unanswered');
+      request('next');
+      assert.ok(!(await names()).includes('next'));
+      assert.ok(budget.isUnavailable('identity'));
+      await clock.advance(500);
+      end('next');
+    });
+
+    it('lets nobody wait when another was answered meanwhile', async () => {
+      request('fast');
+      await settle();
+      end('fast');
+      await clock.advance(9_000);
+      end('slow', 'unanswered');
+      request('next');
+      assert.ok((await names()).includes('next'));
+      assert.ok(!budget.isUnavailable('identity'));
+    });
   });
 
   describe('after IMDS has asked for quiet', () => {

@@ -8,7 +8,7 @@ interface Item {
 
 function takeAll(queue: FairQueue<Item>): string[] {
   const names: string[] = [];
-  for (let item = queue.take(); item !== undefined; item = queue.take()) names.push(item.name);
+  for (let turn = queue.take(); turn !== undefined; turn = queue.take()) names.push(turn.item.name);
   return names;
 }
 
@@ -23,9 +23,19 @@ describe('the fair queue', () => {
     const queue = new FairQueue<Item>();
     queue.add('a', { name: 'a1' });
     queue.add('b', { name: 'b1' });
-    assert.equal(queue.take()?.name, 'a1');
+    assert.deepEqual(queue.take(), { source: 'a', item: { name: 'a1' } });
     queue.add('a', { name: 'a2' });
     assert.deepEqual(takeAll(queue), ['b1', 'a2']);
+  });
+
+  it('passes over a source that may have nothing now, which keeps its turn', () => {
+    const queue = new FairQueue<Item>();
+    for (const name of ['a1', 'a2', 'b1', 'b2']) queue.add(name.charAt(0), { name });
+    const isOther = (source: string) => source !== 'a';
+    assert.equal(queue.take(isOther)?.item.name, 'b1');
+    assert.ok(queue.hasFor(isOther));
+    assert.ok(!queue.hasFor(source => source === 'c'));
+    assert.deepEqual(takeAll(queue), ['a1', 'b2', 'a2']);
   });
 
   it('takes an item of several sources once, when the first of them has its turn', () => {

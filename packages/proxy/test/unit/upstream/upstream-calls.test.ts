@@ -175,6 +175,22 @@ describe('calls to IMDS', () => {
     await Promise.all([end(first), end(second)]);
   });
 
+  it('do not make other containers wait because one is answered slowly, while they are answered', async () => {
+    const hang = async (timeoutMillis: number) => {
+      await new Promise<void>(resolve => {
+        clock.setTimer(resolve, timeoutMillis);
+      });
+      throw new MsiProxyError('MSI_UPSTREAM_TIMEOUT', 'x');
+    };
+    const slow = start({ send: hang });
+    await clock.advance(PATIENCE_MILLIS / 2);
+    assert.equal(statusOf(await end(start({ source: 'b' }))), 200);
+    assert.equal(statusOf(await end(slow)), 'MSI_UPSTREAM_TIMEOUT');
+    const atMillis = clock.monotonicMillis();
+    assert.equal(statusOf(await end(start({ source: 'b' }))), 200);
+    assert.ok(clock.monotonicMillis() - atMillis < 50);
+  });
+
   it('do not make other containers wait because a client left, or had little time', async () => {
     replies(new MsiProxyError('MSI_CLIENT_LEFT', 'x'), new MsiProxyError('MSI_UPSTREAM_TIMEOUT', 'x'), FINE);
     await end(start());
@@ -198,7 +214,7 @@ describe('calls to IMDS', () => {
 
   it('tell a VM that has used its budget from one whose IMDS is away', async () => {
     imds.latencyMillis = 60_000;
-    const busy = Array.from({ length: 5 }, () => start());
+    const busy = Array.from({ length: 5 }, (_, index) => start({ source: `busy ${index}` }));
     await settle();
     const outcome = start({ source: 'b', deadlineMillis: clock.monotonicMillis() + 100 });
     await clock.advance(100);
@@ -232,14 +248,14 @@ describe('calls to IMDS', () => {
 
   it('are throttled, not late, when they had their turn at the last moment only', async () => {
     imds.latencyMillis = 900;
-    for (let count = 0; count < 5; count += 1) start();
+    for (let count = 0; count < 5; count += 1) start({ source: `busy ${count}` });
     const call = start({ source: 'b' });
     const outcome = outcomeBy(1_000, call);
     await clock.advance(1_000);
     assert.equal(imds.asked.length, 6);
     assert.equal(statusOf(await outcome), 'throttled');
     await end(call);
-    for (let count = 0; count < 5; count += 1) start();
+    for (let count = 0; count < 5; count += 1) start({ source: `busy ${count}` });
     const hurried = start({ source: 'b', deadlineMillis: clock.monotonicMillis() + 1_000 });
     assert.equal(statusOf(await end(hurried)), 'throttled');
   });
