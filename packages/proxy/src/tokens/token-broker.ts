@@ -101,7 +101,6 @@ export class TokenBroker {
   async get(request: TokenRequest, waiter: TokenWaiter): Promise<TokenOutcome> {
     const kept = this.kept(request, waiter.source);
     if (kept !== undefined) return kept;
-    this.#dropRefused(request);
     const { flight, isNew } = this.#join(request, waiter);
     const landing = await this.#landingBy(waiter, flight);
     const via = isNew ? 'upstream' : 'shared';
@@ -219,9 +218,12 @@ export class TokenBroker {
     this.#cache.clear();
   }
 
-  /** A service does not take this token any more: nobody else shall get it. */
-  #dropRefused({ refusedTokenHash }: TokenRequest): void {
-    if (refusedTokenHash === undefined) return;
+  /**
+   * A service does not take this token any more, and IMDS has given another one for it: nobody else shall get it. Not before,
+   * since only the client has said so: while IMDS is away it would take a valid token from all who share it.
+   */
+  #dropRefused({ refusedTokenHash }: TokenRequest, { answer: given }: TokenEntry): void {
+    if (refusedTokenHash === undefined || given.isToken(refusedTokenHash)) return;
     this.#cache.deleteWhere(({ answer }) => answer.isToken(refusedTokenHash));
   }
 
@@ -280,10 +282,16 @@ export class TokenBroker {
     if (outcome.kind === 'throttled') return outcome;
     const { answer } = outcome;
     const token = TokenAnswer.read(answer, this.#options.clock.wallMillis());
-    if (token !== undefined) return { kind: 'token', entry: this.#keep(request, order, token) };
+    if (token !== undefined) {
+      const entry = this.#keep(request, order, token);
+      this.#dropRefused(request, entry);
+      return { kind: 'token', entry };
+    }
     const refusal = passable(answer);
-    // What another token was refused, or a freshness that IMDS does not know, says nothing about this one.
-    if (isDefinite(answer) && request.target === request.plainTarget) {
+    // What another token was refused, or a freshness that IMDS does not know, says nothing about this one; and a later call
+    // may have brought a token meanwhile.
+    const isSuperseded = (this.#cache.peek(request.plainTarget)?.order ?? 0) > order;
+    if (isDefinite(answer) && request.target === request.plainTarget && !isSuperseded) {
       this.#cache.delete(request.plainTarget);
       this.#refusals.add(request.plainTarget, answer);
     }

@@ -239,6 +239,28 @@ describe('the token broker', () => {
       assert.equal(bodyOf(await get())['access_token'], 'token 3');
     });
 
+    it('for such a token only when IMDS has given another: whatever a client says, others keep what is valid', async () => {
+      const refused = bodyOf(await get())['access_token']!;
+      const hash = createHash('sha256').update(refused).digest('hex');
+      imds.reply = () => isDown();
+      await assert.rejects(get(requestOf({ token_sha256_to_refresh: hash })), {
+        code: 'MSI_UPSTREAM_FAILED',
+      });
+      const outcome = await get(requestOf(), 'other');
+      assert.equal(viaOf(outcome), 'cache');
+      assert.equal(bodyOf(outcome)['access_token'], refused);
+
+      await clock.advance(MINUTE);
+      issueTokens();
+      const refresh = begin(requestOf({ token_sha256_to_refresh: hash }));
+      await settle();
+      assert.equal(bodyOf(await begin(requestOf(), 'other'))['access_token'], refused);
+      await clock.advance(20);
+      assert.equal(viaOf(await refresh), 'upstream');
+      assert.equal(bodyOf(await get(requestOf(), 'other'))['access_token'], 'token 2');
+      assert.deepEqual(broker.list()[0]?.containerIds, ['client', 'other'], 'who has it was forgotten');
+    });
+
     it('except for tokens of clients with capabilities, which are of no use to others', async () => {
       await get();
       await get(requestOf({ xms_cc: 'cp1' }));
@@ -318,6 +340,23 @@ describe('the token broker', () => {
         await clock.advance(MINUTE);
       }
       assert.ok(imds.asked.length < 10, `${imds.asked.length} calls`);
+    });
+
+    it('keeps a token that is newer than the call whose answer says that there is none', async () => {
+      imds.reply = () => upstreamAnswer(errorText('Identity not found'), { status: 400 });
+      imds.latencyMillis = 1_000;
+      const older = begin();
+      await settle();
+      imds.latencyMillis = 20;
+      imds.reply = target =>
+        target.includes('bypass')
+          ? upstreamAnswer(tokenText())
+          : upstreamAnswer(errorText('x'), { status: 400 });
+      await get(requestOf({ bypass_cache: 'true' }), 'other');
+      await clock.advance(1_000);
+      assert.equal(bodyOf(await older)['error'], 'invalid_request');
+      assert.equal(viaOf(await get(requestOf(), 'other')), 'cache');
+      assert.equal(broker.list().length, 1);
     });
 
     it('drops a token whose identity IMDS does not know any more', async () => {
