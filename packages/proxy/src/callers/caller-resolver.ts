@@ -11,6 +11,8 @@ export type MonitorState = 'live' | 'silent' | 'none';
 /** The monitor as the resolver needs it. */
 export interface ConfirmationSource {
   readonly monitorState: MonitorState;
+  /** Not heard, but it may be found out past the engine whether a caller that is known still has its address. */
+  readonly canAskWitness: boolean;
   /**
    * Asks who has the address now. Rejects when the session ends before the answer. In silence, where the engine cannot be
    * asked, it is found out whether the known caller still has it: `engine-unresponsive` when that cannot be said.
@@ -172,7 +174,8 @@ export class CallerResolver {
           isNobody = true;
           break;
         case 'engine-unresponsive': {
-          const held = this.#withinGrace(address);
+          // Where the session has ended, so may have the monitor, and nobody follows Docker.
+          const held = this.#options.monitor.monitorState === 'none' ? undefined : this.#withinGrace(address);
           if (held !== undefined) return { kind: 'known', caller: held };
           await wait(Math.min(leftMillis, ASK_AGAIN_MILLIS));
           break;
@@ -219,10 +222,7 @@ export class CallerResolver {
   /** In silence nobody can name a caller that is not known; the first word that is heard ends the waiting for one. */
   #canBeAsked(address: string): boolean {
     const { monitor, table } = this.#options;
-    return (
-      monitor.monitorState === 'live' ||
-      (monitor.monitorState === 'silent' && table.get(address) !== undefined)
-    );
+    return monitor.monitorState === 'live' || (monitor.canAskWitness && table.get(address) !== undefined);
   }
 
   #servedInSilence(address: string): Caller | undefined {

@@ -1,11 +1,13 @@
 import { request } from 'node:http';
 import {
+  type Confirmed,
   type Logger,
   WITNESS_HEADER,
   type Witness,
   type WitnessedRun,
   WitnessQuestion,
 } from '@msi-proxy/shared';
+import type { CallerTable } from '../callers/caller-table.ts';
 
 // The monitor is on this machine, which may be very busy: that is when it is asked this way.
 const TIMEOUT_MILLIS = 3_000;
@@ -16,7 +18,7 @@ const MAX_ANSWER_BYTES = 2_048;
  *
  * @returns undefined when it does not know, does not answer, or when something else answers
  */
-export async function askWitness(
+async function askWitness(
   { address: host, port, key }: Witness,
   { address, logger }: { readonly address: string; readonly logger: Logger },
 ): Promise<WitnessedRun | undefined> {
@@ -28,6 +30,25 @@ export async function askWitness(
     logger.debug('The monitor could not be asked past the engine', { err, address });
     return undefined;
   }
+}
+
+/**
+ * Finds out past the engine whether the caller that is known at the address still has it.
+ *
+ * @param witness undefined where there is nobody to ask
+ */
+export async function confirmByWitness(
+  witness: Witness | undefined,
+  {
+    address,
+    table,
+    logger,
+  }: { readonly address: string; readonly table: CallerTable; readonly logger: Logger },
+): Promise<Confirmed['result']> {
+  const run = witness === undefined ? undefined : await askWitness(witness, { address, logger });
+  const known = table.get(address)?.caller;
+  const isSame = run?.containerId === known?.containerId && run?.startedAt === known?.startedAt;
+  return known !== undefined && isSame ? { kind: 'caller', caller: known } : { kind: 'engine-unresponsive' };
 }
 
 interface Question {

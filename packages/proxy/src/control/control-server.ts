@@ -14,10 +14,12 @@ import {
   type Report,
   type Role,
   type Timer,
+  type Witness,
 } from '@msi-proxy/shared';
 import type { ProxyMetricNumbers } from '@msi-proxy/shared/metrics';
 import type { ConfirmationSource, MonitorState } from '../callers/caller-resolver.ts';
 import type { CallerTable } from '../callers/caller-table.ts';
+import { confirmByWitness } from './ask-witness.ts';
 import { MonitorSession, type TokenAdministration } from './monitor-session.ts';
 
 /** How long {@link ControlServer.relieved} waits. */
@@ -66,6 +68,8 @@ export class ControlServer implements ConfirmationSource {
   readonly #sessions = new Set<MonitorSession>();
   #server: Server | undefined;
   #session: MonitorSession | undefined;
+  /** Of the session that ended last: an engine that restarts takes sessions along, and the monitor is still there. */
+  #lastWitness: Witness | undefined;
   #role: 'serving' | 'standby' | undefined;
   #reportTimer: Timer | undefined;
   readonly #reliefWaiters = new Set<() => void>();
@@ -101,6 +105,8 @@ export class ControlServer implements ConfirmationSource {
       });
       server.listen(socketPath, resolve);
     });
+    // Such as an accept that fails for want of file descriptors.
+    server.on('error', err => this.#options.logger.error('A control session could not be accepted', { err }));
     if (isFile) chmodSync(socketPath, 0o600);
     this.#scheduleReport();
   }
@@ -150,9 +156,16 @@ export class ControlServer implements ConfirmationSource {
     await closed;
   }
 
-  confirm(address: string): Promise<Confirmed['result']> {
-    if (this.#session !== undefined) return this.#session.confirm(address);
-    return Promise.reject(new MsiProxyError('MSI_CONTROL_UNAVAILABLE', 'no monitor is connected'));
+  get canAskWitness(): boolean {
+    return this.#session === undefined ? this.#lastWitness !== undefined : this.#session.isSilent;
+  }
+
+  async confirm(address: string): Promise<Confirmed['result']> {
+    if (this.#session !== undefined) return await this.#session.confirm(address);
+    if (this.#lastWitness === undefined)
+      throw new MsiProxyError('MSI_CONTROL_UNAVAILABLE', 'no monitor is connected');
+    const { table, logger } = this.#options;
+    return await confirmByWitness(this.#lastWitness, { address, table, logger });
   }
 
   onMonitorStateChange(listener: () => void): () => void {
@@ -237,7 +250,10 @@ export class ControlServer implements ConfirmationSource {
     this.#sessions.delete(session);
     if (session !== this.#session) return;
     this.#session = undefined;
-    this.#options.logger.warn('The monitor has disconnected; requests wait until it is back');
+    this.#lastWitness = session.isSynchronized ? session.witness : undefined;
+    this.#options.logger.warn(
+      'The monitor has disconnected; requests wait until it is back, or says past the Docker engine who asks',
+    );
     this.#tellState();
   }
 

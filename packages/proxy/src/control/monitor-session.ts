@@ -20,7 +20,7 @@ import {
   type Witness,
 } from '@msi-proxy/shared';
 import type { CallerTable } from '../callers/caller-table.ts';
-import { askWitness } from './ask-witness.ts';
+import { confirmByWitness } from './ask-witness.ts';
 
 export interface MonitorSessionOptions {
   readonly socket: Socket;
@@ -65,7 +65,6 @@ export class MonitorSession {
     },
   });
   readonly #questions = new Map<number, Question>();
-  /** Where the monitor can be asked in silence; undefined where it cannot. */
   #witness: Witness | undefined;
   #nextRequestId = 1;
   #sessionId: string | undefined;
@@ -102,13 +101,21 @@ export class MonitorSession {
     return this.#silent;
   }
 
+  /** Whom the monitor can be asked by past the engine; undefined where it cannot. */
+  get witness(): Witness | undefined {
+    return this.#witness;
+  }
+
   send(message: ProxyMessage): void {
     if (!this.#ended) this.#options.socket.write(encodeMessage(message));
   }
 
   async confirm(address: string): Promise<Confirmed['result']> {
     if (this.#ended) throw unavailable('the control session has ended');
-    if (this.#silent) return await this.#askWitness(address);
+    if (this.#silent) {
+      const { table, logger } = this.#options;
+      return await confirmByWitness(this.#witness, { address, table, logger });
+    }
     const requestId = this.#nextRequestId++;
     const answer = Promise.withResolvers<Confirmed['result']>();
     const timer = this.#options.clock.setTimer(() => {
@@ -118,17 +125,6 @@ export class MonitorSession {
     this.#questions.set(requestId, { address, answer, timer });
     this.send({ type: 'confirm', requestId, address });
     return await answer.promise;
-  }
-
-  async #askWitness(address: string): Promise<Confirmed['result']> {
-    const { table, logger } = this.#options;
-    const run =
-      this.#witness === undefined ? undefined : await askWitness(this.#witness, { address, logger });
-    const known = table.get(address)?.caller;
-    const isSame = run?.containerId === known?.containerId && run?.startedAt === known?.startedAt;
-    return known !== undefined && isSame
-      ? { kind: 'caller', caller: known }
-      : { kind: 'engine-unresponsive' };
   }
 
   /** What was sent before still arrives. */

@@ -418,6 +418,22 @@ describe('the resolver of callers', () => {
       assert.deepEqual(resolving.outcome(), { kind: 'known', caller: OLD });
     });
 
+    it('asks about entries also when the engine has taken the session along', async () => {
+      await makeStale();
+      monitor.leavesWitness = true;
+      monitor.endSession();
+      const resolving = watch(resolver.resolve(ADDRESS));
+      await settle();
+      // The grace is for a session that is silent: here the monitor may be gone too.
+      monitor.answer({ kind: 'engine-unresponsive' });
+      await clock.advance(500);
+      await settle();
+      assert.equal(resolving.outcome(), undefined);
+      monitor.answer({ kind: 'caller', caller: OLD });
+      await settle();
+      assert.deepEqual(resolving.outcome(), { kind: 'known', caller: OLD });
+    });
+
     it('asks again every half second about an entry of which nothing can be said', async () => {
       table.confirm(OLD);
       await clock.advance(GRACE + 1);

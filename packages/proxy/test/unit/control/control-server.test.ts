@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Server as NetServer, type AddressInfo } from 'node:net';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,6 +62,7 @@ describe('the control server', () => {
   let flushed: (IdentityRef | undefined)[];
   let server: ControlServer;
   let states: string[];
+  let logged: string[];
   const monitors: FakeMonitor[] = [];
 
   function connectMonitor(): FakeMonitor {
@@ -77,6 +78,7 @@ describe('the control server', () => {
     table = new CallerTable(clock);
     report = { type: 'report', upstream: { state: 'unknown' }, draining: false, callers: [] };
     states = [];
+    logged = [];
     flushed = [];
     begunServing = 0;
     followed = [];
@@ -85,7 +87,7 @@ describe('the control server', () => {
       socketPath,
       table,
       clock,
-      logger: silentLogger,
+      logger: { ...silentLogger, error: message => logged.push(message) },
       instanceId: 'instance',
       proxyVersion: '1.2.3',
       port: () => 8080,
@@ -119,6 +121,26 @@ describe('the control server', () => {
     await server.stop();
     await writeFile(socketPath, '');
     await server.start();
+    await connectMonitor().join([]);
+  });
+
+  it('survives connections that cannot be accepted, however many', async () => {
+    await server.stop();
+    const { listen } = NetServer.prototype;
+    let accepting: NetServer | undefined;
+    NetServer.prototype.listen = function (this: NetServer, ...options: unknown[]) {
+      // eslint-disable-next-line @typescript-eslint/no-this-alias -- the server keeps it to itself
+      accepting = this;
+      return Reflect.apply(listen, this, options) as NetServer;
+    };
+    await server.start().finally(() => {
+      NetServer.prototype.listen = listen;
+    });
+    for (let count = 0; count < 3; count += 1) accepting?.emit('error', new Error('accept EMFILE'));
+    assert.deepEqual(
+      logged,
+      Array.from({ length: 3 }, () => 'A control session could not be accepted'),
+    );
     await connectMonitor().join([]);
   });
 
@@ -358,6 +380,16 @@ describe('the control server', () => {
         assert.deepEqual(await server.confirm(A), { kind: 'caller', caller: callerAt(A) });
         assert.deepEqual(asked, [A]);
         assert.deepEqual(monitor.messages('confirm'), []);
+      });
+
+      it('also when the engine has taken the session along, until the next one', async () => {
+        monitor.leave();
+        await until(() => server.monitorState === 'none');
+        assert.equal(server.canAskWitness, true);
+        assert.deepEqual(await server.confirm(A), { kind: 'caller', caller: callerAt(A) });
+        assert.deepEqual(asked, [A]);
+        await connectMonitor().join([]);
+        assert.equal(server.canAskWitness, false);
       });
 
       it('and does not ask before', async () => {

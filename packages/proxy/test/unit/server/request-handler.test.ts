@@ -66,6 +66,7 @@ describe('the handler of requests', () => {
       table,
       monitor: {
         monitorState: 'none',
+        canAskWitness: false,
         confirm: () => Promise.reject(new Error('no monitor')),
         onMonitorStateChange: () => () => undefined,
       },

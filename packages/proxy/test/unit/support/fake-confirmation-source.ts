@@ -12,6 +12,13 @@ export class FakeConfirmationSource implements ConfirmationSource {
     return this.#state;
   }
 
+  /** Also after the end of a session, when the test says so. */
+  leavesWitness = false;
+
+  get canAskWitness(): boolean {
+    return this.#state === 'silent' || (this.#state === 'none' && this.leavesWitness);
+  }
+
   get listeners(): number {
     return this.#listeners.size;
   }
