@@ -73,23 +73,28 @@ export class ImdsClient {
     if (startMillis < this.#plainFromMillis) return await this.#getOverLivingConnection(asked, this.#getOnce);
     const answer = await this.#getOverLivingConnection(asked, this.#plain.get);
     if (answer !== NOT_PLAIN) return answer;
-    const nowMillis = clock.monotonicMillis();
-    this.#plainFromMillis = nowMillis + NOT_PLAIN_MILLIS;
-    const timeoutMillis = Math.max(1, asked.timeoutMillis - (nowMillis - startMillis));
-    return await this.#getOverLivingConnection({ ...asked, timeoutMillis }, this.#getOnce);
+    this.#plainFromMillis = clock.monotonicMillis() + NOT_PLAIN_MILLIS;
+    return await this.#getOverLivingConnection(this.#askedSince(startMillis, asked), this.#getOnce);
   }
 
   async #getOverLivingConnection<Answer>(
     asked: Asked,
     getOnce: (asked: Asked) => Promise<Answer>,
   ): Promise<Answer> {
+    const startMillis = this.#options.clock.monotonicMillis();
     try {
       return await getOnce(asked);
     } catch (error) {
       if (!isStaleConnection(error)) throw error;
       this.#options.upstream.closeIdle();
-      return await getOnce(asked);
+      return await getOnce(this.#askedSince(startMillis, asked));
     }
+  }
+
+  /** The same with the time that is left of it. */
+  #askedSince(startMillis: number, asked: Asked): Asked {
+    const sinceMillis = this.#options.clock.monotonicMillis() - startMillis;
+    return { ...asked, timeoutMillis: Math.max(1, asked.timeoutMillis - sinceMillis) };
   }
 
   readonly #getOnce = async ({ target, timeoutMillis, headers, client }: Asked): Promise<UpstreamAnswer> => {

@@ -307,6 +307,24 @@ describe('the client of IMDS', () => {
       assert.equal(imds.requests.length, 3);
     });
 
+    it('that IMDS has closed only for the time that is left', async () => {
+      const fake = new FakeClock();
+      clock = fake;
+      begin();
+      await get();
+      imds.respond = ({ socket, connection }) => {
+        if (connection > 0) return;
+        fake.pass(TIMEOUT_MILLIS - 1_000);
+        socket.resetAndDestroy();
+      };
+      const asking = codeOf(get());
+      await until(() => imds.requests.length === 3);
+      await fake.advance(1_000);
+      await until(() => imds.openSockets === 0);
+      assert.equal(await asking, 'MSI_UPSTREAM_TIMEOUT');
+      assert.equal(fake.monotonicMillis(), TIMEOUT_MILLIS);
+    });
+
     it('that break in the middle of an answer not again', async () => {
       await get();
       imds.respond = ({ socket }) => socket.write('HTTP/1.1 2', () => socket.resetAndDestroy());
