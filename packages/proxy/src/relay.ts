@@ -134,12 +134,14 @@ export class Relay {
       failed,
     });
     signal.addEventListener('abort', abort);
+    const forgetAttempt = rememberListeners(request);
     try {
       const buffer = Readable.from(body.length > 0 ? [body] : []);
       this.#proxy.web(request, response, { agent: this.#options.upstream.agent, buffer }, failed);
       return await promise;
     } finally {
       signal.removeEventListener('abort', abort);
+      forgetAttempt();
       connectTimer?.cancel();
     }
   }
@@ -151,4 +153,18 @@ export class Relay {
     request.headers = forwardedHeaders(request.headers, { hostHeader, isInspected });
     if (body.length > 0) request.headers['content-length'] = String(body.length);
   }
+}
+
+/** What the library listens to on the client's request, and does not leave: it expects to send each request once. */
+const LEFT_BEHIND = ['aborted', 'error'] as const;
+
+/** @returns a function that removes those that have come since */
+function rememberListeners(request: IncomingMessage): () => void {
+  const before = LEFT_BEHIND.map(name => new Set(request.listeners(name)));
+  return () => {
+    LEFT_BEHIND.forEach((name, index) => {
+      const added = request.listeners(name).filter(listener => !before[index]!.has(listener));
+      for (const listener of added) request.off(name, listener as () => void);
+    });
+  };
 }

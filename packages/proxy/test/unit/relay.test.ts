@@ -422,6 +422,35 @@ describe('the relay', () => {
     });
   });
 
+  it('leaves no listeners on a request that is sent again and again', async () => {
+    imds.respond = ({ socket }) => socket.write(answerText('{}', { status: '500 Error' }));
+    await start();
+    const relay = new Relay({ upstream, clock, maxResponseBytes });
+    const counts: number[][] = [];
+    front.removeAllListeners('request');
+    front.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      const emitters = [request, response] as const;
+      const count = () =>
+        emitters.flatMap(emitter => emitter.eventNames().map(name => emitter.listenerCount(name)));
+      const sendAll = async () => {
+        counts.push(count());
+        for (let tries = 0; tries < 20; tries += 1) {
+          await relay.send({
+            ...{ request, response, target: TARGET, body: Buffer.alloc(0) },
+            ...{ timeoutMillis: TIMEOUT_MILLIS, isInspected: false },
+          });
+        }
+        counts.push(count());
+        response.end();
+      };
+      void sendAll();
+    });
+    await sendRaw({ port }, requestText(TARGET));
+    assert.equal(imds.requests.length, 20);
+    const [before, after] = counts;
+    assert.deepEqual(after, before);
+  });
+
   it('knows how IMDS does', async () => {
     await start();
     assert.deepEqual(upstream.state, { state: 'unknown' });
