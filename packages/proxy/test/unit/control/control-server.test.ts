@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { EventEmitter } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { Server as NetServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +31,9 @@ import { until } from '../support/until.ts';
 
 const A = '172.17.0.2';
 const B = '172.17.0.3';
+
+/** Node tells there which server listens. */
+const LISTENING = 'tracing:net.server.listen:asyncStart';
 
 /** A clock whose process can be paused: time goes on, and no timer fires. */
 class StallingClock extends FakeClock {
@@ -126,16 +131,13 @@ describe('the control server', () => {
 
   it('survives connections that cannot be accepted, however many', async () => {
     await server.stop();
-    const { listen } = NetServer.prototype;
-    let accepting: NetServer | undefined;
-    NetServer.prototype.listen = function (this: NetServer, ...options: unknown[]) {
-      // eslint-disable-next-line @typescript-eslint/no-this-alias -- the server keeps it to itself
-      accepting = this;
-      return Reflect.apply(listen, this, options) as NetServer;
+    let accepting: EventEmitter | undefined;
+    const see = (message: unknown) => {
+      accepting = (message as { readonly server: EventEmitter }).server;
     };
-    await server.start().finally(() => {
-      NetServer.prototype.listen = listen;
-    });
+    subscribe(LISTENING, see);
+    await server.start();
+    unsubscribe(LISTENING, see);
     for (let count = 0; count < 3; count += 1) accepting?.emit('error', new Error('accept EMFILE'));
     assert.deepEqual(
       logged,
