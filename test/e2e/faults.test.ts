@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { tokenPath, waitUntil } from '../lab/index.ts';
+import { curlArguments, readCurlOutput, tokenPath, waitUntil } from '../lab/index.ts';
 import { EngineTap } from '../lab/engine-tap.ts';
 import { Scenario } from './support/scenario.ts';
 
@@ -86,8 +86,16 @@ for (const wiring of ['host', 'nat'] as const) {
       await scenario.removeContainers('after-thaw');
     });
 
-    it('serves through a restart of the engine with live-restore', async () => {
+    it('serves through a restart of the engine with live-restore, also while there is none', async () => {
+      const pid = await scenario.docker('inspect', '--format', '{{.State.Pid}}', 'client');
       await scenario.vm.engine.stop();
+      const { status, body } = readCurlOutput(
+        await scenario.vm.run([
+          ...(['nsenter', `--target=${pid}`, '--net'] as const),
+          ...curlArguments({ ...TOKEN, timeoutSeconds: 10 }),
+        ]),
+      );
+      assert.equal(status, 200, body);
       await scenario.vm.engine.start();
       await scenario.untilStatus('the engine to answer', ({ engine }) => engine.state === 'connected');
       await scenario.untilServing();
