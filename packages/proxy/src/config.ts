@@ -184,7 +184,8 @@ export const PROXY_SETTINGS = {
   maxConnections: integerSetting({
     env: 'MSI_PROXY_MAX_CONNECTIONS',
     reloadable: true,
-    description: 'Connections of containers at once; more are closed at once. One container gets half of them at most.',
+    description:
+      'Connections of containers at once; more are closed at once. One container gets half of them at most.',
     defaultValue: 1_024,
     min: 1,
     max: 65_535,
