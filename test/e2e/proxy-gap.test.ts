@@ -139,10 +139,11 @@ describe('while proxies change, wired by host', () => {
           proxies.every(({ state }) => state !== 'standby'),
         );
         await killProcessOf(serving);
-        const gapOver = sleep(seconds * 1_000).then(() => scenario.docker('unpause', next));
         await scenario.untilStatus('no proxy to serve', ({ proxies }) =>
           proxies.every(({ state }) => state !== 'serving'),
         );
+        // From here on, however long it took to see it: the calls must begin in the gap.
+        const gapOver = sleep(seconds * 1_000).then(() => scenario.docker('unpause', next));
         const [outcomes] = await Promise.all([Promise.all(calls.map(call => call.make())), gapOver]);
         await scenario.untilServing(next);
         const served = outcomes.filter(({ ok }) => ok).length;
