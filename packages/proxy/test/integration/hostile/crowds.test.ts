@@ -27,12 +27,19 @@ const GROWTH_MIB = 48;
 
 const HEAD = `GET ${TARGET} HTTP/1.1\r\nHost: 169.254.169.254\r\nMetadata: true\r\n`;
 
-async function openAll(count: number, port: number, addresses = [CLIENT_ADDRESS]): Promise<Socket[]> {
+/** @param onOpening called with each socket before anything can happen to it */
+async function openAll(
+  count: number,
+  port: number,
+  addresses: readonly string[],
+  onOpening: (socket: Socket) => void = () => undefined,
+): Promise<Socket[]> {
   const sockets: Socket[] = [];
   while (sockets.length < count) {
     const batch = Array.from({ length: Math.min(250, count - sockets.length) }, (_, index) =>
       open({ port, from: addresses[index % addresses.length]! }),
     );
+    batch.forEach(onOpening);
     await Promise.all(batch.map(socket => once(socket, 'connect')));
     sockets.push(...batch);
   }
@@ -64,9 +71,9 @@ describe('crowds of clients', function () {
       const before = proxy.descriptors();
       const resident: number[] = [];
       for (let round = 0; round < ROUNDS; round += 1) {
-        const sockets = await openAll(CROWD, proxy.port, ADDRESSES);
+        const answers: Promise<RawAnswer>[] = [];
+        const sockets = await openAll(CROWD, proxy.port, ADDRESSES, socket => answers.push(readAll(socket)));
         await until(() => proxy.descriptors() >= CROWD);
-        const answers = sockets.map(socket => readAll(socket));
         for (const socket of sockets) socket.write(requestText(TARGET));
         const statuses = new Set((await Promise.all(answers)).map(({ status }) => status));
         assert.deepEqual([...statuses], [200]);
@@ -186,7 +193,7 @@ describe('slow clients', function () {
     await withTappedProxy({}, async proxy => {
       await isServing(proxy);
       const before = { descriptors: proxy.descriptors(), resident: proxy.residentMiB() };
-      const sockets = await openAll(100, proxy.port);
+      const sockets = await openAll(100, proxy.port, [CLIENT_ADDRESS]);
       for (const socket of sockets) {
         socket.pause();
         // More than a connection may have under way: none of them reads an answer.
