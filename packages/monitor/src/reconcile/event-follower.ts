@@ -24,6 +24,8 @@ export interface EventFollowerOptions {
 
 // As client-go's reflector: slow enough not to trouble an engine that is ill, fast enough after a mere restart.
 const RECONNECT_BACKOFF = { minMillis: 800, maxMillis: 30_000 };
+// Looking for a socket where nobody listens troubles no engine, and one that restarts is followed soon.
+const UNREACHABLE_BACKOFF = { ...RECONNECT_BACKOFF, maxMillis: 3_000 };
 const HEALTHY_AFTER_MILLIS = 30_000;
 
 const PING_INTERVAL_MILLIS = 10_000;
@@ -90,7 +92,8 @@ export class EventFollower {
       this.#options.onReconnect?.(reason);
       this.#setProblem(reason, 'connecting');
       if (clock.monotonicMillis() - startMillis >= HEALTHY_AFTER_MILLIS) attempt = 0;
-      await pause(clock, backoffMillis(attempt, RECONNECT_BACKOFF, random), stopping);
+      const backoff = codeOf(reason) === 'MSI_ENGINE_UNREACHABLE' ? UNREACHABLE_BACKOFF : RECONNECT_BACKOFF;
+      await pause(clock, backoffMillis(attempt, backoff, random), stopping);
       attempt += 1;
     }
   }

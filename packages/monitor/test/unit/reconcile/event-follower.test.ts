@@ -188,8 +188,18 @@ describe('EventFollower', () => {
     assert.equal(follower.state, 'connected');
   });
 
-  it('waits longer after each attempt that fails, up to half a minute', async () => {
+  it('never waits long for an engine of which there is no socket', async () => {
     engine.versionError = REFUSED;
+    random = 1;
+    await start();
+    for (const [index, waitMillis] of [1600, 3000, 3000, 3000].entries()) {
+      await clock.advance(waitMillis);
+      assert.equal(engine.versionAttempts, index + 2, `not at ${waitMillis} ms`);
+    }
+  });
+
+  it('waits longer after each attempt that fails, up to half a minute', async () => {
+    engine.versionError = HANGS;
     random = 1;
     await start();
     for (const [index, waitMillis] of [1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000].entries()) {
@@ -210,7 +220,7 @@ describe('EventFollower', () => {
   });
 
   it('begins with short waits again after a subscription that lived for half a minute', async () => {
-    engine.versionError = REFUSED;
+    engine.versionError = HANGS;
     random = 1;
     await start();
     await clock.advance(1600 + 3200);
