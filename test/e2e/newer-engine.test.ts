@@ -23,7 +23,8 @@ describe('on a newer engine', () => {
     it(`serves clients on all kinds of networks, wired by ${wiring}`, async () => {
       await using scenario = await Scenario.start({ wiring, programs: engine.programs });
       await scenario.startMonitor();
-      await scenario.startProxy();
+      // As with the commands of the documentation: the monitor brings it to its network, and it answers by another one.
+      await scenario.startProxy({ network: 'bridge' });
       await scenario.untilServing();
       await scenario.docker('network', 'create', 'own');
       await scenario.startClient({ name: 'on-bridge' });

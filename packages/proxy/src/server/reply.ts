@@ -9,6 +9,7 @@ import {
 } from '@msi-proxy/shared/http';
 import type { Waiting } from '../upstream/asked.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
+import { onConnectionEnd } from './connection-end.ts';
 import { sendUpstreamAnswer, wireText } from './send-answer.ts';
 
 /** Where the answer to one request goes. */
@@ -35,7 +36,7 @@ export class ServerReply implements Reply {
   }
 
   get hasLeft(): boolean {
-    return this.#response.destroyed;
+    return this.#response.destroyed || this.#response.req.socket.destroyed;
   }
 
   get hasBegun(): boolean {
@@ -43,8 +44,17 @@ export class ServerReply implements Reply {
   }
 
   onLeave(listener: () => void): () => void {
-    this.#response.once('close', listener);
-    return () => this.#response.off('close', listener);
+    const stop = onConnectionEnd(this.#response.req.socket, tell);
+    const end = () => {
+      stop();
+      this.#response.off('close', tell);
+    };
+    function tell(): void {
+      end();
+      listener();
+    }
+    this.#response.once('close', tell);
+    return end;
   }
 
   sendLocal(answer: LocalAnswer, options: SendOptions): void {
