@@ -7,6 +7,7 @@ import {
   messageOf,
   MsiProxyError,
 } from '@msi-proxy/shared';
+import { lacksCapability } from '../vm-access.ts';
 import { namespaceRunner } from './namespace-runner.ts';
 import type { WirableClient } from './wiring-method.ts';
 
@@ -73,7 +74,7 @@ export function createClientNamespaces({
   return {
     async enter(client) {
       const obstacles: string[] = [];
-      for (const find of [sandboxFile, processFile]) {
+      for (const find of (await mayEnterFiles(files)) ? [sandboxFile, processFile] : [noRight]) {
         const found = await find(client, files);
         if ('path' in found) {
           await refuseOwnNamespace(found.path, files);
@@ -93,6 +94,16 @@ export function createClientNamespaces({
 }
 
 type Found = { readonly path: string } | { readonly obstacle: string };
+
+/** A process that sees the VM's processes, for other reasons, may still lack what setns(2) asks for. */
+async function mayEnterFiles(files: NamespaceFiles): Promise<boolean> {
+  const status = await files.text('/proc/self/status').catch(() => undefined);
+  return !lacksCapability('SYS_ADMIN', () => status);
+}
+
+function noRight(): Promise<Found> {
+  return Promise.resolve({ obstacle: 'the monitor has no capability SYS_ADMIN' });
+}
 
 /** The engine's file. The monitor sees a plain file where the mount did not reach it, and none where the folder did not. */
 async function sandboxFile({ sandboxKey }: WirableClient, files: NamespaceFiles): Promise<Found> {

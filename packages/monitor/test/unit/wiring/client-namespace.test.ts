@@ -40,6 +40,33 @@ describe('createClientNamespaces', () => {
     assert.equal(await enteredPath({ fileSystemType: gone }), `nsenter --net=${PROCESS_FILE} -- ip route`);
   });
 
+  it('goes by the engine where it sees the namespace, and has no right to enter it', async () => {
+    const runner = fakeCommandRunner();
+    const text = (path: string) =>
+      path === '/proc/self/status'
+        ? Promise.resolve('CapEff:\t0000000000001000\n')
+        : Promise.resolve(`0::/docker/${client.containerId}\n`);
+    const execs: string[] = [];
+    const namespaces = createClientNamespaces({
+      runner,
+      files: files({ text }),
+      execInContainer: (_id, argv) => {
+        execs.push(argv.join(' '));
+        return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' });
+      },
+    });
+    const { runner: inside, programsFrom } = await namespaces.enter(client);
+    await inside.run('ip', ['route']);
+    assert.equal(programsFrom, 'container');
+    assert.deepEqual(execs, ['ip route']);
+    assert.deepEqual(runner.commands, []);
+
+    await assert.rejects(createClientNamespaces({ runner, files: files({ text }) }).enter(client), {
+      code: 'MSI_WIRING_NO_CAPABILITY',
+      message: /no capability SYS_ADMIN/,
+    });
+  });
+
   it('takes no plain file for a namespace', async () => {
     const command = await enteredPath({ fileSystemType: () => Promise.resolve(EXT4) });
 
