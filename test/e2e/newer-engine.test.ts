@@ -20,7 +20,7 @@ describe('on a newer engine', () => {
   });
 
   for (const wiring of ['host', 'nat', 'attach'] as const) {
-    it(`serves clients on all kinds of networks, wired by ${wiring}`, async () => {
+    it(`serves clients on the default bridge and on a network of their own, wired by ${wiring}`, async () => {
       await using scenario = await Scenario.start({ wiring, programs: engine.programs });
       await scenario.startMonitor();
       // As with the commands of the documentation: the monitor brings it to its network, and it answers by another one.

@@ -60,8 +60,12 @@ export function vmTable(wanted: VmRulesWanted): TableDefinition | undefined {
   const redirecting = redirect && bridge !== undefined;
   const standIn = wanted.standIn === undefined ? undefined : checkedEndpoint(wanted.standIn);
   const chains = [
-    ...(redirecting ? redirectChains(bridge, { standIn, bystanders }) : []),
-    ...(redirecting ? answerChains(`iifname ${bridge}`, proxyAddresses) : []),
+    ...(redirecting
+      ? [
+          ...redirectChains(bridge, { standIn, bystanders }),
+          ...answerChains(`iifname ${bridge}`, proxyAddresses),
+        ]
+      : []),
     ...(bridge !== undefined && standIn !== undefined
       ? [
           toStandInChain(standIn, { bridge, proxyAddresses }),

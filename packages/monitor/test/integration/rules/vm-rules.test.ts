@@ -122,6 +122,28 @@ describe('The packet rules of a VM', function () {
         assert.deepEqual(await internalClient.ask(IMDS_ADDRESS), { from: 'a', peer: '172.19.0.2' });
       });
 
+      describe('where the engine drops what comes to a container by another bridge, as since Docker 28.2', () => {
+        beforeEach(async () => {
+          await vm.run('nft', 'add table ip docker_like');
+          await vm.run('nft', 'add chain ip docker_like raw { type filter hook prerouting priority raw; }');
+          await vm.run('nft', 'add rule ip docker_like raw ip daddr 172.17.0.2 iifname != docker0 drop');
+        });
+        afterEach(async () => {
+          await vm.run('nft', 'delete table ip docker_like');
+        });
+
+        for (const [what, proxyAddresses] of [
+          ['known', [PROXY_A.address]],
+          ['not known yet', undefined],
+        ] as const) {
+          it(`bring the answers of proxies to it, whose addresses are ${what}`, async () => {
+            await rules.ensure({ ...SERVED, ...(proxyAddresses !== undefined && { proxyAddresses }) });
+
+            assert.deepEqual(await client.ask(IMDS_ADDRESS), { from: 'a', peer: '172.17.0.2' });
+          });
+        }
+      });
+
       it('refuse containers everything else at IMDS, at once', async () => {
         await rules.ensure(SERVED);
 
