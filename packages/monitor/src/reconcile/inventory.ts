@@ -1,6 +1,7 @@
 import { codeOf } from '@msi-proxy/shared';
 import type { ContainerDetails, ContainerSummary, EngineClient, NetworkDetails } from '../docker/index.ts';
 import type { EngineSnapshot } from './desired-state.ts';
+import { isAsListed } from './listing.ts';
 import { Places } from './places.ts';
 import { SharedReading } from './shared-reading.ts';
 
@@ -17,6 +18,12 @@ const PARALLEL_INSPECTS = 8;
 
 // Docker answers 33 inspects at once in the time of a few; more only queue there.
 const MAX_INSPECTS = 32;
+
+/**
+ * So many of those that the list does not show to have changed are read at each {@link Inventory.readChanged}, so that each is read
+ * from time to time and the cost of it does not grow with their number.
+ */
+const READ_ANEW_EACH_TIME = 50;
 
 /** What an engine answers that serves others: it fails at this one, or its answer about this one does not come in time. */
 const OF_ONE_CONTAINER: readonly (string | undefined)[] = ['MSI_ENGINE_REQUEST', 'MSI_ENGINE_UNRESPONSIVE'];
@@ -44,6 +51,8 @@ interface Reads {
 export class Inventory {
   readonly #engine: EngineClient;
   readonly #containers = new Map<string, ContainerDetails>();
+  /** Ids of those, the one that was read longest ago first. */
+  readonly #readLongestAgo = new Set<string>();
   readonly #reads = new Map<string, Reads>();
   readonly #places = new Places(MAX_INSPECTS);
   readonly #newReading = new SharedReading(() => this.#readNew());
@@ -122,6 +131,7 @@ export class Inventory {
     const container = await this.#engine.inspectContainer(id);
     this.#unreadable.delete(id);
     this.#listedOnly.delete(id);
+    this.#readLongestAgo.delete(id);
     if (container === undefined || !isRunning(container)) {
       this.#containers.delete(id);
       if (this.#gatewayAddresses.has(id)) await this.#gatewayReading.read();
@@ -131,6 +141,7 @@ export class Inventory {
       this.#defaultIsolation = await this.#engine.defaultIsolation();
     }
     this.#containers.set(container.id, container);
+    this.#readLongestAgo.add(container.id);
     const known = new Set(this.#networks.map(network => network.id));
     if (container.networks.some(({ networkId }) => networkId !== '' && !known.has(networkId)))
       await this.readNetworks();
@@ -152,6 +163,33 @@ export class Inventory {
     const listed = await this.#engine.listContainers();
     // Those that are known but not listed are read too: they may have started after the list was made.
     const ids = new Set([...listed.map(({ id }) => id), ...this.containerIds]);
+    await this.#readListed(ids, listed, mayMiss);
+  }
+
+  /**
+   * Reads networks, the containers that are not as the engine's list shows them, and some of the others: of thousands, the list
+   * costs an engine what a few inspects do. Goes on without those about which the engine does not tell.
+   */
+  async readChanged(): Promise<void> {
+    await this.readNetworks();
+    const listed = await this.#engine.listContainers();
+    const present = new Set(listed.map(({ id }) => id));
+    const changed = listed.filter(summary => !this.#isKnownAs(summary)).map(({ id }) => id);
+    const gone = this.containerIds.filter(id => !present.has(id));
+    const longestAgo = [...this.#readLongestAgo].slice(0, READ_ANEW_EACH_TIME);
+    await this.#readListed(new Set([...changed, ...gone, ...longestAgo]), listed, true);
+  }
+
+  #isKnownAs(summary: ContainerSummary): boolean {
+    const container = this.#containers.get(summary.id);
+    return container !== undefined && !this.#unreadable.has(summary.id) && isAsListed(container, summary);
+  }
+
+  async #readListed(
+    ids: ReadonlySet<string>,
+    listed: readonly ContainerSummary[],
+    mayMiss: boolean,
+  ): Promise<void> {
     const failures = await this.#readContainers(ids);
     const [first] = failures.values();
     if (first === undefined) return;
@@ -203,6 +241,7 @@ export class Inventory {
       if (wasRead) continue;
       this.#listedOnly.delete(id);
       this.#containers.delete(id);
+      this.#readLongestAgo.delete(id);
       if (summary === undefined) continue;
       this.#listedOnly.add(id);
       this.#containers.set(id, asFarAsListed(summary));

@@ -199,7 +199,7 @@ export class Reconciler {
       clock,
       logger,
       random,
-      onSubscribed: () => this.#readAll(),
+      onSubscribed: () => this.#sync(() => this.#inventory.readAll({ mayMiss: true })),
       onEvent: event => this.#handleEvent(event),
       onReconnect: reason => options.metrics.countReconnect(reason),
       onStateChange: (state, problem) => this.#engineChanged(state, problem),
@@ -272,7 +272,7 @@ export class Reconciler {
     return this.#confirmation.unchanged(address);
   }
 
-  async #readAll(): Promise<void> {
+  async #sync(read: () => Promise<void>): Promise<void> {
     const { engine, proxyNetworkName, proxyNetworkDriver, proxySubnet, clock, attachment } = this.#options;
     if (this.#lastSyncMillis === undefined) await this.#meetProxies();
     this.#network = await ensureProxyNetwork({
@@ -287,7 +287,7 @@ export class Reconciler {
     await attachment?.prepare();
     if (this.#isStopped()) return;
     const noteReading = this.#confirmation.beginReading(this.#desired.callers);
-    await this.#inventory.readAll({ mayMiss: true });
+    await read();
     if (this.#isStopped()) return;
     this.#lastSyncMillis = clock.wallMillis();
     this.#recompute({ isWhole: true });
@@ -506,7 +506,7 @@ export class Reconciler {
 
   async #resync(): Promise<void> {
     try {
-      if (this.#follower.state === 'connected') await this.#readAll();
+      if (this.#follower.state === 'connected') await this.#sync(() => this.#inventory.readChanged());
       else this.#rules.check();
     } catch (error) {
       this.#options.logger.warn(`Reading everything anew failed: ${messageOf(error)}`);

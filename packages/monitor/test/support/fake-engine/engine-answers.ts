@@ -41,17 +41,20 @@ export function containerJson(
   };
 }
 
-export function containerSummaryJson(
-  { id, name, state: containerState, image, labels, networkMode, endpoints, askedAddresses }: FakeContainer,
-  state: EngineState,
-): unknown {
+export function containerSummaryJson(container: FakeContainer, state: EngineState): unknown {
+  const { id, name, image, labels, networkMode, endpoints, endpointIds, askedAddresses } = container;
   const networks = [...endpoints].map(([networkId, address]) => {
     const asked = askedAddresses.get(networkId);
     const config = asked === undefined ? null : { IPv4Address: asked };
     return [
       // A container that does not run may be on a network that was removed.
       state.findNetwork(networkId)?.name ?? networkId,
-      { NetworkID: networkId, IPAddress: address, IPAMConfig: config },
+      {
+        NetworkID: networkId,
+        EndpointID: endpointIds.get(networkId) ?? '',
+        IPAddress: address,
+        IPAMConfig: config,
+      },
     ] as const;
   });
   return {
@@ -59,7 +62,7 @@ export function containerSummaryJson(
     Names: [`/${name}`],
     Image: image,
     Created: 1_767_225_600,
-    State: containerState,
+    State: container.state,
     Labels: labels,
     HostConfig: { NetworkMode: networkMode === 'bridge' ? 'default' : networkMode },
     NetworkSettings: { Networks: Object.fromEntries(networks) },

@@ -1,9 +1,25 @@
 import assert from 'node:assert/strict';
+import { MsiProxyError } from '@msi-proxy/shared';
 import { settle } from '@msi-proxy/shared/testing';
 import type { ContainerDetails, EngineClient } from '../../../src/docker/index.ts';
 import { Inventory } from '../../../src/reconcile/inventory.ts';
 
 const ID = 'c'.repeat(64);
+const RUNNING: ContainerDetails = {
+  id: ID,
+  name: 'name',
+  image: 'image',
+  labels: {},
+  platform: 'linux',
+  state: 'running',
+  startedAt: '2026-01-01T00:00:00Z',
+  pid: 1,
+  networkMode: 'bridge',
+  sandboxKey: '',
+  networks: [{ name: 'bridge', networkId: 'n1', address: '172.17.0.2', endpointId: 'e1' }],
+  mayForgePackets: true,
+  isolation: '',
+};
 
 describe('Inventory', () => {
   /** What the engine is asked, to be answered by the test. */
@@ -123,6 +139,82 @@ describe('Inventory', () => {
       listings[1]!.resolve([]);
       await Promise.all(others);
       assert.equal(listings.length, 2);
+    });
+  });
+
+  describe('with 200 containers that were read', () => {
+    let running: Map<string, ContainerDetails>;
+    let inspected: string[];
+    let failing: Set<string>;
+
+    beforeEach(async () => {
+      running = new Map(
+        Array.from({ length: 200 }, (_, at) => [`c${at}`, { ...RUNNING, id: `c${at}`, name: `name ${at}` }]),
+      );
+      failing = new Set();
+      inspected = [];
+      inventory = new Inventory({
+        ping: () => Promise.resolve(),
+        listNetworks: () => Promise.resolve([]),
+        listContainers: () => Promise.resolve([...running.values()]),
+        inspectContainer: (id: string) => {
+          inspected.push(id);
+          return failing.has(id)
+            ? Promise.reject(new MsiProxyError('MSI_ENGINE_UNRESPONSIVE', 'it hangs'))
+            : Promise.resolve(running.get(id));
+        },
+      } as unknown as EngineClient);
+      await inventory.readAll();
+      inspected = [];
+    });
+
+    it('asks again about 50 of them when the list shows no change, and about each of them in time', async () => {
+      await inventory.readChanged();
+      assert.equal(inspected.length, 50);
+      for (let times = 1; times < 4; times += 1) await inventory.readChanged();
+      assert.equal(new Set(inspected).size, 200);
+      assert.equal(inspected.length, 200);
+    });
+
+    it('asks about all that have changed, have come or are gone', async () => {
+      await inventory.readChanged();
+      inspected = [];
+      const endpoint = { ...RUNNING.networks[0]!, endpointId: 'of the next start' };
+      running.set('c7', { ...running.get('c7')!, pid: 99, networks: [endpoint] });
+      running.set('c8', { ...running.get('c8')!, state: 'paused' });
+      running.set('new', { ...RUNNING, id: 'new', name: 'new' });
+      running.delete('c9');
+      await inventory.readChanged();
+      assert.deepEqual(
+        ['c7', 'c8', 'c9', 'new'].filter(id => !inspected.includes(id)),
+        [],
+      );
+      assert.ok(inspected.length <= 54, `${inspected.length} were asked about`);
+      assert.equal(inventory.container('c7')?.pid, 99);
+      assert.equal(inventory.container('c8')?.state, 'paused');
+      assert.equal(inventory.container('c9'), undefined);
+      assert.equal(inventory.container('new')?.name, 'new');
+    });
+
+    it('asks each time about those of which the engine did not tell', async () => {
+      failing.add('c0');
+      running.set('c0', { ...running.get('c0')!, name: 'another' });
+      await inventory.readChanged();
+      assert.deepEqual([...inventory.unreadable.keys()], ['c0']);
+      for (let times = 1; times <= 3; times += 1) {
+        inspected = [];
+        await inventory.readChanged();
+        assert.ok(inspected.includes('c0'));
+      }
+      failing.clear();
+      await inventory.readChanged();
+      assert.equal(inventory.container('c0')?.name, 'another');
+      assert.equal(inventory.unreadable.size, 0);
+    });
+
+    it('fails when the engine tells about none', async () => {
+      for (const id of running.keys()) failing.add(id);
+      await assert.rejects(inventory.readChanged(), { code: 'MSI_ENGINE_UNRESPONSIVE' });
     });
   });
 });

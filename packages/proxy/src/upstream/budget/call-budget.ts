@@ -57,6 +57,7 @@ interface LaneState {
   underWay: number;
   /** Of each source whose turn it was. */
   readonly underWayOf: Map<string, number>;
+  admittedAtMillis: number;
   succeededAtMillis: number;
 }
 
@@ -66,6 +67,9 @@ export const MAX_UPSTREAM_SOCKETS = 5;
 // So that scheduled events, whose first call takes minutes, and slow instance calls leave connections for tokens.
 const GENERAL_CONCURRENT = 2;
 const SCHEDULED_EVENTS_CONCURRENT = 2;
+
+// IMDS answers within some 200 ms. A try that takes longer than this may hang, and must not keep those that would not.
+const NEXT_TRY_MILLIS = 2_000;
 
 /**
  * Shares out what IMDS gives to the whole VM ("Rate limiting" of the IMDS page): calls of a container wait for each
@@ -90,6 +94,7 @@ export class CallBudget {
       waiting: { client: new FairQueue(), background: new FairQueue() },
       underWay: 0,
       underWayOf: new Map(),
+      admittedAtMillis: Number.NEGATIVE_INFINITY,
       succeededAtMillis: Number.NEGATIVE_INFINITY,
     });
     this.#lanes = {
@@ -173,8 +178,7 @@ export class CallBudget {
     const nowMillis = this.#clock.monotonicMillis();
     for (let lane = this.#nextLane(nowMillis); lane !== undefined; lane = this.#nextLane(nowMillis)) {
       const state = this.#lanes[lane];
-      const { client, background } = state.waiting;
-      const turn = client.take(mayBegin(state)) ?? background.take(mayBegin(state));
+      const turn = takeTurn(state);
       this.#turns = [...this.#turns.filter(other => other !== lane), lane];
       if (turn !== undefined) this.#admit(state, turn, nowMillis);
     }
@@ -193,6 +197,7 @@ export class CallBudget {
     this.#underWay += 1;
     state.underWay += 1;
     count(state.underWayOf, source, 1);
+    state.admittedAtMillis = atMillis;
     state.rate.began();
     let hasEnded = false;
     call.resolve({
@@ -239,6 +244,15 @@ function mayBegin({ concurrent, underWayOf }: LaneState): (source: string) => bo
   return source => (underWayOf.get(source) ?? 0) < most;
 }
 
+function takeTurn(state: LaneState): Turn<WaitingCall> | undefined {
+  const { pause, underWayOf, waiting } = state;
+  const { client, background } = waiting;
+  // A try that hangs may be the fault of what it asks for.
+  const hasNotTried = (source: string) => !underWayOf.has(source);
+  const other = pause.cause === undefined ? undefined : client.take(hasNotTried);
+  return other ?? client.take(mayBegin(state)) ?? background.take(mayBegin(state));
+}
+
 function hasCallFor(state: LaneState): boolean {
   const { client, background } = state.waiting;
   return client.hasFor(mayBegin(state)) || background.hasFor(mayBegin(state));
@@ -265,12 +279,15 @@ function causeOf(verdict: CallVerdict, isAnswering: boolean): PauseCause | undef
 }
 
 /** How long until a call may go: 0 when it may; `undefined` when a call under way has to end first. */
-function opensInMillis(
-  { rate, concurrent, pause, underWay }: LaneState,
-  nowMillis: number,
-): number | undefined {
-  const allowed = pause.cause === undefined ? concurrent : 1;
+function opensInMillis(state: LaneState, nowMillis: number): number | undefined {
+  const { rate, concurrent, pause, underWay } = state;
   const roomInMillis = rate.roomInMillis(nowMillis);
-  if (underWay >= allowed || roomInMillis === undefined) return undefined;
-  return Math.max(pause.leftMillis(nowMillis), roomInMillis);
+  if (underWay >= concurrent || roomInMillis === undefined) return undefined;
+  return Math.max(pause.leftMillis(nowMillis), nextTryInMillis(state, nowMillis), roomInMillis);
+}
+
+/** After a pause calls try one by one: the next when the one before has an answer, or seems to get none. */
+function nextTryInMillis({ pause, underWay, admittedAtMillis }: LaneState, nowMillis: number): number {
+  if (pause.cause === undefined || underWay === 0) return 0;
+  return Math.max(0, admittedAtMillis + NEXT_TRY_MILLIS - nowMillis);
 }

@@ -5,7 +5,7 @@ export type PauseCause = 'throttled' | 'unavailable';
 
 /**
  * Keeps calls from a service that has asked for quiet, or is away: each refusal makes the pause longer; after a pause
- * one call at a time tries, until one succeeds. Times are on the monotonic clock.
+ * calls try one by one, until one succeeds. Times are on the monotonic clock.
  */
 export class Pause {
   readonly #random: Random;

@@ -271,6 +271,32 @@ describe('the budget of calls', () => {
       assert.deepEqual((await names()).slice(5), ['next 1', 'next 2', 'next 3', 'next 4']);
     });
 
+    it('goes on to try while a try hangs, for another source before the same one', async () => {
+      request('first');
+      await settle();
+      end('first', 'unavailable');
+      request('hangs', { source: 'unlucky' });
+      await clock.advance(500);
+      request('again', { source: 'unlucky' });
+      request('other', { source: 'other' });
+      await clock.advance(1_999);
+      assert.deepEqual((await names()).slice(1), ['hangs']);
+      await clock.advance(1);
+      assert.deepEqual((await names()).slice(1), ['hangs', 'other']);
+      await clock.advance(2_000);
+      assert.deepEqual((await names()).slice(1), ['hangs', 'other', 'again']);
+    });
+
+    it('lets all go when one try succeeds while another hangs', async () => {
+      request('first');
+      await settle();
+      end('first', 'unavailable');
+      for (const name of ['hangs', 'next', 'third', 'fourth']) request(name);
+      await clock.advance(2_500);
+      end('next');
+      assert.deepEqual((await names()).slice(1), ['hangs', 'next', 'third', 'fourth']);
+    });
+
     it('pauses longer each time, up to five seconds', async () => {
       const pauses: number[] = [];
       for (let count = 0; count < 6; count += 1) {
