@@ -35,6 +35,10 @@ const PACKAGE_OF_BENCH_COMMAND: Readonly<Record<string, string>> = {
   nginx: 'nginx-light',
   haproxy: 'haproxy',
   taskset: 'util-linux',
+  // What the monitor keeps the rules of a VM with.
+  nft: 'nftables',
+  iptables: 'iptables',
+  ip: 'iproute2',
 };
 
 const CA_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';

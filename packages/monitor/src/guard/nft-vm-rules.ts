@@ -72,6 +72,7 @@ class NftVmRules implements VmRules {
   /** What clients were sent to last, and how often: rules that were being made meanwhile began with another one. */
   #switchedTo: VmRulesWanted['target'];
   #switchCount = 0;
+  #stopped: StoppedPackets = new Map();
 
   constructor({ runner, logger, clock = systemClock }: VmRulesDependencies) {
     this.#clock = clock;
@@ -84,6 +85,10 @@ class NftVmRules implements VmRules {
 
   get target(): VmRulesWanted['target'] {
     return this.#ensured?.redirect === true ? this.#ensured.target : undefined;
+  }
+
+  get stopped(): StoppedPackets {
+    return this.#stopped;
   }
 
   get barrier(): VmRules['barrier'] {
@@ -191,10 +196,6 @@ class NftVmRules implements VmRules {
     }
   }
 
-  async stopped(): Promise<StoppedPackets> {
-    return await this.#turns.look(async () => await this.#nft.readSetCounters(VM_TABLE, STOPPED_SET));
-  }
-
   async remove(): Promise<void> {
     await this.#turns.change(async () => {
       this.#ensured = undefined;
@@ -272,10 +273,9 @@ class NftVmRules implements VmRules {
 
   async #tableDifferences(wanted: VmRulesWanted): Promise<string[]> {
     const table = vmTable(wanted);
-    if (table !== undefined) {
-      return await this.#keeper.differences(this.#nft, table, vmElements(wanted));
-    }
     const actual = await this.#nft.read(VM_TABLE);
+    this.#stopped = actual?.packets.get(STOPPED_SET) ?? new Map();
+    if (table !== undefined) return this.#keeper.differencesOf(actual, table, vmElements(wanted));
     return actual === undefined ? [] : [`the table ip ${VM_TABLE} is there, but not wanted`];
   }
 

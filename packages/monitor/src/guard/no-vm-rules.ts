@@ -11,6 +11,7 @@ export function createNoVmRules(reason: string): VmRules {
     unavailable: reason,
     target: undefined,
     barrier: undefined,
+    stopped: new Map(),
     ensure: async () => await Promise.resolve('unchanged'),
     switchTarget: async () => await Promise.resolve(),
     setProxies: async () => await Promise.resolve(),
@@ -18,7 +19,6 @@ export function createNoVmRules(reason: string): VmRules {
       await Promise.reject(new MsiProxyError('MSI_INTERNAL', 'There is no stand-in to lend addresses to'));
     },
     drift: async () => await Promise.resolve([]),
-    stopped: async () => await Promise.resolve(new Map<string, number>()),
     remove: async () => await Promise.resolve(),
   };
 }

@@ -61,6 +61,12 @@ export interface VmRules {
   /** How it stands with the second barrier, which lies in the routing; undefined where none is wanted. */
   readonly barrier: GuardStatus['barrier'];
 
+  /**
+   * What the guard stopped, or in audit mode let pass and counted, as the last {@link drift} saw it. Counting begins at 0 again
+   * when the rules are made anew and for an address that was quiet for an hour.
+   */
+  readonly stopped: StoppedPackets;
+
   /** Reads what is there and makes it as wanted, in one transaction. Nobody else's rules are touched. */
   ensure(wanted: VmRulesWanted): Promise<ApplyResult>;
 
@@ -88,12 +94,6 @@ export interface VmRules {
 
   /** Everything that differs from what was last ensured, in words; empty when all holds. */
   drift(): Promise<readonly string[]>;
-
-  /**
-   * What the guard stopped, or in audit mode let pass and counted. Counting begins at 0 again when the rules are made anew
-   * and for an address that was quiet for an hour.
-   */
-  stopped(): Promise<StoppedPackets>;
 
   /** Removes every trace. */
   remove(): Promise<void>;

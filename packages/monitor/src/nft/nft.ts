@@ -1,6 +1,6 @@
 import { commandFailure } from '../command-failure.ts';
 import type { CommandRunner, PreparedCommand } from '@msi-proxy/shared';
-import { parseSetCounters, parseTable, type TableReading } from './table-reading.ts';
+import { parseTable, type TableReading } from './table-reading.ts';
 
 const LOAD_ARGV = ['-f', '-'];
 
@@ -24,19 +24,6 @@ export class Nft {
     if (result.exitCode === 0) return parseTable(result.stdout);
     if (result.stderr.includes('No such file or directory')) return undefined;
     throw commandFailure('nft', result, `read the table ip ${name}`);
-  }
-
-  /**
-   * Reads how many packets each element of a set has counted.
-   *
-   * @returns nothing when there is no such set
-   * @throws {MsiProxyError} `MSI_WIRING_NO_CAPABILITY`, `MSI_WIRING_COMMAND`
-   */
-  async readSetCounters(table: string, set: string): Promise<Map<string, number>> {
-    const result = await this.#runner.run('nft', ['-j', 'list', 'set', 'ip', table, set]);
-    if (result.exitCode === 0) return parseSetCounters(result.stdout);
-    if (result.stderr.includes('No such file or directory')) return new Map();
-    throw commandFailure('nft', result, `read the set ${set}`);
   }
 
   /**

@@ -48,7 +48,15 @@ export class TableKeeper {
 
   /** In words, how the table differs from its definition; empty when it does not. */
   async differences(nft: Nft, table: TableDefinition, elements: MapElements = {}): Promise<string[]> {
-    const actual = await nft.read(table.name);
+    return this.differencesOf(await nft.read(table.name), table, elements);
+  }
+
+  /** As {@link differences}, of what was read already; undefined when there was no such table. */
+  differencesOf(
+    actual: TableReading | undefined,
+    table: TableDefinition,
+    elements: MapElements = {},
+  ): string[] {
     if (actual === undefined) return [`the table ip ${table.name} is missing`];
     const expected = this.#expected(table);
     if (expected === undefined) return [`the table ip ${table.name} was not checked yet`];

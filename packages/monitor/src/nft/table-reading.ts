@@ -11,6 +11,8 @@ export interface TableReading {
   readonly rules: ReadonlyMap<string, readonly RuleReading[]>;
   /** By the name of the map or set, sorted, each as in {@link MapElements}. */
   readonly elements: ReadonlyMap<string, readonly string[]>;
+  /** What elements of sets have counted, by the name of the set and the element. */
+  readonly packets: ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
 export interface RuleReading {
@@ -29,6 +31,7 @@ export function parseTable(json: string): TableReading {
   const objects = new Map<string, string>();
   const rules = new Map<string, RuleReading[]>();
   const elements = new Map<string, readonly string[]>();
+  const packets = new Map<string, ReadonlyMap<string, number>>();
 
   for (const [kind, object] of listing(json)) {
     if (kind === 'metainfo' || kind === 'table') continue;
@@ -40,29 +43,13 @@ export function parseTable(json: string): TableReading {
       rules.set(chain, [...(rules.get(chain) ?? []), rule]);
     } else {
       objects.set(`${kind} ${name}`, textOf(rest));
-      if (kind === 'map' || kind === 'set')
-        elements.set(name, Array.isArray(elem) ? elem.map(formatElement).sort() : []);
+      if (kind !== 'map' && kind !== 'set') continue;
+      const all: readonly unknown[] = Array.isArray(elem) ? elem : [];
+      elements.set(name, all.map(formatElement).sort());
+      if (kind === 'set') packets.set(name, countersOf(all));
     }
   }
-  return { objects, rules, elements };
-}
-
-/**
- * Reads what `nft -j list set` prints for a set whose elements count packets.
- *
- * @returns packets by element
- * @throws {MsiProxyError} `MSI_WIRING_COMMAND` when it is not that
- */
-export function parseSetCounters(json: string): Map<string, number> {
-  const packets = new Map<string, number>();
-  for (const [kind, { elem }] of listing(json)) {
-    if (kind !== 'set' || !Array.isArray(elem)) continue;
-    for (const each of elem as readonly unknown[]) {
-      const { val, counter } = isObject(each) && isObject(each['elem']) ? each['elem'] : {};
-      if (typeof val === 'string' && isObject(counter)) packets.set(val, Number(counter['packets']));
-    }
-  }
-  return packets;
+  return { objects, rules, elements, packets };
 }
 
 /** In words, how a table differs from what it should be, its maps' content aside; empty when it does not. */
@@ -142,6 +129,15 @@ function textOf(object: JsonObject): string {
     if (key === 'handle') return undefined;
     return key === 'counter' ? null : value;
   });
+}
+
+function countersOf(elements: readonly unknown[]): Map<string, number> {
+  const packets = new Map<string, number>();
+  for (const each of elements) {
+    const { val, counter } = isObject(each) && isObject(each['elem']) ? each['elem'] : {};
+    if (typeof val === 'string' && isObject(counter)) packets.set(val, Number(counter['packets']));
+  }
+  return packets;
 }
 
 function formatElement(element: unknown): string {

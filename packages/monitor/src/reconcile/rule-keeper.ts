@@ -217,6 +217,7 @@ export class RuleKeeper {
     const { rules, guard, redirect, linkBridge, logger } = this.#options;
     const isExpected = this.#problem !== undefined || this.#outdated;
     const differences = isExpected ? [] : await rules.drift();
+    this.#countStopped();
     if (!isExpected && differences.length === 0) return;
     this.#outdated = false;
     this.#proxiesOutdated = false;
@@ -244,19 +245,20 @@ export class RuleKeeper {
 
   #scheduleLook(): void {
     if (this.#stopping.signal.aborted) return;
-    const { clock, logger } = this.#options;
+    const { clock } = this.#options;
     this.#lookTimer = clock.setTimer(() => {
       this.#scheduleLook();
       this.check();
-      this.#countStopped().catch((err: unknown) => logger.debug('The guard could not be read', { err }));
     }, LOOK_MILLIS);
   }
 
-  async #countStopped(): Promise<void> {
+  #countStopped(): void {
     const { rules, clock, guard, onStopped } = this.#options;
     if (guard === 'off') return;
-    const packets = await rules.stopped();
-    const fresh = this.#stopped.take(packets, { callers: this.#callers, nowMillis: clock.wallMillis() });
+    const fresh = this.#stopped.take(rules.stopped, {
+      callers: this.#callers,
+      nowMillis: clock.wallMillis(),
+    });
     for (const source of fresh) onStopped(source);
   }
 

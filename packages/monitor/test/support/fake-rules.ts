@@ -15,7 +15,7 @@ export class FakeVmRules implements VmRules {
   problem: Error | undefined;
   /** What {@link drift} tells until the next {@link ensure}, which then repairs. */
   differences: readonly string[] = [];
-  stoppedPackets: StoppedPackets = new Map();
+  stopped: StoppedPackets = new Map();
   /** Switches take effect when it settles. */
   switching: Promise<void> = Promise.resolve();
   /** The rules are made when it settles. */
@@ -65,10 +65,6 @@ export class FakeVmRules implements VmRules {
 
   async drift(): Promise<readonly string[]> {
     return await Promise.resolve(this.differences);
-  }
-
-  async stopped(): Promise<StoppedPackets> {
-    return await Promise.resolve(this.stoppedPackets);
   }
 
   async remove(): Promise<void> {

@@ -85,7 +85,7 @@ describe('the monitor, with packet rules that others change', () => {
     const told = () =>
       vm.status.events.filter(({ message }) => message.includes('stopped container "sneaky"'));
     for (const packets of [2, 5]) {
-      vm.rules.stoppedPackets = new Map([[address, packets]]);
+      vm.rules.stopped = new Map([[address, packets]]);
       await clock.advance(LOOK_MILLIS);
       await until('it is counted', () => vm.status.guard.stopped[0]?.attempts === packets);
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describeDifferences, parseSetCounters, parseTable } from '../../../src/nft/table-reading.ts';
+import { describeDifferences, parseTable } from '../../../src/nft/table-reading.ts';
 
 interface RuleOptions {
   readonly comment: string;
@@ -49,35 +49,33 @@ describe('parseTable', () => {
     assert.deepEqual(reading.elements.get('target'), []);
   });
 
-  for (const output of ['', 'Error', '[]', '{}', '{"nftables":[1]}', '{"nftables":[{"rule":null}]}']) {
-    it(`refuses ${JSON.stringify(output)}`, () => {
-      assert.throws(() => parseTable(output), { code: 'MSI_WIRING_COMMAND' });
-    });
-  }
-});
-
-describe('parseSetCounters', () => {
-  it('reads packets by address', () => {
+  it('reads what elements of sets have counted', () => {
     const elem = [
       { elem: { val: '172.17.0.2', expires: 3599, counter: { packets: 3, bytes: 87 } } },
       { elem: { val: '172.17.0.3', counter: { packets: 1, bytes: 29 } } },
       '172.17.0.4',
     ];
+    const type = 'ipv4_addr';
 
-    const packets = parseSetCounters(listing({ set: { name: 'stopped', type: 'ipv4_addr', elem } }));
+    const { packets } = parseTable(
+      listing({ set: { name: 'stopped', type, elem } }, { set: { name: 'empty', type } }),
+    );
 
     assert.deepEqual(
-      [...packets],
+      [...packets.get('stopped')!],
       [
         ['172.17.0.2', 3],
         ['172.17.0.3', 1],
       ],
     );
+    assert.equal(packets.get('empty')?.size, 0);
   });
 
-  it('is empty for an empty set', () => {
-    assert.equal(parseSetCounters(listing({ set: { name: 'stopped' } })).size, 0);
-  });
+  for (const output of ['', 'Error', '[]', '{}', '{"nftables":[1]}', '{"nftables":[{"rule":null}]}']) {
+    it(`refuses ${JSON.stringify(output)}`, () => {
+      assert.throws(() => parseTable(output), { code: 'MSI_WIRING_COMMAND' });
+    });
+  }
 });
 
 describe('describeDifferences', () => {
