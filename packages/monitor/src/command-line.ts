@@ -104,7 +104,8 @@ export const MONITOR_PROGRAM = defineProgram({
       arguments: { container: { summary: 'a client', value: CONTAINER } },
       options: {
         all: {
-          summary: 'of all containers, with the packet rules of the VM: the way to IMDS is then open to all',
+          summary:
+            'of all containers, with the packet rules of the VM: nothing of the monitor keeps containers from IMDS then',
         },
       },
       exactlyOneOf: ['container', 'all'],

@@ -2,6 +2,7 @@ import {
   codeOf,
   messageOf,
   MsiProxyError,
+  printable,
   silentLogger,
   systemClock,
   type CommandRunner,
@@ -50,7 +51,7 @@ export async function unwireClients(options: UnwireClientsOptions): Promise<bool
   const inventory = new Inventory(engine);
   let methods: Methods;
   try {
-    await inventory.readAll();
+    await inventory.readAll({ mayMiss: true });
     methods = await methodsFor(options);
   } catch (error) {
     print(`Containers could not be read, so nothing was removed from them: ${messageOf(error)}`);
@@ -59,7 +60,7 @@ export async function unwireClients(options: UnwireClientsOptions): Promise<bool
   }
   const { clients } = desiredState(inventory.snapshot, settings);
   const matching = clients.filter(
-    ({ container }) => wanted === undefined || container.name === wanted || container.id.startsWith(wanted),
+    ({ container: { id, name } }) => wanted === undefined || name === wanted || id.startsWith(wanted),
   );
   if (wanted !== undefined && matching.length === 0) {
     print(`There is no running client container "${wanted}"`);
@@ -68,8 +69,15 @@ export async function unwireClients(options: UnwireClientsOptions): Promise<bool
   let succeeded = true;
   let lacking: unknown;
   for (const { container, plan } of matching) {
+    const who = `${printable(container.name)} (${container.id.slice(0, 12)})`;
+    const unread = inventory.unreadable.get(container.id);
+    if (unread !== undefined) {
+      print(
+        `${who}: the engine does not tell about it, so nothing was removed from it: ${messageOf(unread)}`,
+      );
+      succeeded = false;
+    }
     if (plan.kind !== 'wire') continue;
-    const who = `${container.name} (${container.id.slice(0, 12)})`;
     const choice = methods(plan.namespace);
     if (choice === undefined) continue;
     try {

@@ -50,7 +50,7 @@ export async function unwire({ settings, container, platform, print }: UnwireOpt
   }
   try {
     await createVmRules({ runner: localCommandRunner, logger: silentLogger }).remove();
-    print('Removed the packet rules of the VM: the way to IMDS is open to all containers');
+    print('Removed the packet rules of the VM: nothing of the monitor keeps containers from IMDS any more');
   } catch (error) {
     print(`The packet rules of the VM could not be removed: ${messageOf(error)}`);
     succeeded = false;

@@ -44,6 +44,8 @@ export interface Facts {
   readonly readText: (path: string) => string | undefined;
   /** What the engine has. */
   readonly snapshot: () => Promise<EngineSnapshot>;
+  /** Why, by id, containers that the engine lists could not be read. */
+  readonly unreadable: () => Promise<ReadonlyMap<string, Error>>;
   /** What should be, by the labels. */
   readonly desired: () => Promise<DesiredState>;
   /** What the running monitor says. */
@@ -78,11 +80,13 @@ const PROXY_CHECK_TIMEOUT_MILLIS = 8_000;
 
 export function createFacts({ fetchStatus, ...sources }: FactSources): Facts {
   const { engine, subject, settings } = sources;
-  const snapshot = once(async () => {
-    const inventory = new Inventory(engine);
-    await inventory.readAll();
-    return inventory.snapshot;
+  const inventory = once(async () => {
+    const read = new Inventory(engine);
+    await read.readAll({ mayMiss: true });
+    return read;
   });
+  const snapshot = once(async () => (await inventory()).snapshot);
+  const unreadable = once(async () => (await inventory()).unreadable);
   const desired = once(async () => desiredState(await snapshot(), settings));
   const status = once(fetchStatus);
   const servingProxy = once(async () => (await status()).proxies.find(({ state }) => state === 'serving'));
@@ -99,7 +103,7 @@ export function createFacts({ fetchStatus, ...sources }: FactSources): Facts {
     const { id } = (await container()) ?? {};
     return (await desired()).clients.find(each => each.container.id === id);
   });
-  return { ...sources, snapshot, desired, status, servingProxy, proxyCheck, container, client };
+  return { ...sources, snapshot, unreadable, desired, status, servingProxy, proxyCheck, container, client };
 }
 
 async function askProxy(engine: EngineClient, { containerId, name }: ProxyStatus): Promise<ProxyCheck> {

@@ -24,7 +24,7 @@ export interface ExplainOptions {
 export async function runExplain({ settings, container: wanted, terminal }: ExplainOptions): Promise<void> {
   const engine = createEngineClient({ dockerHost: settings.dockerHost, logger: silentLogger });
   const inventory = new Inventory(engine);
-  await inventory.readAll();
+  await inventory.readAll({ mayMiss: true });
   const { snapshot } = inventory;
   const asked = await engine.inspectContainer(wanted);
   const container = snapshot.containers.find(({ id }) => id === asked?.id);

@@ -2,6 +2,7 @@ import type { Check } from '../check.ts';
 import { callerCheck } from './caller.ts';
 import { clientsCheck } from './clients.ts';
 import { containerCheck } from './container.ts';
+import { containersCheck } from './containers.ts';
 import { engineVersionCheck } from './engine-version.ts';
 import { engineCheck } from './engine.ts';
 import { firewallCheck } from './firewall.ts';
@@ -24,6 +25,7 @@ import { witnessCheck } from './witness.ts';
 export const CHECKS: readonly Check[] = [
   engineCheck,
   engineVersionCheck,
+  containersCheck,
   rightsCheck,
   monitorCheck,
   proxyCheck,

@@ -85,6 +85,21 @@ describe('unwireClients', () => {
     assert.equal(printed.length, 2);
   });
 
+  it('names a client of which the engine does not tell, goes on with the others, and fails', async () => {
+    runClient('app');
+    const id = runClient('stuck');
+    wireByExec();
+    engine.failRequests(new RegExp(`/containers/${id}/json$`), { status: 500, message: 'busy', times: 99 });
+
+    assert.equal(await unwire('nat'), false);
+
+    assert.deepEqual(
+      printed.map(line => line.replace(/ \(.*/, '')),
+      ['Removed the wiring inside app', 'stuck'],
+    );
+    assert.match(printed.at(-1) ?? '', /the engine does not tell about it, so nothing was removed/);
+  });
+
   it("removes by the container's own programs what the monitor can have set by them", async () => {
     runClient('app');
     const nft = wireByExec();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { MsiProxyError } from '@msi-proxy/shared';
 import type { Check } from '../../../src/doctor/check.ts';
 import { clientsCheck } from '../../../src/doctor/checks/clients.ts';
+import { containersCheck } from '../../../src/doctor/checks/containers.ts';
 import { engineCheck } from '../../../src/doctor/checks/engine.ts';
 import { engineVersionCheck } from '../../../src/doctor/checks/engine-version.ts';
 import { firewallCheck } from '../../../src/doctor/checks/firewall.ts';
@@ -47,6 +48,22 @@ describe('the doctor asks of the VM', () => {
 
   it('which version it is', async () => {
     assert.equal(await outcome(engineVersionCheck), 'ok: Docker 28.0.0, API 1.48');
+  });
+
+  it('whether it tells about all containers', async () => {
+    assert.equal(await outcome(containersCheck), 'ok: the engine tells about the one that it lists');
+    const containers = [container(), container({ id: 'stuck-id', name: 'stuck' })];
+    assert.equal(
+      await outcome(containersCheck, { containers }),
+      'ok: the engine tells about all 2 that it lists',
+    );
+    const hangs = new MsiProxyError('MSI_ENGINE_UNRESPONSIVE', 'no answer within 5 s');
+    const inspectContainer = async (id: string) =>
+      id === 'stuck-id' ? await Promise.reject(hangs) : await Promise.resolve(container());
+    assert.equal(
+      await outcome(containersCheck, { containers, engine: { inspectContainer } }),
+      'warning: the engine lists, but does not tell about stuck (no answer within 5 s)',
+    );
   });
 
   describe('its rights and tools', () => {
