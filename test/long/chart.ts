@@ -1,12 +1,12 @@
 import type { LongRun } from './long-run.ts';
 
-interface Line {
+export interface Line {
   readonly title: string;
   readonly points: readonly (readonly [seconds: number, value: number])[];
   readonly hasMarks?: boolean;
 }
 
-interface Panel {
+export interface Panel {
   readonly title: string;
   readonly lines: readonly Line[];
 }
@@ -20,11 +20,15 @@ const COLOURS = ['#0366d6', '#d73a49', '#22863a', '#6f42c1'];
 
 /** What was held over time, one panel for each unit, as an SVG image. */
 export function chartOf(run: LongRun): string {
-  const panels = panelsOf(run);
+  return drawPanels(panelsOf(run), run.seconds);
+}
+
+/** @param seconds how long it took */
+export function drawPanels(panels: readonly Panel[], seconds: number): string {
   const height = panels.length * PANEL_HEIGHT + TOP;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="11">
 <rect width="${WIDTH}" height="${height}" fill="white"/>
-${panels.map((panel, index) => panelText(panel, index * PANEL_HEIGHT + TOP, run.seconds)).join('\n')}
+${panels.map((panel, index) => panelText(panel, index * PANEL_HEIGHT + TOP, seconds)).join('\n')}
 </svg>
 `;
 }

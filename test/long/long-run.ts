@@ -205,7 +205,11 @@ async function runIn(scenario: Scenario, options: LongRunOptions): Promise<LongR
 }
 
 /** The work again and again, at fixed times; never two at once. */
-async function repeat(isOver: () => boolean, everySeconds: number, work: () => Promise<void>): Promise<void> {
+export async function repeat(
+  isOver: () => boolean,
+  everySeconds: number,
+  work: () => Promise<void>,
+): Promise<void> {
   let dueMillis = performance.now() + everySeconds * 1_000;
   for (;;) {
     while (performance.now() < dueMillis && !isOver())

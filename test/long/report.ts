@@ -20,11 +20,15 @@ export function reportOf(run: LongRun, criteria: readonly Criterion[]): string {
     `- CPU of the monitor: ${((run.monitorCpuSeconds / seconds) * 100).toFixed(1)} % of one processor, ` +
       `${((run.monitorCpuSeconds * 1_000) / starts).toFixed(1)} ms for each container that came and one that went.`,
     '',
-    table(
-      ['', 'seen', 'limit', ''],
-      criteria.map(({ what, seen, limit, holds }) => [what, seen, limit, verdictText(holds)]),
-    ),
+    criteriaText(criteria),
   ].join('\n');
+}
+
+export function criteriaText(criteria: readonly Criterion[]): string {
+  return table(
+    ['', 'seen', 'limit', ''],
+    criteria.map(({ what, seen, limit, holds }) => [what, seen, limit, verdictText(holds)]),
+  );
 }
 
 function replacementText({ replacements }: LongRun, wanted: ReplacementKind): string {

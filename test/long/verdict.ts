@@ -1,5 +1,5 @@
 import { median } from '../../bench/lib/statistics.ts';
-import type { LongRun } from './long-run.ts';
+import type { HeapSample, LongRun } from './long-run.ts';
 import type { Sample } from './samples.ts';
 
 /** One thing that may not grow, or not happen. */
@@ -27,30 +27,12 @@ const FILES_GROWTH = 3;
 export function judge(run: LongRun): readonly Criterion[] {
   const { samples, requests, before, after } = run;
   const outside = requests.failuresOutside(run.excuses);
-  const [early, late] = thirds(samples);
-  const growth = (what: string, limit: number, read: (sample: Sample) => number | undefined): Criterion => {
-    const [from = NaN, to = NaN] = [early, late].map(part =>
-      median(part.map(read).filter(value => value !== undefined)),
-    );
-    const isSeen = !Number.isNaN(to - from);
-    return {
-      what,
-      seen: isSeen ? `${from.toFixed(1)} → ${to.toFixed(1)}` : 'too short a run to say',
-      limit: `+ ${limit}`,
-      holds: isSeen ? to - from <= limit : undefined,
-    };
-  };
+  const growth = growthOf(samples);
   const atRest = (what: string, limit: number, from: number, to: number): Criterion => ({
     what: `${what}, without clients, before and after`,
     seen: `${from} → ${to}`,
     limit: `+ ${limit}`,
     holds: to - from <= limit,
-  });
-  const none = (what: string, seen: number, more = ''): Criterion => ({
-    what,
-    seen: `${seen}${more}`,
-    limit: '0',
-    holds: seen === 0,
   });
   const examples = outside
     .slice(0, 3)
@@ -66,15 +48,7 @@ export function judge(run: LongRun): readonly Criterion[] {
       outside.length,
       examples.length === 0 ? '' : ` (${examples.join(', ')})`,
     ),
-    heapCriterion(run),
-    growth(
-      "monitor's resident memory, MB",
-      RESIDENT_GROWTH_MEGABYTES,
-      ({ monitor }) => monitor.residentMegabytes,
-    ),
-    growth("monitor's open files", FILES_GROWTH, ({ monitor }) => monitor.files),
-    growth("monitor's sockets", FILES_GROWTH, ({ monitor }) => monitor.sockets),
-    growth("monitor's children", 1, ({ monitor }) => monitor.children),
+    ...monitorCriteria(run),
     growth("proxy's resident memory, MB", RESIDENT_GROWTH_MEGABYTES, ({ proxy }) => proxy?.residentMegabytes),
     growth("proxy's open files", FILES_GROWTH, ({ proxy }) => proxy?.files),
     growth('packet rules', 0, ({ rules }) => rules),
@@ -87,8 +61,58 @@ export function judge(run: LongRun): readonly Criterion[] {
   ];
 }
 
+type MonitorSample = Pick<Sample, 'monitor'>;
+
+/** That the monitor holds no more at the end than after the warm-up. */
+export function monitorCriteria({
+  samples,
+  heaps,
+  seconds,
+}: {
+  readonly samples: readonly MonitorSample[];
+  readonly heaps: readonly Pick<HeapSample, 'seconds' | 'starts' | 'monitorMegabytes'>[];
+  readonly seconds: number;
+}): readonly Criterion[] {
+  const growth = growthOf(samples);
+  return [
+    heapCriterion(heaps, seconds),
+    growth(
+      "monitor's resident memory, MB",
+      RESIDENT_GROWTH_MEGABYTES,
+      ({ monitor }) => monitor.residentMegabytes,
+    ),
+    growth("monitor's open files", FILES_GROWTH, ({ monitor }) => monitor.files),
+    growth("monitor's sockets", FILES_GROWTH, ({ monitor }) => monitor.sockets),
+    growth("monitor's children", 1, ({ monitor }) => monitor.children),
+  ];
+}
+
+/** That something did not happen at all. */
+export function none(what: string, seen: number, more = ''): Criterion {
+  return { what, seen: `${seen}${more}`, limit: '0', holds: seen === 0 };
+}
+
+function growthOf<Sampled>(samples: readonly Sampled[]) {
+  const [early, late] = thirds(samples);
+  return (what: string, limit: number, read: (sample: Sampled) => number | undefined): Criterion => {
+    const [from = NaN, to = NaN] = [early, late].map(part =>
+      median(part.map(read).filter(value => value !== undefined)),
+    );
+    const isSeen = !Number.isNaN(to - from);
+    return {
+      what,
+      seen: isSeen ? `${from.toFixed(1)} → ${to.toFixed(1)}` : 'too short a run to say',
+      limit: `+ ${limit}`,
+      holds: isSeen ? to - from <= limit : undefined,
+    };
+  };
+}
+
 /** The slope of the live heap, which knows no garbage, over the containers that came meanwhile. */
-function heapCriterion({ heaps, seconds: all }: LongRun): Criterion {
+function heapCriterion(
+  heaps: readonly Pick<HeapSample, 'seconds' | 'starts' | 'monitorMegabytes'>[],
+  all: number,
+): Criterion {
   const settled = heaps.filter(({ seconds }) => seconds >= all * WARM_UP_SHARE);
   const bytesPerStart = slopeOf(
     settled.map(({ starts, monitorMegabytes }) => ({ x: starts, y: monitorMegabytes * 1e6 })),
@@ -102,7 +126,7 @@ function heapCriterion({ heaps, seconds: all }: LongRun): Criterion {
 }
 
 /** The first and the last third of what comes after the warm-up. */
-function thirds(samples: readonly Sample[]): [readonly Sample[], readonly Sample[]] {
+function thirds<Sampled>(samples: readonly Sampled[]): [readonly Sampled[], readonly Sampled[]] {
   const settled = samples.slice(Math.floor(samples.length * WARM_UP_SHARE));
   const third = Math.max(1, Math.floor(settled.length / 3));
   return [settled.slice(0, third), settled.slice(-third)];
