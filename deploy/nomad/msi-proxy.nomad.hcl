@@ -21,9 +21,12 @@ job "msi-proxy" {
   }
 
   group "monitor" {
+    # Nomad's own limit is two restarts in half an hour, after which it waits for the next one.
     restart {
-      delay = "2s"
-      mode  = "delay"
+      attempts = 10
+      interval = "30s"
+      delay    = "2s"
+      mode     = "delay"
     }
 
     task "msi-monitor" {
@@ -59,9 +62,12 @@ job "msi-proxy" {
   }
 
   group "proxy" {
+    # Nomad's own limit is two restarts in half an hour, after which it waits for the next one.
     restart {
-      delay = "2s"
-      mode  = "delay"
+      attempts = 10
+      interval = "30s"
+      delay    = "2s"
+      mode     = "delay"
     }
 
     task "msi-proxy" {

@@ -192,7 +192,21 @@ describe('a swarm of VMs, each with an IMDS of its own', function () {
     for (const service of ['web', 'local']) {
       for (const task of await swarm.tasks(service, [added])) await hasIdentityOfItsVm(task);
     }
+    await isRefusedAndNamed(added);
   });
+
+  /** Also where the rules of the prepared node would drop what the monitor's refuse. */
+  async function isRefusedAndNamed(node: SwarmNode): Promise<void> {
+    const { engine } = node.vm;
+    await engine.docker(['run', '--detach', '--name', 'nosy', BASE_IMAGE, ...IDLE]);
+    const curl = ['curl', '--silent', '--max-time', '10', 'http://169.254.169.254:8080/'];
+    const { exitCode } = await engine.run(['exec', 'nosy', ...curl]);
+    assert.equal(exitCode, 7, 'refused, and not left waiting');
+    await waitUntil(
+      async () => (await swarm.status(node)).guard.stopped.some(({ name }) => name === 'nosy'),
+      { what: 'the status to name who was stopped', timeoutMillis: 30_000, intervalMillis: 500 },
+    );
+  }
 
   it('a node that is drained stays guarded, and serves again when it is back', async () => {
     const drained = swarm.nodes[1]!;

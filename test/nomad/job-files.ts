@@ -27,8 +27,18 @@ export interface NomadTask {
   readonly templates: readonly { readonly destination: string; readonly data: string }[];
 }
 
+/** When a task that ended is started again. */
+export interface NomadRestart {
+  readonly attempts?: number;
+  readonly interval?: string;
+  readonly delay?: string;
+  readonly mode?: string;
+}
+
 export interface NomadJob {
   readonly type: string;
+  /** Of each group. */
+  readonly restarts: readonly NomadRestart[];
   readonly tasks: readonly NomadTask[];
 }
 
@@ -39,6 +49,10 @@ interface TaskBlock {
   readonly resources: Block<NomadTask['resources']>;
   readonly template?: NomadTask['templates'];
 }
+interface GroupBlock {
+  readonly restart?: Block<NomadRestart>;
+  readonly task: Readonly<Record<string, Block<TaskBlock>>>;
+}
 interface JobFile {
   readonly variable: Readonly<Record<string, Block<{ readonly default: string }>>>;
   readonly job: Readonly<
@@ -46,7 +60,7 @@ interface JobFile {
       string,
       Block<{
         readonly type: string;
-        readonly group: Readonly<Record<string, Block<{ readonly task: Record<string, Block<TaskBlock>> }>>>;
+        readonly group: Readonly<Record<string, Block<GroupBlock>>>;
       }>
     >
   >;
@@ -64,6 +78,7 @@ export async function readJob(name: string): Promise<NomadJob> {
   const tasks = Object.values(job.group).flatMap(([group]) => Object.entries(group.task));
   return {
     type: job.type,
+    restarts: Object.values(job.group).map(([group]) => group.restart?.[0] ?? {}),
     tasks: tasks.map(([taskName, [task]]) => ({
       name: taskName,
       config: task.config[0],

@@ -21,6 +21,14 @@ describe('deploy/nomad', function () {
     assert.ok(PROXY_LABEL in proxy!.config.labels!);
   });
 
+  // What a job leaves out is two restarts in 30 minutes (nomad, api/tasks.go), and then a wait for the next 30.
+  it('starts a program again within seconds, however often it ends', async () => {
+    const { restarts } = await readJob('msi-proxy');
+    assert.equal(restarts.length, 2);
+    for (const restart of restarts)
+      assert.deepEqual(restart, { attempts: 10, interval: '30s', delay: '2s', mode: 'delay' });
+  });
+
   it('gives the example of a client a policy that holds', async () => {
     const { tasks } = await readJob('orders');
     const labels = tasks[0]!.config.labels!;

@@ -36,7 +36,7 @@ const KEY = 'rules';
 const LOOK_MILLIS = 10_000;
 const RETRY = { minMillis: 250, maxMillis: 30_000 };
 /**
- * A look starts some five programs, making the rules anew some ten, and each start stops this process for 10 to 20 ms on a
+ * A look starts some three programs, making the rules anew some ten, and each start stops this process for 10 to 20 ms on a
  * small VM (a fork copies its page tables). After the death of a proxy the next one asks this process for every caller.
  */
 const LULL_MILLIS = 300;
