@@ -64,6 +64,9 @@ interface LaneState {
 /** Never more connections to IMDS than this, whatever for. */
 export const MAX_UPSTREAM_SOCKETS = 5;
 
+// A lane whose calls hang must leave connections to the others, whose calls may not.
+const CONCURRENT_AFTER_PAUSE = MAX_UPSTREAM_SOCKETS - 2;
+
 // So that scheduled events, whose first call takes minutes, and slow instance calls leave connections for tokens.
 const GENERAL_CONCURRENT = 2;
 const SCHEDULED_EVENTS_CONCURRENT = 2;
@@ -211,7 +214,7 @@ export class CallBudget {
         const endMillis = this.#clock.monotonicMillis();
         state.rate.ended(endMillis);
         if (verdict === 'succeeded') {
-          state.pause.succeeded();
+          state.pause.succeeded(atMillis);
           state.succeededAtMillis = endMillis;
         }
         const cause = causeOf(verdict, state.succeededAtMillis > atMillis);
@@ -282,7 +285,8 @@ function causeOf(verdict: CallVerdict, isAnswering: boolean): PauseCause | undef
 function opensInMillis(state: LaneState, nowMillis: number): number | undefined {
   const { rate, concurrent, pause, underWay } = state;
   const roomInMillis = rate.roomInMillis(nowMillis);
-  if (underWay >= concurrent || roomInMillis === undefined) return undefined;
+  const allowed = pause.cause === undefined ? concurrent : Math.min(concurrent, CONCURRENT_AFTER_PAUSE);
+  if (underWay >= allowed || roomInMillis === undefined) return undefined;
   return Math.max(pause.leftMillis(nowMillis), nextTryInMillis(state, nowMillis), roomInMillis);
 }
 

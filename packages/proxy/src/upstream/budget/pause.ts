@@ -37,7 +37,12 @@ export class Pause {
     this.#failures += 1;
   }
 
-  succeeded(): void {
+  /**
+   * @param sentAtMillis when the call was sent that succeeded: where the service has asked for quiet since, it says nothing of
+   *   how many it wants now
+   */
+  succeeded(sentAtMillis: number): void {
+    if (this.#cause === 'throttled' && sentAtMillis <= this.#sinceMillis) return;
     this.#failures = 0;
     this.#cause = undefined;
     this.#untilMillis = Number.NEGATIVE_INFINITY;

@@ -287,6 +287,31 @@ describe('the budget of calls', () => {
       assert.deepEqual((await names()).slice(1), ['hangs', 'other', 'again']);
     });
 
+    it('goes on being quiet when a call succeeds that was sent before', async () => {
+      request('refused');
+      request('answered');
+      await settle();
+      end('refused', 'throttled');
+      end('answered');
+      request('next');
+      await clock.advance(499);
+      assert.ok(!admitted.has('next'));
+      await clock.advance(1);
+      end('next');
+    });
+
+    it('leaves connections to the other lanes while tries hang', async () => {
+      for (let count = 1; count <= 4; count += 1) request(`hangs ${count}`);
+      request('first');
+      await clock.advance(1_000);
+      end('first', 'unanswered');
+      for (let count = 5; count <= 8; count += 1) request(`hangs ${count}`);
+      await clock.advance(10_000);
+      request('instance', { lane: 'general' });
+      assert.ok((await names()).includes('instance'));
+      assert.ok(!admitted.has('hangs 5'), 'four hang already');
+    });
+
     it('lets all go when one try succeeds while another hangs', async () => {
       request('first');
       await settle();
