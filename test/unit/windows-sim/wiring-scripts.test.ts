@@ -59,7 +59,8 @@ describe("the product's PowerShell scripts in the simulated container", () => {
 
   for (const [retarget, changes] of [
     ['set', ['retarget', 'set']],
-    ['replace', ['retarget', 'set', 'replace']],
+    // The rule that led elsewhere is deleted first, which is as much.
+    ['replace', ['retarget', 'set']],
     ['restart', ['retarget', 'set', 'replace', 'restart']],
   ] as const) {
     it(`forward to another proxy where a new target needs "${retarget}"`, async () => {
@@ -70,6 +71,46 @@ describe("the product's PowerShell scripts in the simulated container", () => {
       assert.equal(seen.answer?.instanceId, 'second');
     });
   }
+
+  describe('with a rule that leads to where another proxy was', () => {
+    const STALE = { listen: { address: ADDRESS, port: 80 }, connect: { address: SECOND.address, port: 80 } };
+
+    async function machineWithRule(env: Readonly<Record<string, string>> = {}): Promise<SimulatedMachine> {
+      const machine = await machineWith(env);
+      await machine.machine.portProxy.set(STALE);
+      return machine;
+    }
+
+    it('delete it before they add the address', async () => {
+      const machine = await machineWithRule();
+      const add = machine.linux.addAddress.bind(machine.linux);
+      const rules: unknown[] = [];
+      machine.linux.addAddress = async (...args) => {
+        rules.push(machine.machine.portProxy.rules());
+        await add(...args);
+      };
+      const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+      assert.deepEqual(rules, [[]]);
+      assert.deepEqual(seen.changes, ['retarget', 'dad', 'address', 'set']);
+      assert.equal(seen.answer?.instanceId, 'first');
+    });
+
+    it('leave none for a proxy that cannot be reached', async () => {
+      const machine = await machineWith();
+      await observe(machine, applyScript(CLIENT_ADDRESS, SECOND));
+      machine.proxies.delete(`${FIRST.address}:${FIRST.port}`);
+      const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+      assert.equal(seen.failure?.message, 'proxy-unreachable');
+      assert.deepEqual([seen.rules, seen.answer], [[], undefined]);
+    });
+
+    it('add no address while it cannot be deleted', async () => {
+      const machine = await machineWithRule({ WINDOWS_SIM_RIGHTS: 'user' });
+      const seen = await observe(machine, applyScript(CLIENT_ADDRESS, FIRST));
+      assert.equal(seen.failure?.step, 'stale-rule');
+      assert.deepEqual(seen.addresses, []);
+    });
+  });
 
   it('wait until the address is preferred before they set the rule', async () => {
     const machine = await machineWith({ WINDOWS_SIM_DAD: 'always' });

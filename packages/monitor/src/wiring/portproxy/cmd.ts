@@ -41,12 +41,15 @@ class Cmd implements ForwardingShell {
   async ensure(clientAddress: string, target: ForwardTarget): Promise<Observation | undefined> {
     const before = await this.#observe(clientAddress);
     if (before === undefined || obstacleTo(before, target) === undefined) return before;
-    const { interfaceIndex, failure } = before;
-    if (failure !== undefined) return before;
-    if (interfaceIndex === undefined) return failed(before, 'interface', 'no-interface');
-    if (before.service === 'absent') return failed(before, 'service', 'no-service');
+    if (before.failure !== undefined) return before;
+    // Before the address is put on, or kept: what has the address that it leads to may be another container by now.
+    const safe = isStale(before, target) ? await this.#withoutRule(before) : before;
+    if (isStale(safe, target)) return failed(safe, 'stale-rule', `netsh did not delete it (as ${safe.user})`);
+    const { interfaceIndex } = safe;
+    if (interfaceIndex === undefined) return failed(safe, 'interface', 'no-interface');
+    if (safe.service === 'absent') return failed(safe, 'service', 'no-service');
 
-    const changes = await this.#settle(before, interfaceIndex);
+    const changes = [...safe.changes, ...(await this.#settle(safe, interfaceIndex))];
     const settled = await this.#preferred(clientAddress);
     const problem = await this.#settlingProblem(settled, interfaceIndex);
     if (problem !== undefined) return { ...settled, changes, failure: problem };
@@ -75,6 +78,13 @@ class Cmd implements ForwardingShell {
     if (seen.addresses.length === 0) return seen;
     const answer = await this.#ask(IMDS_ADDRESS, IMDS_PORT);
     return answer === undefined ? seen : { ...seen, answer };
+  }
+
+  /** @returns the observation with the rules that are there afterwards */
+  async #withoutRule(before: Observation): Promise<Observation> {
+    const stdout = await this.#run([DELETE_RULE, under('rules', SHOW_RULES)]);
+    if (stdout === undefined) return before;
+    return { ...before, changes: ['retarget'], rules: readObservation(stdout, '').rules };
   }
 
   /** Address and service; a wrong address goes first, and before it the rule that listens on it. */
@@ -144,8 +154,7 @@ class Cmd implements ForwardingShell {
     target: ForwardTarget,
   ): Promise<{ readonly changes: readonly string[]; readonly reachable: boolean }> {
     const { address, port } = target;
-    const rule = ownRule(seen);
-    const isListed = rule?.connectAddress === address && rule.connectPort === port;
+    const isListed = ownRule(seen) !== undefined && !isStale(seen, target);
     const isTarget = async (where: string, at: number) =>
       (await this.#ask(where, at))?.instanceId === target.instanceId;
 
@@ -153,7 +162,7 @@ class Cmd implements ForwardingShell {
     // What follows ends connections, which is no remedy for a proxy that does not answer.
     if (!(await isTarget(address, port))) return { changes: [], reachable: false };
 
-    const changes = rule !== undefined && !isListed ? ['retarget'] : [];
+    const changes: string[] = [];
     const remedies = {
       set: [ruleTo(target, 'set')],
       replace: [DELETE_RULE, ruleTo(target, 'add')],
@@ -184,6 +193,12 @@ class Cmd implements ForwardingShell {
       this.#clock.setTimer(resolve, POLL_MILLIS);
     });
   }
+}
+
+/** Whether a rule is there that leads elsewhere. */
+function isStale(seen: Observation, { address, port }: ForwardTarget): boolean {
+  const rule = ownRule(seen);
+  return rule !== undefined && (rule.connectAddress !== address || rule.connectPort !== port);
 }
 
 function under(section: Section, command: string): string {

@@ -5,9 +5,25 @@
  * Facts from protocol.md 4.2: both stores are written unless one is named; an address that is still `Tentative` makes the
  * port proxy fail for good; `Duplicate` is avoided by sending no probes (DadTransmits 0); a rule is listed also when the
  * service does not run; a changed rule may need more than `set`.
+ *
+ * A rule outlives a restart of its container, and the address that it leads to may be another container's by then: one that
+ * is not the wanted one goes before anything else, so that it serves in no state in which the script can end.
  */
 export const APPLY_PS1 = String.raw`
 try {
+  $step = 'stale-rule'
+  $stale = $false
+  foreach ($line in @(netsh interface portproxy show v4tov4)) {
+    if (($line -match $OwnRule) -and (-not ($line -match $WantedRule))) { $stale = $true }
+  }
+  if ($stale) {
+    $output = @(netsh interface portproxy delete v4tov4 listenport=80 "listenaddress=$ImdsAddress" protocol=tcp)
+    foreach ($line in @(netsh interface portproxy show v4tov4)) {
+      if ($line -match $OwnRule) { throw 'netsh did not delete it' }
+    }
+    $changes += 'retarget'
+  }
+
   $step = 'interface'
   $own = @(Get-NetIPAddress -AddressFamily IPv4 -IPAddress $ClientAddress -PolicyStore ActiveStore -ErrorAction SilentlyContinue)
   if ($own.Count -eq 0) { throw 'no-interface' }
@@ -78,12 +94,9 @@ try {
   $step = 'rule'
   $works = $false
   $listed = $false
-  $elsewhere = $false
   foreach ($line in @(netsh interface portproxy show v4tov4)) {
     if ($line -match $WantedRule) { $listed = $true }
-    if ($line -match $OwnRule) { $elsewhere = $true }
   }
-  if ($elsewhere -and (-not $listed)) { $changes += 'retarget' }
   if ($listed) {
     foreach ($line in @(curl.exe --silent --include --noproxy '*' --max-time 2 $ImdsUri)) {
       if ($line -match $WantedAnswer) { $works = $true }

@@ -124,6 +124,47 @@ describe('portproxy in a container without PowerShell', () => {
     });
   }
 
+  describe('with a rule that leads to where another proxy was', () => {
+    beforeEach(() => {
+      container.settle();
+      container.rule = container.rule?.replace('172.21.192.9 ', '172.21.192.7 ');
+      container.forwardsTo = '172.21.192.7';
+    });
+
+    const contexts = () => changing().map(command => command.split(' ').slice(2, 4).join(' '));
+
+    it('deletes it before it gives the address that a restart took away', async () => {
+      container.address = undefined;
+      assert.equal(await apply(), 'applied');
+      assert.deepEqual(contexts(), ['portproxy delete', 'ipv4 set', 'ipv4 add', 'portproxy set']);
+    });
+
+    it('deletes it before it starts the service', async () => {
+      container.service = 'stopped';
+      assert.equal(await apply(), 'applied');
+      assert.match(changing()[0] ?? '', /^netsh interface portproxy delete v4tov4 /);
+    });
+
+    it('leaves none for a proxy that cannot be reached', async () => {
+      container.proxyReachable = false;
+      await assert.rejects(apply(), { code: 'MSI_WIRING_PROXY_UNREACHABLE' });
+      assert.equal(container.rule, undefined);
+    });
+
+    it('leaves none where the address that Docker tells is not there', async () => {
+      const networks = windowsClient.networks.map(each => ({ ...each, address: '172.21.0.1' }));
+      await assert.rejects(patiently(wiring().apply({ ...windowsClient, networks }, windowsTarget)));
+      assert.equal(container.rule, undefined);
+    });
+
+    it('gives no address while it cannot be deleted', async () => {
+      container.address = undefined;
+      container.user = 'ContainerUser';
+      await assert.rejects(apply(), { code: 'MSI_WIRING_NOT_APPLICABLE', message: /without the rights/ });
+      assert.deepEqual(contexts(), ['portproxy delete']);
+    });
+  });
+
   it('says that nothing helps', async () => {
     container.works = 'never';
     await assert.rejects(apply(), { code: 'MSI_WIRING_NOT_EFFECTIVE', message: /nothing listens/ });
