@@ -112,6 +112,15 @@ catch { $reason = $_.Exception; while ($reason.InnerException) { $reason = $reas
         $status = Get-HttpStatus -Container $clients[0] -Uri (Get-TokenUri -Resource $Storage)
         New-Observation -Holds ($status -eq 403) -Seen "HTTP $status"
     }
+    Test-Assumption 'neighbour-refused' {
+        $neighbour = Start-IdleContainer -Role 'neighbour'
+        $address = Get-ContainerAddress $clients[0]
+        $route = Read-FromContainer -Container $neighbour -Script $NeighbourScript -Values @{ Imds = $ImdsAddress; Client = $address }
+        # Without the route, silence would tell nothing of the client.
+        if (@($route.rows).Count -eq 0) { throw "route add did not make $address the way to $ImdsAddress" }
+        $status = Get-HttpStatus -Container $neighbour -Uri (Get-TokenUri -Resource $Vault)
+        New-Observation -Holds ($status -eq 0) -Seen $(if ($status -eq 0) { 'no answer' } else { "HTTP $status by way of $address" })
+    }
     Test-Assumption 'authority-host' {
         $status = Get-HttpStatus -Container $clients[0] -Uri (Get-TokenUri -HostName (Get-ContainerAddress $proxy) -Resource $Vault)
         New-Observation -Holds ($status -eq 200) -Seen "HTTP $status"

@@ -78,6 +78,16 @@ $output = @(route.exe add $Imds mask 255.255.255.255 $gateway metric 1)
 ConvertTo-Json -Compress -InputObject @{ gateway = $gateway; added = $added; deleted = $deleted }
 '@
 
+# What a container without the label could try: the address of a client, $Client, as the way to 169.254.169.254.
+$NeighbourScript = @'
+$output = @(route.exe add $Imds mask 255.255.255.255 $Client metric 1)
+$rows = @()
+foreach ($line in @(route.exe print '-4')) {
+    if ($line -match ('^\s*169\.254\.169\.254\s+255\.255\.255\.255\s+' + $Client + '\s')) { $rows += [string] $line }
+}
+ConvertTo-Json -Compress -InputObject @{ rows = $rows }
+'@
+
 function Get-RuleArguments {
     param([string] $Verb, [string] $Target)
     $arguments = @('netsh', 'interface', 'portproxy', $Verb, 'v4tov4', 'listenport=80', "listenaddress=$ImdsAddress")

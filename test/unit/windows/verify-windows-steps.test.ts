@@ -6,6 +6,7 @@ import { CLIENT_ADDRESS, SimulatedMachine } from '../../windows-sim/support/simu
 
 const IMDS = '169.254.169.254';
 const TARGET = '172.21.198.80';
+const CLIENT = '172.21.198.81';
 const SOURCE = readFileSync(join(repositoryRoot, 'scripts/verify-windows/wiring.ps1'), 'utf8').replaceAll(
   '\r',
   '',
@@ -14,6 +15,7 @@ const VARIABLES = [
   "$ErrorActionPreference = 'Stop'; $ProgressPreference = 'SilentlyContinue'",
   `$Imds = '${IMDS}'`,
   `$Own = '${CLIENT_ADDRESS}'`,
+  `$Client = '${CLIENT}'`,
   "$Loopback = 'no'",
 ].join('\n');
 
@@ -85,6 +87,20 @@ describe('the steps of the script that verifies a Windows agent, in a simulated 
     assert.equal((seen['rules'] as unknown[]).length, 1);
     assert.deepEqual(seen['listeners'], [IMDS]);
     assert.equal(seen['addresses'], 1);
+  });
+
+  it('make a client the way of its neighbour to 169.254.169.254, and see that it is', async () => {
+    const seen = await step('NeighbourScript');
+    assert.equal((seen['rows'] as unknown[]).length, 1);
+    assert.deepEqual(
+      container.linux.routes().flatMap(({ destination, gateway }) => (destination === IMDS ? gateway : [])),
+      [CLIENT],
+    );
+  });
+
+  it('see that the way could not be made', async () => {
+    container = await SimulatedMachine.boot({ WINDOWS_SIM_RIGHTS: 'user' });
+    assert.deepEqual(await step('NeighbourScript'), { rows: [] });
   });
 
   it('see a rule that nothing serves', async () => {

@@ -88,6 +88,15 @@ describe('the script that verifies a Windows agent', () => {
       assert.ok(expected !== '' && typeof relied === 'boolean', id);
     }
   });
+
+  it('assumes that something is not reached where it expects no answer', () => {
+    const silent = checks.filter(({ expected }) => expected === 'no answer');
+    assert.deepEqual(
+      silent.map(({ id }) => id),
+      ['neighbour-refused', 'imds-direct'],
+    );
+    for (const { id, assumption } of silent) assert.match(assumption, /\bnot\b/, id);
+  });
 });
 
 /** Of Windows PowerShell 5.1 itself. */
