@@ -5,7 +5,8 @@
 Runs the monitor of MSI Proxy as a Windows service, by WinSW.
 
 .DESCRIPTION
-install    puts the monitor into Folder and makes and starts the service; again with another version to replace it
+install    puts the monitor into Folder and makes and starts the service; again with another version to replace it: what
+           it needs is fetched and checked before the service that runs is touched, and its settings are kept
 start, stop, restart, status
 uninstall  removes service and Folder; wiring in containers stays, unless Unwire is given, and so does the log
 
@@ -16,7 +17,8 @@ What to do.
 For install: msi-monitor.mjs, which "npm run build" leaves in packages\monitor\dist\bundle.
 
 .PARAMETER Setting
-For install: settings of the monitor, such as 'MSI_MONITOR_GUARD=audit'.
+For install: settings of the monitor, such as 'MSI_MONITOR_GUARD=audit'. They replace the settings of these names that the
+installed service has; without a value, as in 'MSI_MONITOR_GUARD=', a setting has its default again.
 
 .PARAMETER Node
 For install: a node.exe to copy, instead of downloading one.
@@ -25,7 +27,7 @@ For install: a node.exe to copy, instead of downloading one.
 For install: a WinSW-x64.exe to copy, instead of downloading it.
 
 .PARAMETER Folder
-Where the service lives.
+Where the service lives. Not needed for a service that is installed, and refused by install when it lives elsewhere.
 
 .PARAMETER LogFolder
 Where it logs: msi-monitor-service.out.log is the monitor's log, .err.log what Node says when it cannot run it, and
@@ -56,7 +58,6 @@ $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 
 $serviceName = 'msi-monitor'
-$wrapper = Join-Path -Path $Folder -ChildPath 'msi-monitor-service.exe'
 $downloads = @{
     Node  = @{
         Uri    = 'https://nodejs.org/dist/v24.21.0/win-x64/node.exe'
@@ -95,6 +96,20 @@ function Get-MonitorService {
     Get-Service -Name $serviceName -ErrorAction SilentlyContinue
 }
 
+# The folder of the service that is installed, or nothing.
+function Get-InstalledFolder {
+    $registered = Get-CimInstance -ClassName Win32_Service -Filter "Name='$serviceName'"
+    if ($registered) {
+        Split-Path -Path $registered.PathName.Trim('"') -Parent
+    }
+}
+
+# Paths that are written differently, with short names too, become the same.
+function Get-PlainPath([string] $path) {
+    $absolute = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($path)
+    [IO.Path]::GetFullPath($absolute).TrimEnd('\')
+}
+
 # Ends when the service is in that state, and fails when it takes too long.
 function Wait-Status([string] $status) {
     (Get-MonitorService).WaitForStatus($status, [TimeSpan]::FromSeconds(60))
@@ -128,8 +143,22 @@ function Remove-MonitorService {
     }
 }
 
-# Settings go in as attributes of XML, not as text, so that no character of them can be taken for something else.
-function Write-Configuration([string[]] $settings) {
+# The settings of the service that is installed, as they are given to this script.
+function Get-InstalledSetting {
+    $configuration = Join-Path -Path $Folder -ChildPath 'msi-monitor-service.xml'
+    if (-not (Test-Path -LiteralPath $configuration)) {
+        return
+    }
+    $document = New-Object -TypeName Xml.XmlDocument
+    $document.Load($configuration)
+    foreach ($entry in $document.DocumentElement.SelectNodes('env')) {
+        "$($entry.GetAttribute('name'))=$($entry.GetAttribute('value'))"
+    }
+}
+
+# Later settings replace earlier ones. They go in as attributes of XML, not as text, so that no character of them can be
+# taken for something else.
+function Write-Configuration([string[]] $settings, [string] $target) {
     $document = New-Object -TypeName Xml.XmlDocument
     $document.Load((Join-Path -Path $PSScriptRoot -ChildPath 'msi-monitor-service.xml'))
     $root = $document.DocumentElement
@@ -148,7 +177,7 @@ function Write-Configuration([string[]] $settings) {
     $logPath = $document.CreateElement('logpath')
     $logPath.InnerText = $LogFolder
     [void] $root.AppendChild($logPath)
-    $document.Save((Join-Path -Path $Folder -ChildPath 'msi-monitor-service.xml'))
+    $document.Save($target)
 }
 
 function Set-Access {
@@ -177,20 +206,36 @@ function Install-Monitor {
             throw "-Setting is '$text': expected NAME=value with the name of a setting of the monitor"
         }
     }
-    Remove-MonitorService
-    [void] (New-Item -ItemType Directory -Path $Folder -Force)
+    # Beside the folder and not among temporary files: what runs as LocalSystem is kept where only administrators write.
+    $staging = "$Folder.$([Guid]::NewGuid().ToString('N'))"
+    try {
+        # All that can fail for a reason outside of this machine comes before the service that runs is removed.
+        [void] (New-Item -ItemType Directory -Path $staging)
+        Copy-Program $Node $downloads.Node (Join-Path -Path $staging -ChildPath 'node.exe')
+        Copy-Program $WinSW $downloads.WinSW (Join-Path -Path $staging -ChildPath 'msi-monitor-service.exe')
+        Copy-Item -LiteralPath $Program -Destination (Join-Path -Path $staging -ChildPath 'msi-monitor.mjs')
+        Write-Configuration (@(Get-InstalledSetting) + $Setting) (Join-Path -Path $staging -ChildPath 'msi-monitor-service.xml')
+        Initialize-LogFolder
+        Remove-MonitorService
+        [void] (New-Item -ItemType Directory -Path $Folder -Force)
+        foreach ($file in Get-ChildItem -LiteralPath $staging -Force) {
+            Copy-Item -LiteralPath $file.FullName -Destination $Folder -Force
+        }
+    }
+    finally {
+        Remove-Item -LiteralPath $staging -Recurse -Force -ErrorAction SilentlyContinue
+    }
+    Invoke-Wrapper 'install'
+    Start-Monitor
+    Write-Output "The service $serviceName runs; it logs to $LogFolder"
+}
+
+function Initialize-LogFolder {
     [void] (New-Item -ItemType Directory -Path $LogFolder -Force)
     # Everyone may write to folders in ProgramData unless it is said otherwise. By SID: SYSTEM and Administrators have
     # other names in other languages.
     Set-Access '/setowner' '*S-1-5-32-544'
     Set-Access '/inheritance:r' '/grant:r' '*S-1-5-18:(OI)(CI)F' '*S-1-5-32-544:(OI)(CI)F'
-    Copy-Program $Node $downloads.Node (Join-Path -Path $Folder -ChildPath 'node.exe')
-    Copy-Program $WinSW $downloads.WinSW $wrapper
-    Copy-Item -LiteralPath $Program -Destination (Join-Path -Path $Folder -ChildPath 'msi-monitor.mjs') -Force
-    Write-Configuration $Setting
-    Invoke-Wrapper 'install'
-    Start-Monitor
-    Write-Output "The service $serviceName runs; it logs to $LogFolder"
 }
 
 function Uninstall-Monitor {
@@ -214,6 +259,17 @@ function Uninstall-Monitor {
     }
     Write-Output "The service $serviceName is removed; its log stays in $LogFolder"
 }
+
+$Folder = Get-PlainPath $Folder
+$installedFolder = Get-InstalledFolder
+if ($installedFolder) {
+    $installedFolder = Get-PlainPath $installedFolder
+    if ($Action -eq 'install' -and $PSBoundParameters.ContainsKey('Folder') -and $installedFolder -ne $Folder) {
+        throw "The service $serviceName is installed in '$installedFolder', not in '$Folder': uninstall it first, or leave -Folder out"
+    }
+    $Folder = $installedFolder
+}
+$wrapper = Join-Path -Path $Folder -ChildPath 'msi-monitor-service.exe'
 
 switch ($Action) {
     'install' { Install-Monitor }

@@ -18,6 +18,12 @@ function openElements(xml: string): string[] {
   return open;
 }
 
+function functionText(name: string): string {
+  const [text] = new RegExp(String.raw`^function ${name}\b.*?^\}`, 'ms').exec(SCRIPT) ?? [];
+  assert.ok(text !== undefined, `${name} is not there`);
+  return text;
+}
+
 describe('the Windows service of the monitor', () => {
   it('has a configuration that is XML, with settings that the monitor knows', () => {
     assert.deepEqual(openElements(CONFIGURATION), []);
@@ -32,6 +38,51 @@ describe('the Windows service of the monitor', () => {
     const pattern = /\$text -notmatch '([^']+)'/.exec(SCRIPT)?.[1] ?? '';
     for (const { env } of Object.values(MONITOR_SETTINGS)) assert.match(`${env}=x`, new RegExp(pattern), env);
     for (const text of ['PATH=x', 'MSI_MONITOR_GUARD', '=x']) assert.doesNotMatch(text, new RegExp(pattern));
+  });
+
+  describe('that is replaced', () => {
+    const install = functionText('Install-Monitor');
+
+    it('runs until all that the next one needs is there and checked', () => {
+      const steps = install.match(
+        /\b(?:Copy-Program|Write-Configuration|Initialize-LogFolder|Remove-MonitorService|Invoke-Wrapper|Start-Monitor)\b/g,
+      );
+      assert.deepEqual(steps, [
+        'Copy-Program',
+        'Copy-Program',
+        'Write-Configuration',
+        'Initialize-LogFolder',
+        'Remove-MonitorService',
+        'Invoke-Wrapper',
+        'Start-Monitor',
+      ]);
+    });
+
+    it('has nothing written into its folder before', () => {
+      const before = install.slice(0, install.indexOf('Remove-MonitorService'));
+      assert.doesNotMatch(before, /\$Folder\b(?!\.\$)|\$wrapper\b/);
+      assert.match(install, /finally \{\s+Remove-Item -LiteralPath \$staging /);
+    });
+
+    it('passes its settings on, which those that are given replace', () => {
+      assert.match(install, /Write-Configuration \(@\(Get-InstalledSetting\) \+ \$Setting\) /);
+      assert.match(functionText('Get-InstalledSetting'), /SelectNodes\('env'\)/);
+    });
+
+    it('is looked for where it is registered, and not replaced from another folder', () => {
+      const main = SCRIPT.slice(SCRIPT.indexOf('$installedFolder = '), SCRIPT.indexOf('switch ('));
+      const inOrder = [
+        /\$Action -eq 'install' -and \$PSBoundParameters\.ContainsKey\('Folder'\) -and \$installedFolder -ne \$Folder/,
+        /throw /,
+        /\$Folder = \$installedFolder/,
+        /\$wrapper = Join-Path -Path \$Folder /,
+      ].map(pattern => main.search(pattern));
+      assert.ok(!inOrder.includes(-1), inOrder.join(' '));
+      assert.deepEqual(
+        inOrder,
+        inOrder.toSorted((a, b) => a - b),
+      );
+    });
   });
 
   it('is stopped in more time than a call to the engine may take', () => {
