@@ -59,6 +59,38 @@ function Get-Description($answer) {
     return "the proxy answered $($answer.Status): $($answer.Body)"
 }
 
+# Whether the command line of this command is left to PowerShell.
+#
+# Before 7.3 PowerShell drops empty arguments, does not escape quotes, and puts quotes of its own around text with spaces that
+# was escaped already (its issue 1995). What reads its command line by rules of its own gets the same from 7.3 as before
+# (about_Preference_Variables, $PSNativeCommandArgumentPassing), and so it does here.
+function Test-LeftToPowerShell($command) {
+    $command.CommandType -ne 'Application' -or
+    $PSVersionTable.PSVersion -ge '7.3' -or
+    $command.Name -match '^(cmd|cscript|wscript)\.exe$' -or
+    $command.Name -notmatch '\.(exe|com)$'
+}
+
+# An argument for a command line from which CommandLineToArgvW reads it as it is given: backslashes count only before a quote,
+# where each is doubled.
+function ConvertTo-NativeArgument([string] $text) {
+    if ($text -ne '' -and $text -notmatch '[\s"]') {
+        return $text
+    }
+    '"' + ($text -replace '(\\*)"', '$1$1\"' -replace '(\\+)\z', '$1$1') + '"'
+}
+
+# Runs a program whose command line is written here, with the input and output of this script, and gives back its exit code.
+function Invoke-Program([string] $path, [string[]] $arguments) {
+    $start = New-Object -TypeName Diagnostics.ProcessStartInfo
+    $start.FileName = $path
+    $start.Arguments = @($arguments | ForEach-Object { ConvertTo-NativeArgument $_ }) -join ' '
+    $start.UseShellExecute = $false
+    $process = [Diagnostics.Process]::Start($start)
+    $process.WaitForExit()
+    $process.ExitCode
+}
+
 if ($args.Count -gt 0 -and $args[0] -ceq '--check') {
     $answer = Get-Answer
     if ($answer.Status -eq '200') {
@@ -110,6 +142,9 @@ if ($null -eq $command) {
     exit 127
 }
 $arguments = @($args | Select-Object -Skip 1)
+if (-not (Test-LeftToPowerShell $command)) {
+    exit (Invoke-Program $command.Path $arguments)
+}
 # What the command writes to its standard error is not an error of this script.
 $ErrorActionPreference = 'Continue'
 $global:LASTEXITCODE = 0
