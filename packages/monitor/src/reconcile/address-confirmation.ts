@@ -10,6 +10,8 @@ export interface AddressConfirmationOptions {
   readonly caller: (address: string) => Caller | undefined;
   /** Reads the container again; the table follows. */
   readonly readContainer: (id: string) => Promise<void>;
+  /** Whether further questions to the engine would wait. */
+  readonly engineIsBusy: () => boolean;
   /** Reads what has come and gone; the table follows. */
   readonly readNew: () => Promise<void>;
   /** Absent where this process does not see what the VM's kernel shows. */
@@ -53,6 +55,11 @@ export class AddressConfirmation {
 
   /** @returns `undefined` when the engine is alive but does not say in time: then nothing is known */
   async confirm(address: string): Promise<Confirmed['result'] | undefined> {
+    if (this.#options.engineIsBusy()) {
+      // What the kernel can answer must not keep the engine from what only it can: who has come.
+      const unchanged = this.unchanged(address);
+      if (unchanged !== undefined) return { kind: 'caller', caller: unchanged };
+    }
     const reading = this.#read(address);
     const first = await this.#within(PATIENCE_MILLIS, reading);
     if (first !== 'late' && (first?.kind === 'caller' || first?.kind === 'nobody')) return first;

@@ -82,6 +82,11 @@ export class Inventory {
     return [...this.#containers.keys()];
   }
 
+  /** Whether the engine is asked about so many containers at once that further questions make all of them wait. */
+  get isBusy(): boolean {
+    return this.#places.taken >= PARALLEL_INSPECTS;
+  }
+
   /** Why, by id, containers could not be read when they were to be read last. Those that were read before are as they were. */
   get unreadable(): ReadonlyMap<string, Error> {
     return this.#unreadable;

@@ -5,11 +5,17 @@ interface Waiting {
 
 /** Lets so many do something at a time. Of those who wait, whoever is urgent goes before the others. */
 export class Places {
+  readonly #count: number;
   #free: number;
   readonly #waiting = new Set<Waiting>();
 
   constructor(count: number) {
+    this.#count = count;
     this.#free = count;
+  }
+
+  get taken(): number {
+    return this.#count - this.#free;
   }
 
   /** @param isUrgent is asked whenever a place has become free: it may become so while it waits */

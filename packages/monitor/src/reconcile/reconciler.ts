@@ -137,6 +137,7 @@ export class Reconciler {
         await this.#inventory.readContainer(id, { urgent: true });
         this.#recompute();
       },
+      engineIsBusy: () => this.#inventory.isBusy,
       readNew: async () => {
         await this.#inventory.readNew();
         this.#recompute();
@@ -508,8 +509,8 @@ export class Reconciler {
     try {
       if (this.#follower.state === 'connected') await this.#sync(() => this.#inventory.readChanged());
       else this.#rules.check();
-    } catch (error) {
-      this.#options.logger.warn(`Reading everything anew failed: ${messageOf(error)}`);
+    } catch (err) {
+      this.#options.logger.warn('Reading everything anew failed', { err });
     }
   }
 }

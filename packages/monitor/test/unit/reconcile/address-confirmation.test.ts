@@ -28,6 +28,7 @@ describe('AddressConfirmation', () => {
   /** What the kernel shows. */
   let linksGone: number | undefined;
   let isEngineSlow: boolean;
+  let isEngineBusy: boolean;
   let pingError: Error | undefined;
   let readProblem: Error | undefined;
   let waiting: (() => void)[];
@@ -37,7 +38,7 @@ describe('AddressConfirmation', () => {
     clock = new FakeClock();
     owner = believed = caller('a');
     linksGone = 0;
-    isEngineSlow = false;
+    isEngineSlow = isEngineBusy = false;
     pingError = undefined;
     waiting = [];
     readProblem = undefined;
@@ -55,6 +56,7 @@ describe('AddressConfirmation', () => {
       caller: address => (address === ADDRESS ? believed : undefined),
       readContainer: read,
       readNew: read,
+      engineIsBusy: () => isEngineBusy,
       witness,
     });
   });
@@ -74,6 +76,24 @@ describe('AddressConfirmation', () => {
     owner = caller('b');
 
     assert.deepEqual(await confirmed(0), { kind: 'caller', caller: owner });
+  });
+
+  describe('when the engine is busy with other questions', () => {
+    beforeEach(async () => {
+      await confirmed(0);
+      isEngineSlow = isEngineBusy = true;
+    });
+
+    it('is not asked about whom the kernel vouches for', async () => {
+      assert.deepEqual(await confirmed(0), { kind: 'caller', caller: caller('a') });
+      assert.equal(waiting.length, 0);
+    });
+
+    it('is asked about all others', async () => {
+      linksGone = 1;
+      assert.equal(await confirmed(0), 'pending');
+      assert.equal(waiting.length, 1);
+    });
   });
 
   describe('when the engine takes long', () => {
@@ -134,6 +154,7 @@ describe('AddressConfirmation', () => {
       clock,
       logger: silentLogger,
       caller: () => believed,
+      engineIsBusy: () => false,
       readContainer: id => {
         log.push(id);
         believed = owner;
@@ -227,6 +248,7 @@ describe('AddressConfirmation', () => {
       clock,
       logger: silentLogger,
       caller: address => ({ ...caller('a'), address }),
+      engineIsBusy: () => false,
       readContainer: () => Promise.resolve(),
       readNew: () => Promise.resolve(),
       witness,

@@ -109,6 +109,7 @@ describe('Inventory', () => {
       void inventory.readContainer('other 39', { urgent: true });
       await settle();
       assert.equal(open.size, 32);
+      assert.ok(inventory.isBusy);
       open.get('other 0')!.resolve(undefined);
       open.get('other 1')!.resolve(undefined);
       await settle();
@@ -125,6 +126,7 @@ describe('Inventory', () => {
       assert.deepEqual([...open.keys()], OTHERS.slice(32));
       for (const question of [...open.values()]) question.resolve(undefined);
       assert.equal((await Promise.all(asked)).filter(result => result === 'failed').length, 32);
+      assert.ok(!inventory.isBusy);
     });
 
     it('lists once for all who ask what is new while it lists', async () => {
