@@ -311,8 +311,8 @@ export class TokenBroker {
     entry.timer = this.#options.clock.setTimer(
       () => {
         // An entry that nobody uses ends with its token.
-        if (entry.isUsed) this.#refresh(entry);
-        else entry.isDue = true;
+        if (!entry.isUsed) entry.isDue = true;
+        else if (this.#isAlive(entry)) this.#refresh(entry);
       },
       Math.min(delayMillis, LONGEST_TIMER_MILLIS),
     );
@@ -323,13 +323,21 @@ export class TokenBroker {
     const { plainTarget } = entry.request;
     const { landed } = this.#beginInBackground({ ...entry.request, target: plainTarget }, OWN_SOURCE);
     const again = () => {
-      if (!this.#cache.holds(entry)) return;
+      if (!this.#isAlive(entry)) return;
       this.#schedule(entry, refreshRetryMillis(entry, this.#options.random));
       entry.failures += 1;
     };
     landed.then(landing => {
       if (landing.kind !== 'token') again();
     }, again);
+  }
+
+  /** Whether it is kept, and worth a refresh: one that has ended is got when somebody asks for it. */
+  #isAlive(entry: TokenEntry): boolean {
+    if (!this.#cache.holds(entry)) return false;
+    if (entry.leftSeconds > 0) return true;
+    this.#cache.delete(entry.request.plainTarget);
+    return false;
   }
 
   #beginInBackground(request: TokenRequest, source: string): Flight {

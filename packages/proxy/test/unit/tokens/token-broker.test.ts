@@ -359,6 +359,23 @@ describe('the token broker', () => {
       assert.equal(broker.list().length, 1);
     });
 
+    it('not what has ended, however IMDS refuses it', async () => {
+      await get();
+      imds.reply = () => upstreamAnswer(errorText('Failed to retrieve token'), { status: 500 });
+      await clock.advance(HOUR + MINUTE);
+      const calls = imds.asked.length;
+      await clock.advance(HOUR);
+      assert.equal(imds.asked.length, calls);
+      assert.equal(clock.pendingTimers, 0, 'it would be tried again');
+    });
+
+    it('not what has ended while the VM slept, before somebody asks for it', async () => {
+      await get();
+      clock.setWall(2 * HOUR);
+      await clock.advance(HOUR);
+      assert.equal(imds.asked.length, 1);
+    });
+
     it('drops a token whose identity IMDS does not know any more', async () => {
       await get();
       imds.reply = () => upstreamAnswer(errorText('Identity not found'), { status: 400 });
