@@ -58,6 +58,15 @@ interface Flight {
   readonly landing: SharedPromise<Landing>;
 }
 
+/** A call to IMDS, when it begins. */
+interface Asking {
+  readonly request: TokenRequest;
+  /** Calls are numbered as they begin. */
+  readonly order: number;
+  /** In whose name. */
+  readonly source: string;
+}
+
 type Landing =
   | { readonly kind: 'token'; readonly entry: TokenEntry }
   | { readonly kind: 'refusal'; readonly answer: UpstreamAnswer }
@@ -269,7 +278,9 @@ export class TokenBroker {
       isUsable: answer => isUsable(answer, clock.wallMillis()),
       send: timeoutMillis => send(request.target, timeoutMillis),
     });
-    const landed = this.#land(request, order, call).finally(() => this.#flights.delete(request.target));
+    const landed = this.#land({ request, order, source }, call).finally(() =>
+      this.#flights.delete(request.target),
+    );
     // Nobody may be waiting any more.
     landed.catch(() => undefined);
     const flight = { call, landed, landing: new SharedPromise(landed) };
@@ -277,13 +288,14 @@ export class TokenBroker {
     return flight;
   }
 
-  async #land(request: TokenRequest, order: number, call: UpstreamCall): Promise<Landing> {
+  async #land(asking: Asking, call: UpstreamCall): Promise<Landing> {
+    const { request, order } = asking;
     const outcome = await call.outcome;
     if (outcome.kind === 'throttled') return outcome;
     const { answer } = outcome;
     const token = TokenAnswer.read(answer, this.#options.clock.wallMillis());
     if (token !== undefined) {
-      const entry = this.#keep(request, order, token);
+      const entry = this.#keep(asking, token);
       this.#dropRefused(request, entry);
       return { kind: 'token', entry };
     }
@@ -298,8 +310,9 @@ export class TokenBroker {
     return { kind: 'refusal', answer: refusal };
   }
 
-  #keep(request: TokenRequest, order: number, answer: TokenAnswer): TokenEntry {
-    const entry = new TokenEntry({ request, answer, order, clock: this.#options.clock });
+  #keep(asking: Asking, answer: TokenAnswer): TokenEntry {
+    const { request } = asking;
+    const entry = new TokenEntry({ ...asking, answer, clock: this.#options.clock });
     this.#refusals.delete(request.plainTarget);
     if (request.isKept && this.#cache.add(entry)) {
       this.#schedule(entry, refreshDelayMillis(answer, this.#options.random));

@@ -3,6 +3,9 @@ import { LRUCache } from 'lru-cache';
 import type { TokenAnswer } from './token-answer.ts';
 import type { TokenRequest } from './token-request.ts';
 
+// A container that holds more of what is kept than this, and alone, makes room for the others.
+const GREEDY_SHARE = 1 / 8;
+
 // Containers come and go; those that got it first leave.
 const MAX_HOLDERS = 4_096;
 
@@ -21,6 +24,8 @@ export class TokenEntry {
   failures = 0;
   timer: Timer | undefined;
   #holders = new Set<string>();
+  /** Who had it got: the client that waited may have left since. */
+  #source: string;
   readonly #clock: Clock;
   readonly #receivedAtMillis: number;
   /** By the wall clock. */
@@ -30,12 +35,15 @@ export class TokenEntry {
     readonly request: TokenRequest;
     readonly answer: TokenAnswer;
     readonly order: number;
+    /** Container in whose name IMDS was asked. */
+    readonly source: string;
     readonly clock: Clock;
   }) {
-    const { request, answer, order, clock } = options;
+    const { request, answer, order, source, clock } = options;
     this.request = request;
     this.answer = answer;
     this.order = order;
+    this.#source = source;
     this.#clock = clock;
     this.#receivedAtMillis = clock.monotonicMillis();
     this.receivedAtWallMillis = clock.wallMillis();
@@ -53,8 +61,15 @@ export class TokenEntry {
     if (first !== undefined) this.#holders.delete(first);
   }
 
+  /** The container on whose account it is kept; `undefined` if it is of use to several. */
+  get onlyHolder(): string | undefined {
+    const [first = this.#source] = this.#holders;
+    return this.#holders.size > 1 ? undefined : first;
+  }
+
   renew(former: TokenEntry): void {
     this.#holders = former.#holders;
+    this.#source = former.#source;
   }
 
   /**
@@ -77,7 +92,11 @@ export interface TokenCacheOptions {
   readonly maxBytes: number;
 }
 
-/** Tokens by what they are right for (`plainTarget`). Those that were not asked for longest leave when it is full. */
+/**
+ * Tokens by what they are right for (`plainTarget`). When it is full, those leave that were not asked for longest: of the
+ * container that alone holds the most, if that is more than its share. So a container that asks for ever new ones, as by a
+ * parameter without a meaning, takes the room of its own, and not of what the others use.
+ */
 export class TokenCache {
   readonly #entries: LRUCache<string, TokenEntry>;
 
@@ -85,7 +104,7 @@ export class TokenCache {
     this.#entries = new LRUCache({
       max: maxEntries,
       maxSize: maxBytes,
-      sizeCalculation: ({ answer, request }) => answer.sizeBytes + 2 * request.plainTarget.length,
+      sizeCalculation: sizeOf,
       dispose: entry => entry.timer?.cancel(),
     });
   }
@@ -115,8 +134,33 @@ export class TokenCache {
     const present = this.#entries.peek(key);
     if (present !== undefined && present.order > entry.order) return false;
     if (present !== undefined) entry.renew(present);
+    this.#entries.delete(key);
+    this.#makeRoom(sizeOf(entry));
     this.#entries.set(key, entry);
     return this.holds(entry);
+  }
+
+  #makeRoom(bytes: number): void {
+    const { max, maxSize } = this.#entries;
+    while (this.#entries.size >= max || this.#entries.calculatedSize + bytes > maxSize) {
+      const leaving = this.#leastUsedOfGreediest();
+      // The cache itself drops what was not asked for longest.
+      if (leaving === undefined || bytes > maxSize) return;
+      this.#entries.delete(leaving.request.plainTarget);
+    }
+  }
+
+  #leastUsedOfGreediest(): TokenEntry | undefined {
+    const owned = new Map<string, TokenEntry[]>();
+    for (const entry of this.#entries.values()) {
+      const { onlyHolder } = entry;
+      if (onlyHolder === undefined) continue;
+      const ofSame = owned.get(onlyHolder);
+      if (ofSame === undefined) owned.set(onlyHolder, [entry]);
+      else ofSame.push(entry);
+    }
+    const most = [...owned.values()].reduce((one, other) => (other.length > one.length ? other : one), []);
+    return most.length > GREEDY_SHARE * this.#entries.size ? most.at(-1) : undefined;
   }
 
   delete(key: string): void {
@@ -138,4 +182,8 @@ export class TokenCache {
   clear(): void {
     this.#entries.clear();
   }
+}
+
+function sizeOf({ answer, request }: TokenEntry): number {
+  return answer.sizeBytes + 2 * request.plainTarget.length;
 }

@@ -27,6 +27,9 @@ const FRESHNESS = new Set(['bypass_cache', 'token_sha256_to_refresh']);
  */
 const CAPABILITIES = 'xms_cc';
 
+/** What was made for a claims challenge is of no use to others, and any text is another challenge. */
+const CLAIMS = 'claims';
+
 const GUID_PARAMETERS = new Set(['client_id', 'object_id']);
 
 /**
@@ -38,19 +41,18 @@ export function tokenRequestOf(
   identity: IdentityRef | undefined,
 ): TokenRequest {
   const value = (wanted: string) => parameters.find(({ name }) => name === wanted)?.value;
-  // Only `true` has a meaning (swagger of IMDS).
+  // Only `true` has a meaning (swagger of IMDS); any other value would make of the same request many.
   const wantsFresh = value('bypass_cache')?.toLowerCase() === 'true';
   const refusedTokenHash = value('token_sha256_to_refresh');
-  const identifying = parameters.filter(
-    ({ name }) => !FRESHNESS.has(name) || (name === 'bypass_cache' && !wantsFresh),
-  );
+  const meant = parameters.filter(({ name }) => name !== 'bypass_cache' || wantsFresh);
+  const identifying = meant.filter(({ name }) => !FRESHNESS.has(name));
   const hasCapabilities = value(CAPABILITIES) !== undefined;
   return {
     // Encoded anew from what was judged: then no reader can find anything else in it.
-    target: `${TOKEN_PATH}?${canonicalQuery(parameters)}`,
+    target: `${TOKEN_PATH}?${canonicalQuery(meant)}`,
     plainTarget: `${TOKEN_PATH}?${canonicalQuery(identifying)}`,
     bypassesCache: wantsFresh || refusedTokenHash !== undefined || hasCapabilities,
-    isKept: !hasCapabilities,
+    isKept: !hasCapabilities && value(CLAIMS) === undefined,
     refusedTokenHash,
     resource: value('resource') ?? '',
     identity,

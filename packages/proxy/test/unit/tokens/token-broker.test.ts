@@ -588,6 +588,52 @@ describe('the token broker', () => {
       assert.equal(clock.pendingTimers, 2, 'the one that left is still to be refreshed');
     });
 
+    it('in what one container may take of it: whoever asks for ever new tokens loses its own', async () => {
+      broker = createBroker({ maxEntries: 16 });
+      for (const resource of ['a', 'b']) await get(requestOf({ resource }), 'modest');
+      await get(requestOf({ resource: 'shared' }), 'greedy');
+      await get(requestOf({ resource: 'shared' }), 'modest');
+      for (let index = 0; index < 40; index += 1) {
+        await get(requestOf({ resource: 'x', unknown: String(index) }), 'greedy');
+      }
+      for (const resource of ['a', 'b', 'shared']) {
+        assert.equal(viaOf(await get(requestOf({ resource }), 'modest')), 'cache', resource);
+      }
+      assert.equal(viaOf(await get(requestOf({ resource: 'x', unknown: '39' }), 'greedy')), 'cache');
+      assert.equal(broker.count().valid, 16);
+    });
+
+    it('in what a container may take that does not wait for its answers', async () => {
+      broker = createBroker({ maxEntries: 16 });
+      await get(requestOf(), 'modest');
+      for (let index = 0; index < 40; index += 1) {
+        const client = new FakeClient();
+        const deadlineMillis = clock.monotonicMillis() + PATIENCE_MILLIS;
+        const request = requestOf({ unknown: String(index) });
+        const outcome = broker.get(request, { source: 'greedy', deadlineMillis, client });
+        client.leave();
+        await assert.rejects(outcome, { code: 'MSI_CLIENT_LEFT' });
+        await clock.advance(1_000);
+      }
+      assert.equal(imds.asked.length, 41);
+      assert.equal(viaOf(await get(requestOf(), 'modest')), 'cache');
+    });
+
+    it('in bytes that one container may take of it', async () => {
+      broker = createBroker({ maxBytes: 100_000 });
+      imds.reply = () => upstreamAnswer(tokenText({ access_token: 'x'.repeat(1_000) }));
+      await get(requestOf(), 'modest');
+      for (let index = 0; index < 40; index += 1) await get(requestOf({ resource: `r${index}` }), 'greedy');
+      assert.ok(broker.count().valid < 40);
+      assert.equal(viaOf(await get(requestOf(), 'modest')), 'cache');
+    });
+
+    it('by not keeping what was got with claims, which nobody else would ask for', async () => {
+      await get(requestOf({ claims: 'x' }));
+      assert.equal(viaOf(await get(requestOf({ claims: 'x' }))), 'upstream');
+      assert.equal(broker.count().valid, 0);
+    });
+
     it('in bytes', async () => {
       broker = createBroker({ maxBytes: 10_000 });
       const large = 'x'.repeat(1_000);

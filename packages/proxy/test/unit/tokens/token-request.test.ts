@@ -37,12 +37,22 @@ describe('a token request', () => {
       `api-version=2018-02-01&resource=r&object_id=${ID}`,
       'api-version=2018-02-01&resource=r&claims=c',
       'api-version=2018-02-01&resource=r&authority=a',
-      'api-version=2018-02-01&resource=r&bypass_cache=false',
       'api-version=2018-02-01&resource=r&xms_cc=cp1',
       'api-version=2018-02-01&resource=r&unknown=',
     ];
     const plain = new Set(queries.map(query => requestOf(query).plainTarget));
     assert.equal(plain.size, queries.length);
+  });
+
+  it('is the same with a bypass_cache that is not `true`, which has no meaning', () => {
+    for (const value of ['false', '', '1', 'random']) {
+      assert.deepEqual(requestOf(`resource=r&bypass_cache=${value}`), requestOf('resource=r'));
+    }
+  });
+
+  it('with claims asks IMDS as any other does, and is kept for nobody', () => {
+    const request = requestOf('resource=r&claims=c');
+    assert.ok(!request.bypassesCache && !request.isKept);
   });
 
   it('cannot say one thing here and another to IMDS', () => {
