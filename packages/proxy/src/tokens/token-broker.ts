@@ -15,6 +15,7 @@ import type { Waiting } from '../upstream/asked.ts';
 import { SharedPromise, TIME_UP } from '../upstream/shared-promise.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { UpstreamCall, UpstreamCalls } from '../upstream/upstream-calls.ts';
+import { guardRefusalInWords, isGuardRefusal } from './guard-refusal.ts';
 import { HttpDate } from './http-date.ts';
 import { refreshDelayMillis, refreshRetryMillis } from './refresh-rule.ts';
 import { RefusalMemory } from './refusal-memory.ts';
@@ -304,8 +305,9 @@ export class TokenBroker {
     // may have brought a token meanwhile.
     const isSuperseded = (this.#cache.peek(request.plainTarget)?.order ?? 0) > order;
     if (isDefinite(answer) && request.target === request.plainTarget && !isSuperseded) {
-      this.#cache.delete(request.plainTarget);
-      this.#refusals.add(request.plainTarget, answer);
+      // The guard's says nothing about the identity: the token that is there is still good.
+      if (!isGuardRefusal(answer)) this.#cache.delete(request.plainTarget);
+      this.#refusals.add(request.plainTarget, refusal);
     }
     return { kind: 'refusal', answer: refusal };
   }
@@ -378,6 +380,7 @@ export class TokenBroker {
  * @throws {MsiProxyError} `MSI_UPSTREAM_UNUSABLE`
  */
 function passable(answer: UpstreamAnswer): UpstreamAnswer {
+  if (isGuardRefusal(answer)) return guardRefusalInWords(answer);
   if (answer.status !== 200 && parseObject(answer.body.toString('utf8')) !== undefined) return answer;
   throw new MsiProxyError(
     'MSI_UPSTREAM_UNUSABLE',
@@ -385,8 +388,9 @@ function passable(answer: UpstreamAnswer): UpstreamAnswer {
   );
 }
 
-/** Token answers must be whole, and all others must be readable. */
+/** Token answers must be whole, and all others must be readable, or mean something without words. */
 function isUsable(answer: UpstreamAnswer, wallMillis: number): boolean {
+  if (isGuardRefusal(answer)) return true;
   return answer.status === 200
     ? TokenAnswer.read(answer, wallMillis) !== undefined
     : parseObject(answer.body.toString('utf8')) !== undefined;

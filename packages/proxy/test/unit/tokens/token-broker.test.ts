@@ -501,6 +501,33 @@ describe('the token broker', () => {
       assert.equal(viaOf(await get(requestOf({ client_id: clientId(1) }))), 'upstream');
     });
 
+    for (const status of [401, 403, 421]) {
+      for (const body of ['', '<html>Forbidden</html>']) {
+        it(`by what guards IMDS, in words that SDKs can read: ${status} with ${body || 'no body'}`, async () => {
+          imds.reply = () => upstreamAnswer(body, { status, contentType: 'text/html' });
+          const outcome = await get();
+          assert.ok(outcome.kind === 'answer');
+          assert.equal(outcome.answer.status, status);
+          assert.equal(bodyOf(outcome)['error'], 'access_denied');
+          assert.match(bodyOf(outcome)['error_description']!, /Guest Proxy Agent/);
+          assert.doesNotMatch(bodyOf(outcome)['error_description']!, /unreachable/);
+          assert.match(outcome.answer.contentType!, /^application\/json/);
+          assert.equal(outcome.answer.contentLength, String(outcome.answer.body.length));
+          assert.equal(viaOf(await get()), 'cache');
+          assert.equal(imds.asked.length, 1);
+        });
+      }
+    }
+
+    it('by what guards IMDS, without taking a token from anybody', async () => {
+      issueTokens();
+      await get();
+      imds.reply = () => upstreamAnswer('', { status: 421 });
+      await clock.advance(56 * MINUTE);
+      assert.ok(imds.asked.length > 1);
+      assert.equal(bodyOf(await get())['access_token'], 'token 1');
+    });
+
     it('until it is flushed', async () => {
       await get();
       issueTokens();
