@@ -79,6 +79,9 @@ const OWN_SOURCE = 'msi-proxy';
 // Nobody waits for these, but a call that never ends would keep its place.
 const BACKGROUND_DEADLINE_MILLIS = 30_000;
 
+// Clients may join, and have no longer themselves.
+const BACKGROUND_TRY_MILLIS = 10_000;
+
 // Time for somebody who is called to do something before clients notice.
 const NEAR_EXPIRY_SECONDS = 600;
 
@@ -274,6 +277,7 @@ export class TokenBroker {
       source,
       priority,
       deadlineMillis,
+      ...(priority === 'background' && { longestTryMillis: BACKGROUND_TRY_MILLIS }),
       isRepeatable: true,
       isUpdatedWhenNotFound: true,
       isUsable: answer => isUsable(answer, clock.wallMillis()),

@@ -13,6 +13,8 @@ export interface CallOptions {
   readonly priority: Priority;
   /** When the answer would be too late, on the monotonic clock. */
   readonly deadlineMillis: number;
+  /** How long one try may take, if not all the time there is: where one hangs, another may have an answer. */
+  readonly longestTryMillis?: number;
   /** The same call may be sent again after a failure. */
   readonly isRepeatable: boolean;
   /** A 404 means "being updated", not "no such thing". */
@@ -146,8 +148,13 @@ class RepeatedCall implements UpstreamCall {
   }
 
   async #try(): Promise<{ answered: Try } & Judgement> {
-    const { send, isUpdatedWhenNotFound, isUsable = () => true } = this.#options;
-    const timeoutMillis = Math.max(1, this.#leftMillis);
+    const {
+      send,
+      isUpdatedWhenNotFound,
+      isUsable = () => true,
+      longestTryMillis = Number.POSITIVE_INFINITY,
+    } = this.#options;
+    const timeoutMillis = Math.max(1, Math.min(this.#leftMillis, longestTryMillis));
     this.#sentAtMillis = this.#clock.monotonicMillis();
     try {
       const answer = await send(timeoutMillis);

@@ -590,6 +590,18 @@ describe('the token broker', () => {
       assert.equal(imds.asked.length, 1);
     });
 
+    it('and a client that asks while it hangs is served by another try', async () => {
+      imds.latencyMillis = 60_000;
+      broker.prefetch(requestOf(), 'client');
+      await clock.advance(5_000);
+      const asking = begin();
+      await clock.advance(5_100);
+      imds.latencyMillis = 20;
+      await clock.advance(1_000);
+      assert.equal(imds.asked.length, 2);
+      assert.equal(bodyOf(await asking)['access_token'], 'token 1');
+    });
+
     it('and a client that asks meanwhile does not wait at the end of the line', async () => {
       for (let index = 0; index < 5; index += 1) {
         void begin(requestOf({ resource: `r${index}` }), `busy ${index}`);
