@@ -101,6 +101,8 @@ export class TokenBroker {
   readonly #flights = new Map<string, Flight>();
   readonly #date = new HttpDate();
   #flightsBegun = 0;
+  /** Calls up to this one began before the last flush: their answers are for those who wait for them. */
+  #flushedOrder = 0;
 
   constructor(options: TokenBrokerOptions) {
     this.#options = options;
@@ -215,13 +217,15 @@ export class TokenBroker {
   }
 
   /**
-   * Drops tokens, so that the next request for each asks IMDS.
+   * Drops tokens, so that the next request for each asks IMDS; what is being asked for is kept for nobody.
    *
    * @param identity only those that are, or may be, of this identity
    * @returns how many were dropped
    */
   flush(identity?: IdentityRef): number {
     this.#refusals.clear();
+    this.#flushedOrder = this.#flightsBegun;
+    this.#flights.clear();
     return this.#cache.deleteWhere(
       ({ request, answer }) => identity === undefined || mayBeOf(request, answer, identity),
     );
@@ -283,12 +287,13 @@ export class TokenBroker {
       isUsable: answer => isUsable(answer, clock.wallMillis()),
       send: timeoutMillis => send(request.target, timeoutMillis),
     });
-    const landed = this.#land({ request, order, source }, call).finally(() =>
-      this.#flights.delete(request.target),
-    );
+    const landed = this.#land({ request, order, source }, call).finally(() => {
+      // After a flush it may be another one.
+      if (this.#flights.get(request.target) === flight) this.#flights.delete(request.target);
+    });
     // Nobody may be waiting any more.
     landed.catch(() => undefined);
-    const flight = { call, landed, landing: new SharedPromise(landed) };
+    const flight: Flight = { call, landed, landing: new SharedPromise(landed) };
     this.#flights.set(request.target, flight);
     return flight;
   }
@@ -307,7 +312,8 @@ export class TokenBroker {
     const refusal = passable(answer);
     // What another token was refused, or a freshness that IMDS does not know, says nothing about this one; and a later call
     // may have brought a token meanwhile.
-    const isSuperseded = (this.#cache.peek(request.plainTarget)?.order ?? 0) > order;
+    const isSuperseded =
+      order <= this.#flushedOrder || (this.#cache.peek(request.plainTarget)?.order ?? 0) > order;
     if (isDefinite(answer) && request.target === request.plainTarget && !isSuperseded) {
       // The guard's says nothing about the identity: the token that is there is still good.
       if (!isGuardRefusal(answer)) this.#cache.delete(request.plainTarget);
@@ -319,6 +325,7 @@ export class TokenBroker {
   #keep(asking: Asking, answer: TokenAnswer): TokenEntry {
     const { request } = asking;
     const entry = new TokenEntry({ ...asking, answer, clock: this.#options.clock });
+    if (asking.order <= this.#flushedOrder) return entry;
     this.#refusals.delete(request.plainTarget);
     if (request.isKept && this.#cache.add(entry)) {
       this.#schedule(entry, refreshDelayMillis(answer, this.#options.random));
@@ -348,6 +355,8 @@ export class TokenBroker {
     };
     landed.then(landing => {
       if (landing.kind !== 'token') again();
+      // A flush has left this one meanwhile, and would not have its successor.
+      else if (this.#isAlive(entry)) this.#refresh(entry);
     }, again);
   }
 

@@ -731,5 +731,45 @@ describe('the token broker', () => {
       assert.equal(broker.flush(), 1);
       assert.deepEqual(broker.list(), []);
     });
+
+    it('and what is being asked for when it is dropped is for those alone who wait for it', async () => {
+      imds.latencyMillis = 1_000;
+      const before = begin(requestOf(), 'early');
+      await clock.advance(500);
+      broker.flush();
+      const after = begin(requestOf(), 'late');
+      await clock.advance(600);
+      assert.equal(bodyOf(await before)['access_token'], 'token 1');
+      await clock.advance(1_000);
+      assert.equal(bodyOf(await after)['access_token'], 'token 2');
+      assert.equal(bodyOf(await get())['access_token'], 'token 2');
+      assert.equal(imds.asked.length, 2);
+    });
+
+    it('and a refusal that was under way when it is dropped is not remembered', async () => {
+      imds.reply = () => upstreamAnswer(errorText('Identity not found'), { status: 400 });
+      imds.latencyMillis = 1_000;
+      const before = begin();
+      await clock.advance(500);
+      broker.flush();
+      await clock.advance(600);
+      assert.equal(bodyOf(await before)['error'], 'invalid_request');
+      issueTokens();
+      assert.equal(viaOf(await get()), 'upstream');
+    });
+
+    it('and goes on to refresh what stays when others are dropped', async () => {
+      const one: IdentityRef = { kind: 'client-id', id: clientId(1) };
+      imds.reply = () => upstreamAnswer(tokenText({ client_id: clientId(1), expires_in: '3600' }));
+      await get(requestOf({ client_id: clientId(1) }, one));
+      imds.latencyMillis = 1_000;
+      await clock.advance(55 * MINUTE + 500);
+      assert.equal(imds.asked.length, 2);
+      assert.equal(broker.flush({ kind: 'client-id', id: clientId(2) }), 0);
+      await clock.advance(5_000);
+      assert.equal(imds.asked.length, 3);
+      assert.ok(Number(bodyOf(await get(requestOf({ client_id: clientId(1) }, one)))['expires_in']) > 3_000);
+      assert.deepEqual(broker.count(), { valid: 1, failing: 0, failingNearExpiry: 0 });
+    });
   });
 });
