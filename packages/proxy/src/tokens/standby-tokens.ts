@@ -23,8 +23,11 @@ export class StandbyTokens {
   readonly #options: StandbyTokensOptions;
   #wanted: readonly (readonly [TokenRequest, sinceMillis: number])[] = [];
   #timer: Timer | undefined;
+  #endPause: (() => void) | undefined;
   /** Which list is worked on: an older round ends. */
   #round = 0;
+  /** The rounds so far. */
+  #ended = Promise.resolve();
 
   constructor(options: StandbyTokensOptions) {
     this.#options = options;
@@ -48,31 +51,37 @@ export class StandbyTokens {
   stop(): void {
     this.#round += 1;
     this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#endPause?.();
     this.#wanted = [];
   }
 
+  /** A round begins when the one before has ended with its pause: the pace is the same however often the list changes. */
   #begin(): void {
     this.#timer?.cancel();
     this.#round += 1;
-    void this.#getAll(this.#round);
+    const round = this.#round;
+    this.#ended = this.#ended.then(() => this.#getAll(round));
   }
 
   /** One after the other: what this proxy does ahead of time must not take the turn of a client. */
   async #getAll(round: number): Promise<void> {
     for (const [request, sinceMillis] of this.#wanted) {
+      if (round !== this.#round) return;
       const asked = await this.#options.broker.keepReady(request, sinceMillis);
-      if (round !== this.#round) return;
-      if (asked) await this.#pause(PACE_MILLIS);
-      if (round !== this.#round) return;
+      if (asked) await this.#pause();
     }
-    if (this.#wanted.length > 0)
+    if (round === this.#round && this.#wanted.length > 0) {
       this.#timer = this.#options.clock.setTimer(() => this.#begin(), CHECK_MILLIS);
+    }
   }
 
-  async #pause(millis: number): Promise<void> {
+  async #pause(): Promise<void> {
     await new Promise<void>(resolve => {
-      this.#timer = this.#options.clock.setTimer(resolve, millis);
+      const timer = this.#options.clock.setTimer(resolve, PACE_MILLIS);
+      this.#endPause = () => {
+        timer.cancel();
+        resolve();
+      };
     });
   }
 }

@@ -103,6 +103,8 @@ export class TokenBroker {
   #flightsBegun = 0;
   /** Calls up to this one began before the last flush: their answers are for those who wait for them. */
   #flushedOrder = 0;
+  /** To the proxy that stands by, the last time. */
+  #named: ReadonlySet<string> = new Set();
 
   constructor(options: TokenBrokerOptions) {
     this.#options = options;
@@ -173,12 +175,18 @@ export class TokenBroker {
     this.#cache.deleteWhere(({ request }) => !plainTargets.has(request.plainTarget));
   }
 
-  /** What was asked for last, for a proxy that stands by; no token bytes. */
+  /**
+   * What was asked for last, for a proxy that stands by; no token bytes. Those that were named the last time come first while
+   * they are valid: with more than it may name it would else name others each time, and the other proxy ask for all of them.
+   */
   given(): GivenToken[] {
-    return this.#cache
-      .entries()
-      .filter(({ leftSeconds }) => leftSeconds > 0)
-      .slice(0, MAX_GIVEN_TOKENS)
+    const valid = this.#cache.entries().filter(({ leftSeconds }) => leftSeconds > 0);
+    const { named = [], others = [] } = Object.groupBy(valid, ({ request }) =>
+      this.#named.has(request.plainTarget) ? 'named' : 'others',
+    );
+    const chosen = [...named, ...others].slice(0, MAX_GIVEN_TOKENS);
+    this.#named = new Set(chosen.map(({ request }) => request.plainTarget));
+    return chosen
       .map(({ request, receivedAtWallMillis }) => ({
         target: request.plainTarget,
         sinceMillis: receivedAtWallMillis,

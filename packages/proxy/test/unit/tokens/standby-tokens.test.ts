@@ -93,6 +93,37 @@ describe('the tokens of a proxy that stands by', () => {
     assert.ok(times[2]! - times[0]! >= 2_000, times.join());
   });
 
+  it('are asked for one a second also when the list is another one again and again', async () => {
+    for (let index = 0; index < 20; index += 1) {
+      follow(target(`https://${index}.example`), target(`https://${index + 1}.example`));
+      await pass(200);
+    }
+
+    assert.ok(imds.asked.length <= 5, `${imds.asked.length} in 4 s`);
+    assert.equal(imds.mostAtOnce, 1);
+  });
+
+  it('are asked for one after the other also when IMDS is slow and the list changes', async () => {
+    imds.latencyMillis = 5_000;
+    for (let index = 0; index < 10; index += 1) {
+      follow(target(`https://${index}.example`));
+      await pass(1_000);
+    }
+
+    assert.equal(imds.mostAtOnce, 1);
+  });
+
+  it('leave nothing behind when this proxy serves', async () => {
+    follow(target('https://vault.azure.net'));
+    await pass(200);
+    const kept = clock.pendingTimers;
+    standby.stop();
+    broker.stop();
+
+    assert.ok(kept > 0);
+    assert.equal(clock.pendingTimers, 0);
+  });
+
   it('are not asked for again while they are as new as those of the serving one', async () => {
     follow(target('https://vault.azure.net'));
     await pass(200);

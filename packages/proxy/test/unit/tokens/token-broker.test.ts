@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { MsiProxyError, silentLogger, type IdentityRef } from '@msi-proxy/shared';
+import { MAX_GIVEN_TOKENS, MsiProxyError, silentLogger, type IdentityRef } from '@msi-proxy/shared';
 import { FakeClock, settle } from '@msi-proxy/shared/testing';
 import { TokenBroker, type TokenOutcome } from '../../../src/tokens/token-broker.ts';
 import { tokenRequestOf, type TokenRequest } from '../../../src/tokens/token-request.ts';
@@ -679,6 +679,33 @@ describe('the token broker', () => {
       imds.reply = () => upstreamAnswer(tokenText({ access_token: large }));
       for (let index = 0; index < 20; index += 1) await get(requestOf({ resource: `r${index}` }));
       assert.ok(broker.list().length > 0 && broker.list().length < 5);
+    });
+  });
+
+  describe('names for a proxy that stands by', () => {
+    const names = () => broker.given().map(({ target }) => target);
+
+    it('the same tokens while they are valid, though more are in use', async () => {
+      const requests = Array.from({ length: MAX_GIVEN_TOKENS + 8 }, (_, index) =>
+        requestOf({ resource: `r${index}` }),
+      );
+      for (const request of requests) await get(request);
+      const first = names();
+      assert.equal(first.length, MAX_GIVEN_TOKENS);
+      for (const request of requests.toReversed()) await get(request);
+      assert.deepEqual(names(), first);
+    });
+
+    it('another one for each that has ended, the one that was asked for last', async () => {
+      for (let index = 0; index < MAX_GIVEN_TOKENS; index += 1)
+        await get(requestOf({ resource: `r${index}` }));
+      const first = names();
+      await clock.advance(30 * MINUTE);
+      await get(requestOf({ resource: 'late' }));
+      assert.deepEqual(names(), first);
+      imds.reply = () => isDown();
+      await clock.advance(31 * MINUTE);
+      assert.deepEqual(names(), [requestOf({ resource: 'late' }).plainTarget]);
     });
   });
 
