@@ -2,13 +2,18 @@ import type { ServerResponse } from 'node:http';
 import { CLOSE_LINE, KEEP_ALIVE_LINES, type SendOptions } from '@msi-proxy/shared/http';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 
-/** An answer as it is handed to Node. */
+/**
+ * An answer as it is sent. Each form is made when it is asked for: tokens are kept by the thousand, and of most of them one is
+ * ever asked for. `TokenAnswer` counts all of them.
+ */
 interface PreparedAnswer {
   readonly headers: readonly string[];
   /** A text of one character a byte: Node writes head and text together, but head and bytes one after the other. */
-  readonly body: string;
-  /** Everything that is sent, if it was ever asked for, with and without the end of the connection. */
-  wire?: { readonly kept: string; readonly closed: string };
+  body?: string;
+  /** Everything that is sent. */
+  kept?: string;
+  /** The same with the end of the connection. */
+  closed?: string;
 }
 
 /** Answers that are kept are sent many times. */
@@ -21,7 +26,7 @@ export function sendUpstreamAnswer(
   { close }: SendOptions,
 ): void {
   const { status, statusText } = answer;
-  const { headers, body } = response.req.method === 'HEAD' ? prepareHead(answer) : prepare(answer);
+  const { headers, body } = response.req.method === 'HEAD' ? prepareHead(answer) : prepareBody(answer);
   response.sendDate = false;
   response.writeHead(status, statusText, (close ? [...headers, 'Connection', 'close'] : headers) as string[]);
   response.end(body, 'latin1');
@@ -34,35 +39,41 @@ export function sendUpstreamAnswer(
  */
 export function wireText(answer: UpstreamAnswer, close: boolean): string {
   const known = prepare(answer);
-  known.wire ??= { kept: wire(answer, known, KEEP_ALIVE_LINES), closed: wire(answer, known, CLOSE_LINE) };
-  return close ? known.wire.closed : known.wire.kept;
+  return close
+    ? (known.closed ??= wire(answer, known.headers, CLOSE_LINE))
+    : (known.kept ??= wire(answer, known.headers, KEEP_ALIVE_LINES));
 }
 
 function wire(
-  { status, statusText }: UpstreamAnswer,
-  { headers, body }: PreparedAnswer,
+  { status, statusText, body }: UpstreamAnswer,
+  headers: readonly string[],
   last: string,
 ): string {
   const lines = [`HTTP/1.1 ${status} ${statusText}\r\n`];
   for (let index = 0; index + 1 < headers.length; index += 2) {
     lines.push(`${headers[index]!}: ${headers[index + 1]!}\r\n`);
   }
-  return `${lines.join('')}${last}\r\n${body}`;
+  return `${lines.join('')}${last}\r\n${body.toString('latin1')}`;
 }
 
 function prepare(answer: UpstreamAnswer): PreparedAnswer {
   const known = prepared.get(answer);
   if (known !== undefined) return known;
   const { rawHeaders, body } = answer;
-  const fresh = {
-    headers: withContentLength(rawHeaders, String(body.length)),
-    body: body.toString('latin1'),
-  };
+  const fresh: PreparedAnswer = { headers: withContentLength(rawHeaders, String(body.length)) };
   prepared.set(answer, fresh);
   return fresh;
 }
 
-function prepareHead({ rawHeaders, contentLength }: UpstreamAnswer): PreparedAnswer {
+function prepareBody(answer: UpstreamAnswer): { readonly headers: readonly string[]; readonly body: string } {
+  const known = prepare(answer);
+  return { headers: known.headers, body: (known.body ??= answer.body.toString('latin1')) };
+}
+
+function prepareHead({ rawHeaders, contentLength }: UpstreamAnswer): {
+  readonly headers: readonly string[];
+  readonly body: string;
+} {
   return { headers: withContentLength(rawHeaders, contentLength), body: '' };
 }
 

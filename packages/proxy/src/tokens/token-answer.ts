@@ -18,6 +18,15 @@ interface Rendered {
   readonly answer: UpstreamAnswer;
 }
 
+/**
+ * In how many forms its bytes are held: as received, and as that was sent to the one who waited for it; as it was rendered last,
+ * and as that is sent (`server/send-answer.ts`), by `node:http` and in two forms without it.
+ */
+const FORMS = 6;
+
+/** Everything around the bytes. */
+const OBJECTS_BYTES = 2_048;
+
 /** These belong to one exchange, not to the token. */
 const NOT_REPEATED = new Set(['date', 'x-ms-request-id']);
 
@@ -53,12 +62,14 @@ export class TokenAnswer {
     const document = parseObject(text);
     const members = document && readMembers(document, wallMillis);
     const spans = members && memberSpans(text);
-    return spans && new TokenAnswer(answer, members, piecesOf(text, spans));
+    return spans && new TokenAnswer(answer, members, piecesOf(answer.body, text, spans));
   }
 
+  /** What it takes in memory at most. */
   get sizeBytes(): number {
-    // The body is kept three times: as received, and as it was rendered last in two forms.
-    return 3 * this.#answer.body.length + 512;
+    const { body, rawHeaders } = this.#answer;
+    const headBytes = rawHeaders.reduce((sum, text) => sum + text.length + 4, 0);
+    return FORMS * (body.length + headBytes) + OBJECTS_BYTES;
   }
 
   /** @param hash SHA-256 in hexadecimal digits, as in `token_sha256_to_refresh` */
@@ -136,7 +147,11 @@ function secondsOf(value: unknown): number | undefined {
   return typeof text === 'string' && /^\d{1,12}$/.test(text) ? Number(text) : undefined;
 }
 
-function piecesOf(text: string, spans: ReadonlyMap<string, Span>): (Buffer | Countdown)[] {
+function piecesOf(body: Buffer, text: string, spans: ReadonlyMap<string, Span>): (Buffer | Countdown)[] {
+  // Where a character is a byte, as in all that IMDS writes, the pieces need no memory of their own.
+  const isByCharacter = text.length === body.length;
+  const bytesOf = (start: number, end: number) =>
+    isByCharacter ? body.subarray(start, end) : Buffer.from(text.slice(start, end));
   const pieces: (Buffer | Countdown)[] = [];
   let at = 0;
   const counted = [...spans].filter(([name]) => COUNTDOWNS.includes(name)).map(([, span]) => span);
@@ -144,10 +159,10 @@ function piecesOf(text: string, spans: ReadonlyMap<string, Span>): (Buffer | Cou
     const isText = text[start] === '"';
     const seconds = secondsOf(isText ? text.slice(start + 1, end - 1) : text.slice(start, end));
     if (seconds === undefined) continue; // an empty text, for instance
-    pieces.push(Buffer.from(text.slice(at, start)), { seconds, isText });
+    pieces.push(bytesOf(at, start), { seconds, isText });
     at = end;
   }
-  pieces.push(Buffer.from(text.slice(at)));
+  pieces.push(bytesOf(at, text.length));
   return pieces;
 }
 

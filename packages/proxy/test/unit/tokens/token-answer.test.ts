@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { wireText } from '../../../src/server/send-answer.ts';
 import { TokenAnswer } from '../../../src/tokens/token-answer.ts';
 import { upstreamAnswer } from '../support/fake-imds.ts';
 import { tokenText } from '../support/token-text.ts';
@@ -46,6 +47,33 @@ describe('a token answer', () => {
   it('as it was received keeps everything', () => {
     const received = upstreamAnswer(tokenText());
     assert.equal(TokenAnswer.read(received, NOW_MILLIS)!.original, received);
+  });
+
+  it('is given later with every character as it was, also those of several bytes', () => {
+    const body = tokenText({ resource: 'https://bücher.example/€', expires_in: '1000' });
+    assert.equal(bodyAfter(body, 1), body.replace('"1000"', '"999"').replace('"86399"', '"86398"'));
+  });
+
+  it('counts every form in which it may be held, so that what is kept has the limit that is set', () => {
+    const answer = read(tokenText({ access_token: 'x'.repeat(2_000) }))!;
+    const rendered = answer.after(1, DATE);
+    const held = [
+      answer.original.body,
+      wireText(answer.original, false),
+      rendered.body,
+      rendered.body.toString('latin1'),
+      wireText(rendered, false),
+      wireText(rendered, true),
+    ];
+    const bytes = held.reduce((sum, { length }) => sum + length, 0);
+    assert.ok(answer.sizeBytes >= bytes, `${answer.sizeBytes} counted, ${bytes} held`);
+  });
+
+  it('holds what it repeats once', () => {
+    const received = upstreamAnswer(tokenText({ resource: 'before' }));
+    const answer = TokenAnswer.read(received, NOW_MILLIS)!;
+    received.body.write('after!', received.body.indexOf('before'));
+    assert.match(answer.after(1, DATE).body.toString(), /after!/);
   });
 
   it('knows its token by its hash, and by no other', () => {

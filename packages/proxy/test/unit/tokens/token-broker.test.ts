@@ -674,7 +674,7 @@ describe('the token broker', () => {
     });
 
     it('in bytes', async () => {
-      broker = createBroker({ maxBytes: 10_000 });
+      broker = createBroker({ maxBytes: 40_000 });
       const large = 'x'.repeat(1_000);
       imds.reply = () => upstreamAnswer(tokenText({ access_token: large }));
       for (let index = 0; index < 20; index += 1) await get(requestOf({ resource: `r${index}` }));
