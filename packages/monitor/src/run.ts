@@ -24,6 +24,7 @@ import { StandIn } from './stand-in/stand-in.ts';
 import { Witness } from './stand-in/witness.ts';
 import { EventJournal } from './status/event-journal.ts';
 import { createStatusServer, type Readiness } from './status/status-server.ts';
+import { StatusService } from './status/status-service.ts';
 import { monitorStatus } from './status/monitor-status.ts';
 import { createClientNamespaces } from './wiring/client-namespace.ts';
 import { missingVmAccess } from './vm-access.ts';
@@ -146,7 +147,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     containerOs: settings.containerOs,
     version,
   });
-  const status = createStatusServer({
+  const server = createStatusServer({
     listen: settings.listen,
     logger,
     clock,
@@ -165,10 +166,13 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     ready: () => readiness(reconciler, current, clock.wallMillis()),
   });
 
+  const status = new StatusService({ server, clock, logger, random: Math.random });
   const serviceManager = new ServiceManager({ environment, runner: localCommandRunner, clock, logger });
 
-  await status.start();
-  await reconciler.start();
+  // The guard waits for nothing, and least of all for an address of the status.
+  const guarded = reconciler.start();
+  status.start();
+  await guarded;
   await serviceManager.ready();
   return {
     reconfigure(changed) {
