@@ -34,6 +34,8 @@ export interface StatusServerOptions {
   readonly metrics: () => string;
   /** Ready: the event stream is open, everything was read lately, and the guard is as wanted. */
   readonly ready: () => Readiness;
+  /** How long a connection may be without a byte in either direction. */
+  readonly idleMillis?: number;
 }
 
 export interface Readiness {
@@ -64,6 +66,9 @@ interface Answer {
 // Whoever asks is a person, a probe or `msi-monitor status`; more connections are a mistake or an attack.
 const MAX_CONNECTIONS = 64;
 
+// Readers that do not read keep no places. The stream of events, which has the longest pauses, beats every five seconds.
+const IDLE_MILLIS = 15_000;
+
 /** The response is a stream that goes on. */
 const LISTENS = Symbol('listens');
 
@@ -87,12 +92,13 @@ class HttpStatusServer implements StatusServer {
   }
 
   async start(): Promise<HostPort> {
-    const { listen, logger } = this.#options;
+    const { listen, logger, idleMillis = IDLE_MILLIS } = this.#options;
     const server = createServer(
       { headersTimeout: 5_000, requestTimeout: 5_000, connectionsCheckingInterval: 1_000 },
       (request, response) => void this.#respond(request, response),
     );
     server.maxConnections = MAX_CONNECTIONS;
+    server.timeout = idleMillis;
     server.listen(listen.port, listen.host);
     try {
       await once(server, 'listening');
@@ -104,6 +110,8 @@ class HttpStatusServer implements StatusServer {
       );
     }
     this.#server = server;
+    // Such as for want of memory or file descriptors.
+    server.on('error', err => logger.error('A connection for the status could not be accepted', { err }));
     const { address, port } = server.address() as AddressInfo;
     logger.info('Status is served', { listen: `${address}:${port}` });
     return { host: address, port };
@@ -125,6 +133,11 @@ class HttpStatusServer implements StatusServer {
   }
 
   async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // It waits behind another one of its connection. Nobody asks so here, and all of the answers would be held at once.
+    if (response.socket === null) {
+      request.socket.destroy();
+      return;
+    }
     let answer: Answer | typeof LISTENS;
     try {
       answer = await this.#answer(request, response);

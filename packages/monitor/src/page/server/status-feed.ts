@@ -37,7 +37,15 @@ export class StatusFeed {
     const { clock } = this.#options;
     const listener = new EventListener({ response, clock });
     this.#listeners.add(listener);
-    response.once('close', () => this.#remove(listener));
+    const { socket } = response.req;
+    const leave = () => {
+      response.off('close', leave);
+      socket.off('close', leave);
+      this.#remove(listener);
+    };
+    response.once('close', leave);
+    // Node 22 tells only the first of the responses that are under way on a connection.
+    socket.once('close', leave);
     listener.sendBeat(LIVE_EVENTS.beat, this.#beat());
     void this.#look();
     return true;

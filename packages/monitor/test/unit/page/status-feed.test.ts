@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, get, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { connect as connectTo, type AddressInfo } from 'node:net';
 import { silentLogger, type MonitorStatus } from '@msi-proxy/shared';
 import { Disposables, FakeClock, until } from '@msi-proxy/shared/testing';
 import { MAX_LISTENERS, StatusFeed } from '../../../src/page/server/status-feed.ts';
@@ -132,6 +132,15 @@ describe('the feed of the status', () => {
     assert.equal((await connect()).response.statusCode, 503);
     readers[0]?.leave();
     while ((await connect()).response.statusCode !== 200);
+  });
+
+  it('forgets all readers of a connection that is over', async () => {
+    const socket = connectTo(port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3));
+    await once(socket, 'data');
+    await until(() => clock.pendingTimers === 1);
+    socket.destroy();
+    await until(() => clock.pendingTimers === 0);
   });
 
   it('ends the streams when the status cannot be made, so that readers know', async () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { Disposables, until } from '@msi-proxy/shared/testing';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { Disposables, readAll, until } from '@msi-proxy/shared/testing';
 import { createServer, request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { silentLogger, type HostPort } from '@msi-proxy/shared';
 import {
   createStatusServer,
@@ -14,6 +15,8 @@ import {
 import { someStatus } from './support.ts';
 
 const ANY_PORT = { host: '127.0.0.1', port: 0 };
+
+const LISTENING = 'tracing:net.server.listen:asyncStart';
 
 interface Answer {
   readonly status: number;
@@ -45,6 +48,18 @@ function serverOf(options: Partial<StatusServerOptions> = {}): StatusServer {
     ready: () => ({ ready: true }),
     ...options,
   });
+}
+
+/** Starts it, and gives what Node listens with. */
+async function startSeen(status: StatusServer): Promise<{ where: HostPort; server: Server }> {
+  let server: Server | undefined;
+  const see = (message: unknown) => {
+    ({ server } = message as { readonly server: Server });
+  };
+  subscribe(LISTENING, see);
+  const where = await status.start();
+  unsubscribe(LISTENING, see);
+  return { where, server: server! };
 }
 
 describe('StatusServer', () => {
@@ -203,6 +218,48 @@ describe('StatusServer', () => {
     });
   });
 
+  it('makes no answers for those who send requests without waiting for the last answer', async () => {
+    let made = 0;
+    const status = () => {
+      made += 1;
+      return someStatus();
+    };
+    const where = await disposables.add(serverOf({ status })).start();
+    const socket = connect(where.port, where.host);
+    socket.on('error', () => undefined);
+    socket.write('GET /api/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(100));
+    await readAll(socket);
+    assert.ok(made <= 1, `${made} answers were made`);
+    assert.equal((await ask(where, '/api/status')).status, 200);
+  });
+
+  it('lets those go who do not read', async () => {
+    const status = () => someStatus({ version: 'x'.repeat(16 * 1024 * 1024) });
+    const { where, server } = await startSeen(disposables.add(serverOf({ status, idleMillis: 50 })));
+    let left = false;
+    server.on('connection', (socket: Socket) => socket.once('close', () => (left = true)));
+    const socket = connect(where.port, where.host);
+    socket.on('error', () => undefined);
+    socket.write('GET /api/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    await until(() => left);
+    socket.destroy();
+  });
+
+  it('says that a connection cannot be accepted, and goes on', async () => {
+    const logged: unknown[] = [];
+    const logger = {
+      ...silentLogger,
+      error: (message: string, fields?: { readonly err?: unknown }) => logged.push([message, fields?.err]),
+    };
+    const { where, server } = await startSeen(disposables.add(serverOf({ logger })));
+    const error = new Error('accept ENOBUFS');
+    server.emit('error', error);
+    server.emit('error', error);
+    const said = ['A connection for the status could not be accepted', error];
+    assert.deepEqual(logged, [said, said]);
+    assert.equal((await ask(where, '/api/status')).status, 200);
+  });
+
   it('stops while somebody keeps a connection open, more than once', async () => {
     const server = serverOf();
     const { port } = await server.start();
@@ -232,6 +289,22 @@ describe('fetchStatus', () => {
       });
     } finally {
       other.close();
+    }
+  });
+
+  it('asks as localhost, by whatever name the monitor is found', async () => {
+    const hosts: unknown[] = [];
+    const monitor = createServer(({ headers }, response) => {
+      hosts.push(headers.host);
+      response.end('{}');
+    });
+    monitor.listen(0, '127.0.0.1');
+    await once(monitor, 'listening');
+    try {
+      await fetchStatus({ host: '127.0.0.1', port: (monitor.address() as AddressInfo).port });
+      assert.deepEqual(hosts, ['localhost']);
+    } finally {
+      monitor.close();
     }
   });
 
