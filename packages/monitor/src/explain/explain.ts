@@ -1,4 +1,4 @@
-import { MsiProxyError, printable, silentLogger, type MonitorStatus } from '@msi-proxy/shared';
+import { MsiProxyError, printable, silentLogger } from '@msi-proxy/shared';
 import { nearest } from '@msi-proxy/shared/command-line';
 import type { MonitorSettings } from '../config.ts';
 import { createEngineClient } from '../docker/index.ts';
@@ -6,7 +6,7 @@ import { desiredState, sharersOf } from '../reconcile/desired-state.ts';
 import { Inventory } from '../reconcile/inventory.ts';
 import { fetchStatus } from '../status/index.ts';
 import type { Terminal } from '../terminal/terminal.ts';
-import { explanation, formatExplanation } from './explanation.ts';
+import { explanation, formatExplanation, type ExplanationFacts } from './explanation.ts';
 
 export interface ExplainOptions {
   readonly settings: MonitorSettings;
@@ -43,19 +43,18 @@ export async function runExplain({ settings, container: wanted, terminal }: Expl
     container,
     ...(plan !== undefined && { plan }),
     sharers: sharersOf(container.id, snapshot.containers),
-    guard: await guardMode(settings),
+    guard: await guardOf(settings),
+    redirects: ['auto', 'host'].includes(settings.wiring),
     unlabelledSharers: settings.unlabelledSharers,
   });
   terminal.write(formatExplanation(paragraphs, terminal));
 }
 
-/** Of the monitor that runs; what this process would do, where none does. */
-async function guardMode({
-  listen,
-  guard,
-}: MonitorSettings): Promise<MonitorStatus['guard']['mode'] | 'unavailable'> {
+/** Of the monitor that runs. What a former one has set may still hold, but nobody here can tell. */
+async function guardOf({ listen }: MonitorSettings): Promise<ExplanationFacts['guard']> {
   return await fetchStatus(listen).then(
-    ({ guard: { mode, state } }) => (state === 'unavailable' ? state : mode),
-    () => guard,
+    ({ guard: { mode, state } }) =>
+      state === 'unavailable' || (state === 'not-in-place' && mode !== 'off') ? state : mode,
+    () => 'unknown',
   );
 }

@@ -28,7 +28,10 @@ export interface ExplanationFacts {
   readonly plan?: DesiredClient['plan'];
   /** The other containers that have its addresses. */
   readonly sharers: readonly ContainerDetails[];
-  readonly guard: GuardStatus['mode'] | 'unavailable';
+  /** `unknown`: no monitor tells. */
+  readonly guard: GuardStatus['mode'] | 'unavailable' | 'not-in-place' | 'unknown';
+  /** Whether requests of all containers are sent to the proxy (`host`), or only those of clients. */
+  readonly redirects: boolean;
   readonly unlabelledSharers: 'refuse' | 'ignore';
 }
 
@@ -108,7 +111,7 @@ function refused(reason: string): Paragraph {
   };
 }
 
-function unlabelled({ container, guard }: ExplanationFacts): Paragraph[] {
+function unlabelled({ container, guard, redirects }: ExplanationFacts): Paragraph[] {
   const label: Paragraph = {
     title: 'Label',
     sentences: [
@@ -121,13 +124,21 @@ function unlabelled({ container, guard }: ExplanationFacts): Paragraph[] {
     ];
     return [label, { title: 'What happens when it asks', sentences }];
   }
-  return [label, { title: 'What happens when it asks', sentences: GUARD_WORDS[guard] }];
+  const sentences = guard === 'enforce' && !redirects ? REFUSED_BY_RULES : GUARD_WORDS[guard];
+  return [label, { title: 'What happens when it asks', sentences }];
 }
+
+const NO_WAY = 'There is no way to IMDS past the proxy.';
+
+const REFUSED_BY_RULES = [
+  'The packet rules of the VM let none of its connections to IMDS come about, so that requests fail or time out.',
+  NO_WAY,
+];
 
 const GUARD_WORDS: Readonly<Record<ExplanationFacts['guard'], readonly string[]>> = {
   enforce: [
     'Token requests are answered as on a VM without an identity (status 400, "Identity not found"), so that SDKs go on to their next credential. Other requests get status 403.',
-    'There is no way to IMDS past the proxy.',
+    NO_WAY,
   ],
   audit: [
     'Nothing: the guard only counts (MSI_MONITOR_GUARD=audit), so it reaches IMDS directly and gets tokens of any identity of the VM.',
@@ -136,6 +147,12 @@ const GUARD_WORDS: Readonly<Record<ExplanationFacts['guard'], readonly string[]>
     'Nothing stops it: the guard is off, so it reaches IMDS directly and gets tokens of any identity of the VM.',
   ],
   unavailable: ['There is no guard here, so it may reach IMDS directly where its network leads there.'],
+  'not-in-place': [
+    'It may reach IMDS directly: the guard is not in place now, and msi-monitor status tells why. It then gets tokens of any identity of the VM.',
+  ],
+  unknown: [
+    'It may reach IMDS directly: no monitor answers at MSI_MONITOR_LISTEN, so it is not known whether the guard is in place.',
+  ],
 };
 
 function policyParagraphs(policy: ClientPolicy): Paragraph[] {

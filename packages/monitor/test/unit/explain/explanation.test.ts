@@ -7,7 +7,7 @@ import { BRIDGE, container, CLIENT_ID } from '../doctor/support.ts';
 
 const ID = '11111111-1111-1111-1111-111111111111';
 
-interface Situation extends Partial<Pick<ExplanationFacts, 'guard' | 'unlabelledSharers'>> {
+interface Situation extends Partial<Pick<ExplanationFacts, 'guard' | 'redirects' | 'unlabelledSharers'>> {
   readonly labels?: Labels;
   readonly changes?: Partial<ContainerDetails>;
   readonly others?: readonly ContainerDetails[];
@@ -19,6 +19,7 @@ function explained({
   changes,
   others = [],
   guard = 'enforce',
+  redirects = true,
   unlabelledSharers = 'refuse',
 }: Situation = {}) {
   const web = container({ ...(labels !== undefined && { labels }), ...changes });
@@ -31,6 +32,7 @@ function explained({
     ...(plan !== undefined && { plan }),
     sharers: sharersOf(CLIENT_ID, containers),
     guard,
+    redirects,
     unlabelledSharers,
   });
   return Object.fromEntries(paragraphs.map(({ title, sentences }) => [title, sentences.join(' ')]));
@@ -113,7 +115,18 @@ describe('the explanation of a container', () => {
     assert.match(asks('audit'), /only counts/);
     assert.match(asks('off'), /guard is off/);
     assert.match(asks('unavailable'), /no guard/);
+    assert.match(asks('not-in-place'), /^It may reach IMDS directly: the guard is not in place now/);
+    assert.match(asks('unknown'), /^It may reach IMDS directly: no monitor answers/);
     assert.match(explained({ labels: {} })['Label'] ?? '', /no label MSIClientContainer/);
+  });
+
+  it('without the label, where only clients are sent to the proxy: gets no answer of a proxy', () => {
+    const asks = (guard: ExplanationFacts['guard']) =>
+      explained({ labels: {}, guard, redirects: false })['What happens when it asks'] ?? '';
+    assert.match(asks('enforce'), /fail or time out\. There is no way to IMDS past the proxy/);
+    assert.doesNotMatch(asks('enforce'), /Identity not found/);
+    assert.match(asks('not-in-place'), /^It may reach IMDS directly/);
+    assert.match(asks('audit'), /only counts/);
   });
 
   it('on the network of the VM: no label restricts it', () => {
