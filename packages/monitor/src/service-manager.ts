@@ -1,11 +1,4 @@
-import {
-  messageOf,
-  type Clock,
-  type CommandRunner,
-  type Environment,
-  type Logger,
-  type Timer,
-} from '@msi-proxy/shared';
+import type { Clock, CommandRunner, Environment, Logger, Timer } from '@msi-proxy/shared';
 
 export interface ServiceManagerOptions {
   readonly environment: Environment;
@@ -56,7 +49,7 @@ export class ServiceManager {
       const { exitCode, stderr } = await this.#options.runner.run('systemd-notify', [state]);
       if (exitCode !== 0) throw new Error(stderr.trim());
     } catch (err) {
-      this.#options.logger.warn(`systemd could not be told ${state}: ${messageOf(err)}`);
+      this.#options.logger.warn(`systemd could not be told ${state}`, { err });
     }
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { silentLogger, type CommandResult } from '@msi-proxy/shared';
+import { messageOf, silentLogger, type CommandResult } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
 import { ServiceManager } from '../../src/service-manager.ts';
 
@@ -11,11 +11,14 @@ describe('the monitor as a service of systemd', () => {
 
   function startedWith(environment: Record<string, string>, result: CommandResult | Error = done) {
     const told: string[] = [];
-    const warnings: string[] = [];
+    const warnings: unknown[][] = [];
     const manager = new ServiceManager({
       environment,
       clock,
-      logger: { ...silentLogger, warn: message => warnings.push(message) },
+      logger: {
+        ...silentLogger,
+        warn: (message, fields) => warnings.push([message, messageOf(fields?.err)]),
+      },
       runner: {
         run: (file, argv) => {
           told.push([file, ...argv].join(' '));
@@ -65,7 +68,7 @@ describe('the monitor as a service of systemd', () => {
     it(`goes on when systemd-notify ${what}, and says so`, async () => {
       const { manager, warnings } = startedWith(SYSTEMD, result);
       await manager.ready();
-      assert.deepEqual(warnings, ['systemd could not be told READY=1: no such socket']);
+      assert.deepEqual(warnings, [['systemd could not be told READY=1', 'no such socket']]);
       await manager.stopping();
     });
   }

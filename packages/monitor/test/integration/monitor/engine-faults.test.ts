@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { silentLogger } from '@msi-proxy/shared';
+import { codeOf, silentLogger } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
 import { createEngineClient } from '../../../src/docker/index.ts';
 import { MonitoredVm } from '../../support/monitored-vm.ts';
@@ -42,6 +42,22 @@ describe('the monitor, with an engine that fails', () => {
     await until('the other one is gone', () => vm.client('leaves') === undefined);
     const owner = proxy.callers.get(address);
     assert.ok(owner === undefined || owner.name === 'comes');
+  });
+
+  it('says what went wrong when a resync fails, so that it can be counted', async () => {
+    await using vm = await MonitoredVm.create();
+    const failures: unknown[] = [];
+    const logger = {
+      ...silentLogger,
+      warn: (message: string, fields?: { readonly err?: unknown }) => {
+        if (message === 'Reading everything anew failed') failures.push(codeOf(fields?.err));
+      },
+    };
+    await vm.startMonitor({ resyncMillis: () => 50, logger });
+    await until('the engine is followed', () => vm.status.engine.lastSyncAt !== undefined);
+    vm.engine.failRequests(/networks/, { status: 500, message: 'no such thing today' });
+    await until('the failure is told', () => failures.length > 0);
+    assert.deepEqual(failures, ['MSI_ENGINE_REQUEST']);
   });
 
   it('does the same with doubled and cut events as with whole ones', async () => {
