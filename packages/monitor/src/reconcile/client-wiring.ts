@@ -211,9 +211,7 @@ export class ClientWiring {
     if (before?.state === 'wired' && before.method === method.name) return;
     const startedMillis = Date.parse(client.startedAt);
     const isNew = startedMillis >= this.#startedAtMillis && before?.wiredAfterMillis === undefined;
-    const wiredAfterMillis = isNew
-      ? this.#options.clock.wallMillis() - startedMillis
-      : before?.wiredAfterMillis;
+    const wiredAfterMillis = isNew ? this.#millisSince(startedMillis) : before?.wiredAfterMillis;
     const record = this.#record(key, {
       state: 'wired',
       method: method.name,
@@ -221,6 +219,12 @@ export class ClientWiring {
       ...(wiredAfterMillis !== undefined && { wiredAfterMillis }),
     });
     if (record !== undefined) this.#options.onWired(client, record);
+  }
+
+  /** Undefined when the clock was set back past it meanwhile. */
+  #millisSince(startedMillis: number): number | undefined {
+    const millis = this.#options.clock.wallMillis() - startedMillis;
+    return millis < 0 ? undefined : millis;
   }
 
   /**

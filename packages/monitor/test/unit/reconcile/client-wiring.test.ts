@@ -160,6 +160,16 @@ describe('the wiring of clients', () => {
     assert.match(wiring.recordOf(first)?.reason ?? '', /no proxy/);
   });
 
+  it('says how soon a client was wired, but not when the clock was set back past its start', async () => {
+    wiring.update([wanted(first)]);
+    await done();
+    assert.equal(wiring.recordOf(first)?.wiredAfterMillis, 0);
+    wiring.update([wanted(restarted)]);
+    await done();
+    assert.equal(wiring.recordOf(restarted)?.state, 'wired');
+    assert.equal(wiring.recordOf(restarted)?.wiredAfterMillis, undefined);
+  });
+
   it('takes the wiring away before it wires a client by another method', async () => {
     wiring.update([wanted(first)]);
     await done();
