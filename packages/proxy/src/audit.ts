@@ -1,4 +1,11 @@
-import { formatIdentity, type Caller, type Clock, type IdentityRef, type Logger } from '@msi-proxy/shared';
+import {
+  formatIdentity,
+  type Caller,
+  type Clock,
+  type IdentityRef,
+  type Logger,
+  type Timer,
+} from '@msi-proxy/shared';
 import type { Via } from './tokens/token-broker.ts';
 
 /** What was decided about one request. Holds no query and no header: tokens and secrets are in neither log nor memory. */
@@ -23,11 +30,23 @@ export interface AuditRecord {
 
 // A busy client, or one that crashes in a loop, repeats itself many times a second; what it repeats is counted.
 const REPEAT_WINDOW_MILLIS = 10_000;
-const MAX_REMEMBERED = 1_000;
+const MAX_REMEMBERED = 4_096;
 const MAX_RESOURCE_LENGTH = 200;
 
+// Whoever asks may name something else each time. From so many decisions on that are remembered of one, further ones are told
+// without what was named, and so are few.
+const MAX_REMEMBERED_OF_ONE = 50;
+
+/** As it is written. */
+interface Told extends AuditRecord {
+  /** What was named is left out, because it differs so often. */
+  readonly varied?: true;
+}
+
+/** A decision that has its line, and how often it was repeated since without one. */
 interface Repeat {
-  readonly sinceMillis: number;
+  readonly told: Told;
+  sinceMillis: number;
   count: number;
 }
 
@@ -37,12 +56,19 @@ interface Latest {
   readonly repeat: Repeat;
 }
 
-/** Writes one line per decision; of the same decision about the same container one in ten seconds, with a count. */
+/**
+ * Writes one line per decision; of the same decision about the same container one in ten seconds, with a count. Lines that
+ * count tell of no decision beyond those that they count.
+ */
 export class AuditLog {
   readonly #logger: Logger;
   readonly #clock: Clock;
+  /** Those whose ten seconds end first come first. */
   readonly #repeats = new Map<string, Repeat>();
+  /** How many of them are about one source. */
+  readonly #remembered = new Map<string, number>();
   readonly #latest = new WeakMap<Caller, Latest>();
+  #timer: Timer | undefined;
 
   constructor(logger: Logger, clock: Clock) {
     this.#logger = logger;
@@ -56,29 +82,102 @@ export class AuditLog {
       latest.repeat.count += 1;
       return;
     }
-    const key = repeatKey(record);
-    const repeat = this.#repeats.get(key);
-    if (repeat !== undefined && isWithin(repeat, nowMillis)) {
-      repeat.count += 1;
-      this.#remember(record, repeat);
-      return;
-    }
-    const begun = { sinceMillis: nowMillis, count: 0 };
-    this.#repeats.delete(key);
-    this.#repeats.set(key, begun);
-    this.#remember(record, begun);
-    if (this.#repeats.size > MAX_REMEMBERED) {
-      const [oldest] = this.#repeats.keys();
-      if (oldest !== undefined) this.#repeats.delete(oldest);
-    }
-    const repeated = repeat?.count ?? 0;
-    const fields = { ...fieldsOf(record), ...(repeated > 0 && { repeated }) };
-    if (record.verdict === 'allowed') this.#logger.info('request', fields);
-    else this.#logger.warn('request', fields);
+    this.#endWindows(nowMillis);
+    const repeat = this.#repeated(record) ?? this.#begin(record, nowMillis);
+    if (record.caller !== undefined) this.#latest.set(record.caller, { record, repeat });
+    this.#schedule(nowMillis);
   }
 
-  #remember(record: AuditRecord, repeat: Repeat): void {
-    if (record.caller !== undefined) this.#latest.set(record.caller, { record, repeat });
+  /** Writes what has only been counted so far. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    for (const [key, repeat] of this.#repeats) this.#end(key, repeat);
+  }
+
+  /** Counts it, if it is a repetition. */
+  #repeated(record: AuditRecord): Repeat | undefined {
+    let repeat = this.#repeats.get(repeatKey(record));
+    if (repeat === undefined && this.#isVaried(record))
+      repeat = this.#repeats.get(repeatKey(unnamed(record)));
+    if (repeat !== undefined) repeat.count += 1;
+    return repeat;
+  }
+
+  #begin(record: AuditRecord, nowMillis: number): Repeat {
+    const told = this.#isVaried(record) ? unnamed(record) : record;
+    const repeat = { told, sinceMillis: nowMillis, count: 0 };
+    this.#remember(repeatKey(told), repeat);
+    const durationMillis = Math.round(record.durationMillis * 10) / 10;
+    this.#tell(told, { durationMillis });
+    if (this.#repeats.size > MAX_REMEMBERED) {
+      const [oldest] = this.#repeats;
+      if (oldest !== undefined) this.#end(...oldest);
+    }
+    return repeat;
+  }
+
+  /** Whether what it names must not make another line. */
+  #isVaried(record: AuditRecord): boolean {
+    const { askedIdentity, identity, resource } = record;
+    const namesNothing = askedIdentity === undefined && identity === undefined && resource === undefined;
+    if (namesNothing) return false;
+    const remembered = this.#remembered.get(sourceOf(record)) ?? 0;
+    return remembered >= MAX_REMEMBERED_OF_ONE || this.#repeats.size >= MAX_REMEMBERED;
+  }
+
+  #remember(key: string, repeat: Repeat): void {
+    this.#repeats.set(key, repeat);
+    const source = sourceOf(repeat.told);
+    this.#remembered.set(source, (this.#remembered.get(source) ?? 0) + 1);
+  }
+
+  #forget(key: string, { told }: Repeat): void {
+    this.#repeats.delete(key);
+    const source = sourceOf(told);
+    const others = (this.#remembered.get(source) ?? 0) - 1;
+    if (others > 0) this.#remembered.set(source, others);
+    else this.#remembered.delete(source);
+  }
+
+  /** What was repeated is written, and goes on being counted: it is likely to come again. */
+  #endWindows(nowMillis: number): void {
+    for (const [key, repeat] of this.#repeats) {
+      if (isWithin(repeat, nowMillis)) return;
+      const hasRepeated = repeat.count > 0;
+      this.#end(key, repeat);
+      if (!hasRepeated) continue;
+      repeat.sinceMillis = nowMillis;
+      this.#remember(key, repeat);
+    }
+  }
+
+  #end(key: string, repeat: Repeat): void {
+    this.#forget(key, repeat);
+    if (repeat.count > 0) this.#tell(repeat.told, { repeated: repeat.count });
+    repeat.count = 0;
+    repeat.sinceMillis = Number.NEGATIVE_INFINITY;
+  }
+
+  #schedule(nowMillis: number): void {
+    if (this.#timer !== undefined) return;
+    const [first] = this.#repeats.values();
+    if (first === undefined) return;
+    this.#timer = this.#clock.setTimer(
+      () => {
+        this.#timer = undefined;
+        const thenMillis = this.#clock.monotonicMillis();
+        this.#endWindows(thenMillis);
+        this.#schedule(thenMillis);
+      },
+      first.sinceMillis + REPEAT_WINDOW_MILLIS - nowMillis,
+    );
+  }
+
+  #tell(told: Told, figures: { readonly durationMillis: number } | { readonly repeated: number }): void {
+    const fields = { ...fieldsOf(told), ...figures };
+    if (told.verdict === 'allowed') this.#logger.info('request', fields);
+    else this.#logger.warn('request', fields);
   }
 }
 
@@ -108,13 +207,20 @@ function repeatKey(record: AuditRecord): string {
   return [address, caller?.containerId, group, ...ids, resource, verdict, reason, via, status].join('|');
 }
 
-function fieldsOf({ caller, askedIdentity, identity, resource, durationMillis, ...record }: AuditRecord) {
+function sourceOf({ caller, address }: AuditRecord): string {
+  return caller?.containerId ?? address;
+}
+
+function unnamed(record: AuditRecord): Told {
+  return { ...record, askedIdentity: undefined, identity: undefined, resource: undefined, varied: true };
+}
+
+function fieldsOf({ caller, askedIdentity, identity, resource, durationMillis, ...told }: Told) {
   return {
     ...(caller && { containerId: caller.containerId, container: caller.name }),
-    ...record,
+    ...told,
     ...(askedIdentity && { askedIdentity: formatIdentity(askedIdentity) }),
     ...(identity && { identity: formatIdentity(identity) }),
     ...(resource !== undefined && { resource: resource.slice(0, MAX_RESOURCE_LENGTH) }),
-    durationMillis: Math.round(durationMillis * 10) / 10,
   };
 }

@@ -121,12 +121,13 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     }),
     isDraining: () => isLeaving,
   });
+  const audit = new AuditLog(logger, clock);
   const handler = new RequestHandler({
     ready,
     table,
     resolver,
     statistics,
-    audit: new AuditLog(logger, clock),
+    audit,
     metrics,
     logger,
     clock,
@@ -161,6 +162,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     standby.stop();
     broker.stop();
     answers.destroy();
+    audit.stop();
   };
   let stopping: Promise<void> | undefined;
   const stop = () => (stopping ??= leave());
