@@ -92,7 +92,7 @@ export class Relay {
       upstream.answered();
       return answer;
     } catch (error) {
-      if (!response.destroyed) upstream.failed(error);
+      if (!response.destroyed) upstream.failed(error, timeoutMillis);
       throw error;
     } finally {
       timer.cancel();

@@ -62,7 +62,7 @@ export class ImdsClient {
       upstream.answered();
       return answer;
     } catch (error) {
-      if (client?.hasLeft !== true) upstream.failed(error);
+      if (client?.hasLeft !== true) upstream.failed(error, timeoutMillis);
       throw error;
     }
   }

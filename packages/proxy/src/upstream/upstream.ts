@@ -2,6 +2,7 @@ import { messageOf, type HostPort, type Report } from '@msi-proxy/shared';
 import { MAX_UPSTREAM_SOCKETS } from './budget/call-budget.ts';
 import { ConnectionPlaces } from './connection-places.ts';
 import { CountedAgent } from './counted-agent.ts';
+import { judgeFailure } from './judgement.ts';
 import { PlainConnections } from './plain/plain-connections.ts';
 
 // Below what servers usually keep idle connections for, so that we close first and do not race their close.
@@ -52,7 +53,9 @@ export class Upstream {
     if (this.#state.state !== 'answering') this.#state = { state: 'answering' };
   }
 
-  failed(error: unknown): void {
+  /** @param timeoutMillis how long it had; one that had little says nothing about IMDS when its time is up */
+  failed(error: unknown, timeoutMillis: number): void {
+    if (judgeFailure(error, timeoutMillis).verdict === 'inconclusive') return;
     this.#state = { state: 'failing', lastError: messageOf(error) };
   }
 

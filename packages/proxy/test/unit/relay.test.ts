@@ -19,6 +19,7 @@ interface SendOptions {
   readonly target?: string;
   readonly body?: Buffer;
   readonly isInspected?: boolean;
+  readonly timeoutMillis?: number;
 }
 
 describe('the relay', () => {
@@ -42,7 +43,7 @@ describe('the relay', () => {
           response,
           target: options.target ?? request.url ?? '',
           body: options.body ?? Buffer.alloc(0),
-          timeoutMillis: TIMEOUT_MILLIS,
+          timeoutMillis: options.timeoutMillis ?? TIMEOUT_MILLIS,
           isInspected: options.isInspected ?? false,
         })
         .catch((error: unknown) => error as Error);
@@ -295,6 +296,18 @@ describe('the relay', () => {
       assert.equal(codeOf(await asking), 'MSI_UPSTREAM_TIMEOUT');
       await until(() => imds.openSockets === 0);
       assert.equal(fakeClock.pendingTimers, 0);
+      assert.equal(upstream.state.state, 'failing');
+    });
+
+    it('and takes IMDS for failing only when it had some', async () => {
+      options = { timeoutMillis: 1_999 };
+      imds.respond = () => undefined;
+      await start();
+      const asking = ask();
+      await until(() => imds.requests.length === 1);
+      await fakeClock.advance(1_999);
+      assert.equal(codeOf(await asking), 'MSI_UPSTREAM_TIMEOUT');
+      assert.equal(upstream.state.state, 'unknown');
     });
 
     it('for the connection by itself', async () => {

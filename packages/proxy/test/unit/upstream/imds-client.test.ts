@@ -220,6 +220,22 @@ describe('the client of IMDS', () => {
       assert.equal(await asking, 'MSI_UPSTREAM_TIMEOUT');
       await until(() => imds.openSockets === 0);
       assert.equal(fake.pendingTimers, 0);
+      assert.equal(upstream.state.state, 'failing');
+    });
+
+    it('when its own time is nearly up, which says nothing about IMDS', async () => {
+      const fake = new FakeClock();
+      clock = fake;
+      begin();
+      imds.respond = () => undefined;
+      const asking = codeOf(get({ timeoutMillis: 1_999 }));
+      await until(() => imds.requests.length === 1);
+      await fake.advance(1_999);
+      assert.equal(await asking, 'MSI_UPSTREAM_TIMEOUT');
+      assert.equal(upstream.state.state, 'unknown');
+      imds.respond = ({ socket }) => socket.destroy();
+      assert.equal(await codeOf(get({ timeoutMillis: 1_999 })), 'MSI_UPSTREAM_FAILED');
+      assert.equal(upstream.state.state, 'failing', 'a broken connection says something at any time');
     });
 
     it('when its client leaves', async () => {
