@@ -16,10 +16,10 @@ import {
   type ProxyMessage,
   type Role,
   type Timer,
-  type TokenSummary,
   type Witness,
 } from '@msi-proxy/shared';
 import type { CallerTable } from '../callers/caller-table.ts';
+import type { TokenList } from '../tokens/token-list.ts';
 import { confirmByWitness } from './ask-witness.ts';
 
 export interface MonitorSessionOptions {
@@ -38,7 +38,7 @@ export interface MonitorSessionOptions {
 
 /** The token cache, as far as it is shown and emptied from outside. */
 export interface TokenAdministration {
-  list(): TokenSummary[];
+  list(): TokenList;
   flush(identity?: IdentityRef): number;
 }
 
@@ -191,7 +191,8 @@ export class MonitorSession {
   #handle(message: MonitorMessage): void {
     const { table, tokens, onHello, onRole } = this.#options;
     if (message.type === 'list-tokens') {
-      this.send({ type: 'tokens', tokens: tokens.list() });
+      const { tokens: listed, more } = tokens.list();
+      this.send({ type: 'tokens', tokens: listed, ...(more > 0 && { more }) });
       return;
     }
     if (message.type === 'flush-tokens') {

@@ -17,8 +17,13 @@ export async function listTokens(
   { socketPath, clock, stdout }: TokensCommandOptions,
   format: 'json' | 'table',
 ): Promise<void> {
-  const { tokens } = await ask<Tokens>(socketPath, clock, { type: 'list-tokens' }, 'tokens');
-  stdout.write(format === 'json' ? `${JSON.stringify(tokens, undefined, 2)}\n` : tableOf(tokens));
+  const { tokens, more } = await ask<Tokens>(socketPath, clock, { type: 'list-tokens' }, 'tokens');
+  if (format === 'json') {
+    stdout.write(`${JSON.stringify(tokens, undefined, 2)}\n`);
+    return;
+  }
+  stdout.write(tableOf(tokens));
+  if (more !== undefined) stdout.write(`… and ${more} more, used longer ago.\n`);
 }
 
 /**

@@ -7,7 +7,6 @@ import {
   type GivenToken,
   type IdentityRef,
   type Logger,
-  type TokenSummary,
 } from '@msi-proxy/shared';
 import type { Random } from '../upstream/backoff.ts';
 import type { Priority } from '../upstream/budget/call-budget.ts';
@@ -22,6 +21,7 @@ import { RefusalMemory } from './refusal-memory.ts';
 import { parseObject, TokenAnswer } from './token-answer.ts';
 import { TokenCache, TokenEntry, type TokenCacheOptions } from './token-cache.ts';
 import { canBelongTo } from './token-claims.ts';
+import { listTokens, type TokenList } from './token-list.ts';
 import type { TokenRequest } from './token-request.ts';
 
 /** How an answer came about: by a call for this request, by one that another request had begun, or by none. */
@@ -84,9 +84,6 @@ const BACKGROUND_TRY_MILLIS = 10_000;
 
 // Time for somebody who is called to do something before clients notice.
 const NEAR_EXPIRY_SECONDS = 600;
-
-/** All tokens together: a line of the control protocol is bounded. */
-const MAX_LISTED_HOLDERS = 16_384;
 
 const LONGEST_TIMER_MILLIS = 2 ** 31 - 1;
 
@@ -194,26 +191,9 @@ export class TokenBroker {
       .sort((a, b) => (a.target < b.target ? -1 : 1));
   }
 
-  /** What is kept; no token bytes. */
-  list(): TokenSummary[] {
-    const nowMillis = this.#options.clock.wallMillis();
-    let room = MAX_LISTED_HOLDERS;
-    return this.#cache
-      .entries()
-      .filter(({ leftSeconds }) => leftSeconds > 0)
-      .map(({ request, ageSeconds, leftSeconds, hits, order, holders }) => {
-        const containerIds = [...holders].slice(0, room);
-        room -= containerIds.length;
-        return {
-          ...(request.identity && { identity: formatIdentity(request.identity) }),
-          resource: request.resource,
-          ageSeconds,
-          expiresAt: new Date(nowMillis + leftSeconds * 1_000).toISOString(),
-          hits,
-          id: order,
-          containerIds,
-        };
-      });
+  /** What is kept, the most recently used first; no token bytes. */
+  list(): TokenList {
+    return listTokens(this.#cache.entries(), this.#options.clock.wallMillis());
   }
 
   /** How many tokens are valid, and of how many the last refresh failed. */

@@ -217,6 +217,8 @@ export interface Refusal {
 export interface Tokens {
   readonly type: 'tokens';
   readonly tokens: readonly TokenSummary[];
+  /** How many there are beside these, which would make the line too long. Absent where there are none, and from older proxies. */
+  readonly more?: number;
 }
 
 /** Answer to {@link FlushTokens}. */

@@ -63,6 +63,7 @@ describe('the control server', () => {
   let table: CallerTable;
   let report: Report;
   let begunServing: number;
+  let moreTokens: number;
   let followed: (readonly GivenToken[])[];
   let flushed: (IdentityRef | undefined)[];
   let server: ControlServer;
@@ -86,6 +87,7 @@ describe('the control server', () => {
     logged = [];
     flushed = [];
     begunServing = 0;
+    moreTokens = 0;
     followed = [];
     server = new ControlServer({
       metrics: () => ({ tokens: [3] }),
@@ -98,7 +100,7 @@ describe('the control server', () => {
       port: () => 8080,
       report: () => report,
       tokens: {
-        list: () => [TOKEN],
+        list: () => ({ tokens: [TOKEN], more: moreTokens }),
         flush: identity => flushed.push(identity),
       },
       onStandby: tokens => followed.push(tokens),
@@ -549,6 +551,13 @@ describe('the control server', () => {
         'IDENTITY  RESOURCE                 AGE  EXPIRES               HITS\n' +
           'system    https://vault.azure.net  1 s  2026-01-02T00:00:00Z  2\n',
       );
+    });
+
+    it('and says of how many there was no room to tell', async () => {
+      moreTokens = 7;
+      const stdout = new PassThrough();
+      await listTokens({ socketPath, clock, stdout }, 'table');
+      assert.match(String(stdout.read()), /2026-01-02T00:00:00Z {2}2\n… and 7 more, used longer ago\.\n$/);
     });
 
     it('as JSON for programs', async () => {

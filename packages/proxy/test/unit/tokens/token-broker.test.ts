@@ -258,7 +258,11 @@ describe('the token broker', () => {
       await clock.advance(20);
       assert.equal(viaOf(await refresh), 'upstream');
       assert.equal(bodyOf(await get(requestOf(), 'other'))['access_token'], 'token 2');
-      assert.deepEqual(broker.list()[0]?.containerIds, ['client', 'other'], 'who has it was forgotten');
+      assert.deepEqual(
+        broker.list().tokens[0]?.containerIds,
+        ['client', 'other'],
+        'who has it was forgotten',
+      );
     });
 
     it('except for tokens of clients with capabilities, which are of no use to others', async () => {
@@ -356,7 +360,7 @@ describe('the token broker', () => {
       await clock.advance(1_000);
       assert.equal(bodyOf(await older)['error'], 'invalid_request');
       assert.equal(viaOf(await get(requestOf(), 'other')), 'cache');
-      assert.equal(broker.list().length, 1);
+      assert.equal(broker.list().tokens.length, 1);
     });
 
     it('not what has ended, however IMDS refuses it', async () => {
@@ -621,7 +625,7 @@ describe('the token broker', () => {
       await get(requestOf({ resource: 'a' }));
       await get(requestOf({ resource: 'c' }));
       assert.deepEqual(
-        broker.list().map(({ resource }) => resource),
+        broker.list().tokens.map(({ resource }) => resource),
         ['c', 'a'],
       );
       assert.equal(clock.pendingTimers, 2, 'the one that left is still to be refreshed');
@@ -678,7 +682,7 @@ describe('the token broker', () => {
       const large = 'x'.repeat(1_000);
       imds.reply = () => upstreamAnswer(tokenText({ access_token: large }));
       for (let index = 0; index < 20; index += 1) await get(requestOf({ resource: `r${index}` }));
-      assert.ok(broker.list().length > 0 && broker.list().length < 5);
+      assert.ok(broker.list().tokens.length > 0 && broker.list().tokens.length < 5);
     });
   });
 
@@ -715,7 +719,7 @@ describe('the token broker', () => {
       await clock.advance(10_000 - 20);
       await get();
       await get();
-      assert.deepEqual(broker.list(), [
+      assert.deepEqual(broker.list().tokens, [
         {
           resource: VAULT,
           ageSeconds: 9,
@@ -725,11 +729,11 @@ describe('the token broker', () => {
           containerIds: ['client'],
         },
       ]);
-      assert.doesNotMatch(JSON.stringify(broker.list()), /token/);
+      assert.doesNotMatch(JSON.stringify(broker.list().tokens), /token/);
     });
 
     it('with the containers that have it, also when it was renewed for them', async () => {
-      const holders = () => broker.list().flatMap(({ containerIds }) => [...(containerIds ?? [])]);
+      const holders = () => broker.list().tokens.flatMap(({ containerIds }) => [...(containerIds ?? [])]);
       broker.prefetch(requestOf(), 'nobody');
       await clock.advance(100);
       assert.deepEqual(holders(), [], 'fetched ahead, and given to nobody');
@@ -737,10 +741,10 @@ describe('the token broker', () => {
       await get(requestOf(), 'other');
       await get(requestOf(), 'one');
       assert.deepEqual(holders(), ['one', 'other']);
-      const [before] = broker.list();
+      const [before] = broker.list().tokens;
       await clock.advance(56 * MINUTE);
       assert.deepEqual(holders(), ['one', 'other']);
-      assert.notEqual(broker.list()[0]?.id, before?.id);
+      assert.notEqual(broker.list().tokens[0]?.id, before?.id);
     });
 
     it('and drops it, all or those of one identity', async () => {
@@ -752,11 +756,11 @@ describe('the token broker', () => {
       await get(requestOf({ client_id: clientId(2) }, two));
       assert.equal(broker.flush(one), 1);
       assert.deepEqual(
-        broker.list().map(({ identity }) => identity),
+        broker.list().tokens.map(({ identity }) => identity),
         [clientId(2)],
       );
       assert.equal(broker.flush(), 1);
-      assert.deepEqual(broker.list(), []);
+      assert.deepEqual(broker.list().tokens, []);
     });
 
     it('and what is being asked for when it is dropped is for those alone who wait for it', async () => {
