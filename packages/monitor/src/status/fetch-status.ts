@@ -29,7 +29,9 @@ export async function fetchStatus({ host, port }: HostPort): Promise<MonitorStat
 async function request(host: string, port: number): Promise<string> {
   const signal = AbortSignal.timeout(TIMEOUT_MILLIS);
   return await new Promise((resolve, reject) => {
-    get({ host, port, path: STATUS_PATH, agent: false, signal }, response => {
+    // By whatever name it is found: the monitor answers nobody who asks by one.
+    const headers = { Host: 'localhost' };
+    get({ host, port, path: STATUS_PATH, headers, agent: false, signal }, response => {
       if (response.statusCode === 200) text(response).then(resolve, reject);
       else {
         response.resume();
