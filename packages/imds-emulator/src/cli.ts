@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import {
   codeOf,
   controlLogLevel,
@@ -26,8 +27,8 @@ export interface CliOptions {
   readonly argv: readonly string[];
   readonly environment: Environment;
   readonly version: string;
-  readonly stdout: NodeJS.WritableStream;
-  readonly stderr: NodeJS.WritableStream;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
   /** As Node names it. */
   readonly platform: string;
   /** Ends serving. */

@@ -104,8 +104,8 @@ type OptionsOf<Command> = Extract<
 >['options'];
 
 async function runUntilStopped(options: CommandOptions): Promise<number> {
-  const { version, platform, selfArgv, processUsage, onStop, onDebugSwitch, onReload } = options;
-  const logger = createLogger({ component: 'monitor' });
+  const { stdout, version, platform, selfArgv, processUsage, onStop, onDebugSwitch, onReload } = options;
+  const logger = createLogger({ component: 'monitor', stream: stdout });
   const reloads = new ReloadRequests();
   onReload?.(() => reloads.request());
   try {

@@ -79,8 +79,8 @@ export async function runCli(cli: CliOptions): Promise<number> {
 }
 
 async function serveUntilStopped(options: CommandOptions): Promise<number> {
-  const { identity, platform, version, processUsage, onStop, onDebugSwitch, onReload } = options;
-  const logger = createLogger({ component: 'proxy' });
+  const { stdout, identity, platform, version, processUsage, onStop, onDebugSwitch, onReload } = options;
+  const logger = createLogger({ component: 'proxy', stream: stdout });
   // First of all: the kernel drops signals to a container's first process that it does not listen for.
   const stopRequested = new Promise<void>(resolve => {
     onStop(resolve);

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { EXIT_FAILURE } from '@msi-proxy/shared';
+import { EXIT_FAILURE, LAST_LINES_MILLIS, systemClock } from '@msi-proxy/shared';
 import { runCli } from './cli.ts';
 import { muteWarning } from './lifecycle/warnings.ts';
 import { VERSION } from './version.ts';
@@ -9,6 +9,8 @@ muteWarning(process, 'DEP0060');
 
 // A log that cannot be written, on a full disk or to a reader that has gone, must not end what containers depend on.
 process.stdout.on('error', () => undefined);
+
+const stopping = new AbortController();
 
 const exitCode = await runCli({
   argv: process.argv.slice(2),
@@ -30,11 +32,10 @@ const exitCode = await runCli({
     if (process.platform !== 'win32') process.on('SIGHUP', reload);
   },
   onStop: stop => {
-    let stopping = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        if (stopping) process.exit(EXIT_FAILURE);
-        stopping = true;
+        if (stopping.signal.aborted) process.exit(EXIT_FAILURE);
+        stopping.abort();
         stop();
       });
     }
@@ -42,3 +43,5 @@ const exitCode = await runCli({
 });
 // Not `process.exit`: what is still being written to the log must arrive.
 process.exitCode = exitCode;
+// Unless nobody reads it.
+if (stopping.signal.aborted) systemClock.setTimer(() => process.exit(), LAST_LINES_MILLIS);

@@ -83,6 +83,7 @@ export {
   type Labels,
   type PolicyLabel,
 } from './labels.ts';
+export { LAST_LINES_MILLIS } from './logging/line-writer.ts';
 export { controlLogLevel, type LogLevelControl } from './logging/log-level.ts';
 export {
   createLogger,

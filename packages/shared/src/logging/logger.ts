@@ -1,4 +1,7 @@
+import { EOL } from 'node:os';
+import type { Writable } from 'node:stream';
 import winston from 'winston';
+import { lineWriter } from './line-writer.ts';
 import { redactText, redactValue } from './redact.ts';
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
@@ -27,26 +30,35 @@ export interface Logger {
 export interface LoggerOptions {
   readonly component: string;
   readonly level?: LogLevel;
-  /** Where lines go; standard output by default, because container engines collect it. */
-  readonly stream?: NodeJS.WritableStream;
+  /** Where lines go: for programs standard output, because container engines collect it. */
+  readonly stream: Writable;
 }
 
 const SHORT_ID_LENGTH = 12;
 
-/** A logger that writes one JSON object a line with `time` in UTC, `level`, `msg`, `component`. */
+/**
+ * A logger that writes one JSON object a line with `time` in UTC, `level`, `msg`, `component`. Lines for which a reader that
+ * has stopped leaves no room are left out, and counted.
+ */
 export function createLogger({ component, level = 'info', stream }: LoggerOptions): Logger {
+  const lineOf = (lineLevel: string, message: string, fields: Record<string, unknown>) =>
+    JSON.stringify({
+      time: new Date().toISOString(),
+      level: lineLevel,
+      msg: redactText(message),
+      component,
+      ...fields,
+    });
+  const lines = lineWriter(
+    stream,
+    count => lineOf('warn', 'The log was not read for a while; lines are missing', { lines: count }) + EOL,
+  );
   const root = winston.createLogger({
     level,
     exitOnError: false,
-    transports: [stream === undefined ? new winston.transports.Console() : streamTransport(stream)],
+    transports: [new winston.transports.Stream({ stream: lines })],
     format: winston.format.printf(({ level: lineLevel, message, fields }) =>
-      JSON.stringify({
-        time: new Date().toISOString(),
-        level: lineLevel,
-        msg: redactText(String(message)),
-        component,
-        ...(fields as Record<string, unknown>),
-      }),
+      lineOf(lineLevel, String(message), fields as Record<string, unknown>),
     ),
   });
   const setLevel = (newLevel: LogLevel) => {
@@ -64,10 +76,6 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
   setLevel() {},
 };
-
-function streamTransport(stream: NodeJS.WritableStream): winston.transport {
-  return new winston.transports.Stream({ stream });
-}
 
 function wrap(root: winston.Logger, inherited: LogFields, setLevel: (level: LogLevel) => void): Logger {
   const write = (level: LogLevel) => (message: string, fields?: LogFields) => {

@@ -1,5 +1,6 @@
 export { Disposables } from './disposables.ts';
 export { FakeClock, settle } from './fake-clock.ts';
+export { openFullPipe } from './full-pipe.ts';
 export {
   ask,
   CLIENT_ADDRESS,

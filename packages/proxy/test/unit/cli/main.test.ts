@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Disposables } from '@msi-proxy/shared/testing';
+import { Disposables, openFullPipe } from '@msi-proxy/shared/testing';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -69,6 +69,28 @@ describe('the program', function () {
         child.kill('SIGKILL');
         await ended;
         closeSync(fullDisk);
+      }
+    });
+  });
+
+  it('ends when it is stopped while nobody reads its log', async () => {
+    await withFolder(async folder => {
+      const settings = harmlessSettings(folder);
+      const pipe = openFullPipe(join(folder, 'log'));
+      const child = spawn(process.execPath, ['--conditions=@msi-proxy/source', MAIN], {
+        env: { PATH: process.env['PATH'], ...settings },
+        stdio: ['ignore', pipe, 'pipe'],
+      });
+      const ended = once(child, 'close');
+      try {
+        await until(() => child.exitCode !== null || existsSync(settings.MSI_PROXY_CONTROL_SOCKET));
+        assert.equal(child.exitCode, null, String(child.stderr?.read()));
+        child.kill('SIGTERM');
+        assert.deepEqual(await ended, [0, null]);
+      } finally {
+        child.kill('SIGKILL');
+        await ended;
+        closeSync(pipe);
       }
     });
   });
