@@ -39,12 +39,13 @@ export async function runExplain({ settings, container: wanted, terminal }: Expl
   const plan = desiredState(snapshot, settings).clients.find(
     client => client.container.id === container.id,
   )?.plan;
+  const guard = await guardOf(settings);
   const paragraphs = explanation({
     container,
     ...(plan !== undefined && { plan }),
     sharers: sharersOf(container.id, snapshot.containers),
-    guard: await guardOf(settings),
-    redirects: ['auto', 'host'].includes(settings.wiring),
+    guard,
+    redirects: guard !== 'unavailable' && ['auto', 'host'].includes(settings.wiring),
     unlabelledSharers: settings.unlabelledSharers,
   });
   terminal.write(formatExplanation(paragraphs, terminal));

@@ -64,7 +64,8 @@ export function explanation(facts: ExplanationFacts): Paragraph[] {
   };
   if (plan?.kind === 'wire')
     return [about, ...policyParagraphs(plan.policy), ...sharersParagraph(facts), CHANGE];
-  if (plan?.kind === 'refuse') return [about, refused(plan.reason), ...sharersParagraph(facts), CHANGE];
+  if (plan?.kind === 'refuse')
+    return [about, refused(plan.reason, facts), ...sharersParagraph(facts), CHANGE];
   if (hasProxyLabel(container.labels)) return [about, proxy()];
   return [about, ...unlabelled(facts), ...sharersParagraph(facts), CHANGE];
 }
@@ -101,12 +102,14 @@ function proxy(): Paragraph {
   };
 }
 
-function refused(reason: string): Paragraph {
+function refused(reason: string, { redirects }: ExplanationFacts): Paragraph {
   return {
     title: 'Refused',
     sentences: [
       `It is labelled, but refused as a whole: ${reason}.`,
-      'Whatever it asks for is answered with status 403 and this reason.',
+      redirects
+        ? 'Whatever it asks for is answered with status 403 and this reason.'
+        : 'It is not wired, so no proxy answers what it asks for.',
     ],
   };
 }

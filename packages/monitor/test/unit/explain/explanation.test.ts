@@ -108,6 +108,12 @@ describe('the explanation of a container', () => {
     assert.equal(said['Identities'], undefined);
   });
 
+  it('that is refused, where only clients are sent to the proxy: is answered by none', () => {
+    const said = explained({ labels: client({ 'com.msi-proxy.identty': 'system' }), redirects: false });
+    assert.match(said['Refused'] ?? '', /identty.*no proxy answers/);
+    assert.doesNotMatch(said['Refused'] ?? '', /403/);
+  });
+
   it('without the label: what happens when it asks, by what the guard does', () => {
     const asks = (guard: ExplanationFacts['guard']) =>
       explained({ labels: {}, guard })['What happens when it asks'] ?? '';
