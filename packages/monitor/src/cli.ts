@@ -23,6 +23,7 @@ import { openCommandLine, type Invocation } from '@msi-proxy/shared/command-line
 import { MONITOR_PROGRAM } from './command-line.ts';
 import { MONITOR_CONFIGURATION, MONITOR_SETTINGS, type MonitorSettings } from './config.ts';
 import type { TerminalOutput } from './terminal/terminal.ts';
+import { unseenFlags } from './unseen-flags.ts';
 
 /** What the command line needs of the process. */
 export interface CliOptions {
@@ -50,6 +51,9 @@ interface CommandOptions extends CliOptions {
 
 const WATCH_INTERVAL_MILLIS = 1_000;
 
+/** Days. */
+const ALIVE_MILLIS = 2 ** 30;
+
 /** @returns the exit code */
 export async function runCli(cli: CliOptions): Promise<number> {
   const { stderr } = cli;
@@ -73,9 +77,12 @@ export async function runCli(cli: CliOptions): Promise<number> {
         return await probe(options);
     }
   } catch (error) {
-    const code = error instanceof MsiProxyError ? `${error.code}: ` : '';
-    if (opened.command !== 'run')
-      stderr.write(`${code}${messageOf(error)}\n${await remedyLine(error, options)}`);
+    if (opened.command !== 'run') {
+      const code = error instanceof MsiProxyError ? `${error.code}: ` : '';
+      stderr.write(`${code}${messageOf(error)}\n`);
+      // What goes wrong with it must not stand in for the error.
+      stderr.write(await remedyLine(error, options).catch(() => ''));
+    }
     return error instanceof SettingsError ? EXIT_CONFIG : EXIT_FAILURE;
   }
 }
@@ -86,8 +93,12 @@ export async function runCli(cli: CliOptions): Promise<number> {
 async function remedyLine(error: unknown, options: CommandOptions): Promise<string> {
   if (!(error instanceof MsiProxyError) || error instanceof SettingsError) return '';
   const { remedyOf } = await import('./remedies.ts');
-  const { dockerHost } = await settingsFor(options, { dockerHost: MONITOR_SETTINGS.dockerHost });
-  return `→ ${remedyOf(error, { host: dockerHost, platform: options.platform })}\n`;
+  const host = error.code.startsWith('MSI_ENGINE_') ? await dockerHostOf(options) : '';
+  return `→ ${remedyOf(error, { host, platform: options.platform })}\n`;
+}
+
+async function dockerHostOf(options: CommandOptions): Promise<string> {
+  return (await settingsFor(options, { dockerHost: MONITOR_SETTINGS.dockerHost })).dockerHost;
 }
 
 /** For the commands that need a few of them. */
@@ -108,13 +119,15 @@ async function runUntilStopped(options: CommandOptions): Promise<number> {
   const logger = createLogger({ component: 'monitor', stream: stdout });
   const reloads = new ReloadRequests();
   onReload?.(() => reloads.request());
+  // While neither the engine nor the address of the status is there, nothing else does.
+  const keepsAlive = setInterval(() => undefined, ALIVE_MILLIS);
   try {
     const load = () => loadSettings(MONITOR_CONFIGURATION, options, MONITOR_SETTINGS);
     const loaded = await load();
     const settings = loaded.values;
     const logLevel = controlLogLevel(logger, settings.logLevel);
     onDebugSwitch?.(logLevel.toggle);
-    for (const warning of loaded.warnings) logger.warn(warning);
+    for (const warning of [...loaded.warnings, ...unseenFlags(loaded)]) logger.warn(warning);
     const stopRequested = new Promise<undefined>(resolve => {
       onStop(() => resolve(undefined));
     });
@@ -142,6 +155,8 @@ async function runUntilStopped(options: CommandOptions): Promise<number> {
       for (const { text, ...fields } of error.problems) logger.error(text, { code: error.code, ...fields });
     } else logger.error('The monitor could not start', { err: error });
     throw error;
+  } finally {
+    clearInterval(keepsAlive);
   }
 }
 
@@ -216,8 +231,7 @@ async function explain(options: CommandOptions, container: string): Promise<numb
 /** For completion. */
 async function containerNames(options: CommandOptions): Promise<string[]> {
   const { runningContainerNames } = await import('./docker/index.ts');
-  const { dockerHost } = await settingsFor(options, { dockerHost: MONITOR_SETTINGS.dockerHost });
-  return await runningContainerNames(dockerHost);
+  return await runningContainerNames(await dockerHostOf(options));
 }
 
 async function unwire(options: CommandOptions, container: string | undefined): Promise<number> {

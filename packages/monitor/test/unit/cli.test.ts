@@ -112,6 +112,13 @@ describe('msi-monitor', () => {
     );
   });
 
+  it('says what is wrong also where what to do about it cannot be looked up', async () => {
+    const environment = { DOCKER_HOST: 'ssh://vm', MSI_MONITOR_LISTEN: '127.0.0.1:1' };
+    const { exitCode, stderr } = await msiMonitor(['status'], environment);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^MSI_STATUS_UNAVAILABLE: .*\n→ Start the monitor.*\n$/);
+  });
+
   it('ends with 78 and names the setting that cannot be used', async () => {
     const { exitCode, stderr } = await msiMonitor(['unwire', '--all'], { MSI_MONITOR_WIRING: 'bridge' });
     assert.equal(exitCode, 78);
