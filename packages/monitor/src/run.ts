@@ -15,6 +15,7 @@ import { createVmRules } from './guard/nft-vm-rules.ts';
 import { createNoVmRules } from './guard/no-vm-rules.ts';
 import { RuleFollower } from './guard/rule-follower.ts';
 import { MonitorMetrics } from './metrics/monitor-metrics.ts';
+import { refuseSecondMonitor } from './other-monitor.ts';
 import { watchProxy } from './proxies/proxy-watch.ts';
 import { readTextFile } from './read-text-file.ts';
 import { Reconciler } from './reconcile/reconciler.ts';
@@ -23,6 +24,7 @@ import { ServiceManager } from './service-manager.ts';
 import { StandIn } from './stand-in/stand-in.ts';
 import { Witness } from './stand-in/witness.ts';
 import { EventJournal } from './status/event-journal.ts';
+import { fetchStatus } from './status/fetch-status.ts';
 import { createStatusServer, type Readiness } from './status/status-server.ts';
 import { StatusService } from './status/status-service.ts';
 import { monitorStatus } from './status/monitor-status.ts';
@@ -68,7 +70,14 @@ function noGuardReason(missingAccess: string): string {
   return `${missingAccess}, so nobody is kept from going to IMDS past the proxy, and the label is no access control: see docs/security.md`;
 }
 
-/** Starts the monitor. Does not wait for Docker, which may come later. */
+/** One that serves answers at once. Nothing is guarded meanwhile. */
+const OTHER_MONITOR_MILLIS = 500;
+
+/**
+ * Starts the monitor. Does not wait for Docker, which may come later.
+ *
+ * @throws {MsiProxyError} `MSI_LISTEN_FAILED` when another monitor runs on this VM
+ */
 export async function run(options: RunOptions): Promise<RunningMonitor> {
   const { settings, environment, version } = options;
   const clock = systemClock;
@@ -90,6 +99,11 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const rules = hasRules
     ? createVmRules({ runner: localCommandRunner, logger })
     : createNoVmRules(isForWindows ? NO_GUARD_REASON : noGuardReason(missingAccess ?? ''));
+  await refuseSecondMonitor({
+    listen: settings.listen,
+    ...(hasRules && { runner: localCommandRunner }),
+    fetchStatus: listen => fetchStatus(listen, OTHER_MONITOR_MILLIS),
+  });
   const link = new LinkNetwork(engine);
   const journal = new EventJournal(clock);
   const host = createHostWiring({
@@ -162,6 +176,7 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
         process: processWatch.read(),
         heldRequests: standIn?.heldRequests ?? 0,
         queueDepth: reconciler.queueDepth,
+        resyncSeconds: current.resyncSeconds,
       }),
     ready: () => readiness(reconciler, current, clock.wallMillis()),
   });

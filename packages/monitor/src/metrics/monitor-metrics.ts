@@ -37,6 +37,7 @@ export interface MetricsPageOptions {
   readonly process: ProcessState;
   readonly heldRequests: number;
   readonly queueDepth: QueueDepth;
+  readonly resyncSeconds: number;
 }
 
 /** What one scrape of the monitor shows: the monitor and the proxies it has sessions with. */
@@ -100,7 +101,8 @@ export class MonitorMetrics {
     return [...monitor, ...proxies].join('');
   }
 
-  #read({ status, imdsIsFailing, process, heldRequests, queueDepth }: MetricsPageOptions) {
+  #read(options: MetricsPageOptions) {
+    const { status, imdsIsFailing, process, heldRequests, queueDepth, resyncSeconds } = options;
     const { clients, proxies, engine, guard, startedAt } = status;
     const wired = clients.filter(({ state }) => state === 'wired');
     return {
@@ -120,6 +122,7 @@ export class MonitorMetrics {
       imdsFailing: [imdsIsFailing ? 1 : 0],
       engine: countEach(MONITOR_METRICS.engine.labels.state, [engine.state]),
       lastSync: [engine.lastSyncAt === undefined ? 0 : Date.parse(engine.lastSyncAt) / 1_000],
+      resyncInterval: [resyncSeconds],
       guard: countEach(MONITOR_METRICS.guard.labels.state, [guard.state]),
       repairs: [guard.repairs],
       stoppedSources: [guard.stopped.length],

@@ -11,12 +11,16 @@ const ASKED_INSTEAD: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1'
 /**
  * Asks the monitor that listens there.
  *
+ * @param timeoutMillis 5 seconds when left out
  * @throws {MsiProxyError} `MSI_STATUS_UNAVAILABLE`
  */
-export async function fetchStatus({ host, port }: HostPort): Promise<MonitorStatus> {
+export async function fetchStatus(
+  { host, port }: HostPort,
+  timeoutMillis = TIMEOUT_MILLIS,
+): Promise<MonitorStatus> {
   const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   try {
-    return JSON.parse(await request(ASKED_INSTEAD[host] ?? host, port)) as MonitorStatus;
+    return JSON.parse(await request(ASKED_INSTEAD[host] ?? host, port, timeoutMillis)) as MonitorStatus;
   } catch (cause) {
     throw new MsiProxyError(
       'MSI_STATUS_UNAVAILABLE',
@@ -26,8 +30,8 @@ export async function fetchStatus({ host, port }: HostPort): Promise<MonitorStat
   }
 }
 
-async function request(host: string, port: number): Promise<string> {
-  const signal = AbortSignal.timeout(TIMEOUT_MILLIS);
+async function request(host: string, port: number, timeoutMillis: number): Promise<string> {
+  const signal = AbortSignal.timeout(timeoutMillis);
   return await new Promise((resolve, reject) => {
     // By whatever name it is found: the monitor answers nobody who asks by one.
     const headers = { Host: 'localhost' };

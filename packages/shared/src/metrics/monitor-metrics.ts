@@ -77,6 +77,11 @@ export const MONITOR_METRICS = {
     type: 'gauge',
     help: 'When all containers were read last, in seconds since 1970; 0 for never.',
   },
+  resyncInterval: {
+    name: 'msi_monitor_resync_interval_seconds',
+    type: 'gauge',
+    help: 'How often they are read whatever happens: MSI_MONITOR_RESYNC_SECONDS.',
+  },
   guard: {
     name: 'msi_monitor_guard_state',
     type: 'gauge',

@@ -23,6 +23,7 @@ describe('MonitorMetrics', () => {
       process: { residentBytes: 5_000, cpuMicros: 1_500_000, openFiles: 21, eventLoopLagMillis: 30 },
       heldRequests: 2,
       queueDepth: { inspect: 1, wire: 3 },
+      resyncSeconds: 60,
     });
     const lines = new Set(page.split('\n'));
     for (const line of [
@@ -63,6 +64,7 @@ describe('MonitorMetrics', () => {
       process: { residentBytes: 1, cpuMicros: 1, openFiles: 1, eventLoopLagMillis: 0 },
       heldRequests: 0,
       queueDepth: { inspect: 0, wire: 0 },
+      resyncSeconds: 60,
     });
     assert.doesNotMatch(page, /web|172\.17|c1c1c1/);
   });
