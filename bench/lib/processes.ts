@@ -70,6 +70,11 @@ export class PinnedProcess {
     return this.#child.pid!;
   }
 
+  /** How it has ended; undefined while it runs. */
+  get exit(): string | undefined {
+    return this.#exit;
+  }
+
   get stdin(): Writable {
     return this.#child.stdin;
   }

@@ -18,7 +18,7 @@ export interface Sample {
   readonly monitor: ProgramSample;
   /** Absent while it is being replaced. */
   readonly proxy?: ProgramSample;
-  /** Of the VM, without those that wait for their last packets to die. */
+  /** Of the VM, without those that programs have closed and the kernel has not. */
   readonly sockets: number;
   /** Connections that the VM's kernel remembers. */
   readonly conntrackEntries: number;
@@ -30,6 +30,8 @@ export interface Sample {
   readonly answered: number;
   readonly failures: number;
 }
+
+const OF_NO_PROGRAM = ['time-wait', 'fin-wait-1', 'fin-wait-2', 'last-ack', 'closing'];
 
 const heapProgram = fileURLToPath(new URL('live-heap.mjs', import.meta.url));
 
@@ -48,7 +50,14 @@ export async function vmSample({
   vm,
 }: Scenario): Promise<Pick<Sample, 'sockets' | 'conntrackEntries' | 'rules' | 'elements'>> {
   const [sockets, conntrack, table, chain] = await Promise.all([
-    vm.exec(['ss', '--no-header', '--tcp', '--all', '--numeric', 'exclude', 'time-wait']),
+    vm.exec([
+      'ss',
+      '--no-header',
+      '--tcp',
+      '--all',
+      '--numeric',
+      ...OF_NO_PROGRAM.flatMap(state => ['exclude', state]),
+    ]),
     vm.exec(['cat', '/proc/sys/net/netfilter/nf_conntrack_count']),
     vm.exec(['nft', '--json', 'list', 'table', 'ip', 'msi_proxy']),
     vm.exec(['iptables', '--list-rules', 'DOCKER-USER']),

@@ -129,6 +129,7 @@ export class StandInEngine implements AsyncDisposable {
 
   #stopProxy(proxy: Proxy | undefined): void {
     if (proxy === undefined) return;
+    this.#serving = undefined;
     proxy.program.endSession();
     this.engine.removeContainer(proxy.id);
   }

@@ -1,8 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { PinnedProcess } from '../../bench/lib/processes.ts';
 import { bundled } from '../../bench/lib/product.ts';
 import { drawPanels } from './chart.ts';
 import { repeat, type HeapSample, type LongRunOptions } from './long-run.ts';
@@ -35,29 +34,33 @@ const DOCKER_VM =
 export async function runWithStandIn(options: LongRunOptions): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'msi-proxy-long-'));
   await using engine = await StandInEngine.start();
-  const monitor = startMonitor(await bundled('msi-monitor', folder), engine.engine.host);
+  const { host, socketPath } = engine.engine;
+  // Also when it is interrupted, which ends the monitor too.
+  process.once('exit', () => {
+    for (const each of [folder, dirname(socketPath)]) rmSync(each, { recursive: true, force: true });
+  });
+  const monitor = startMonitor(await bundled('msi-monitor', folder), host);
   try {
     return await run(engine, monitor, options);
   } finally {
-    if (monitor.exitCode === null && monitor.kill()) await once(monitor, 'exit');
-    rmSync(folder, { recursive: true });
+    await monitor.stop();
   }
 }
 
-function startMonitor(bundle: string, dockerHost: string): ChildProcess {
+function startMonitor(bundle: string, dockerHost: string): PinnedProcess {
   const program = [process.execPath, '--max-semi-space-size=2', bundle, 'run'];
-  return spawn('unshare', ['--net', 'sh', '-c', DOCKER_VM, 'sh', ...program], {
+  return new PinnedProcess({
+    argv: ['unshare', '--net', 'sh', '-c', DOCKER_VM, 'sh', ...program],
     env: { ...process.env, DOCKER_HOST: dockerHost, MSI_MONITOR_WIRING: 'host' },
-    stdio: ['ignore', 'ignore', 'ignore'],
   });
 }
 
 async function run(
   engine: StandInEngine,
-  monitor: ChildProcess,
+  monitor: PinnedProcess,
   { minutes, clients, rate, replaceSeconds, stop, progress }: LongRunOptions,
 ): Promise<Outcome> {
-  const pid = monitor.pid!;
+  const { pid } = monitor;
   await engine.replaceProxy('killed');
   await liveHeapMegabytes(pid);
   for (let client = 0; client < clients; client += 1) engine.startOne();
@@ -65,7 +68,7 @@ async function run(
 
   const startMillis = performance.now();
   const elapsedSeconds = () => (performance.now() - startMillis) / 1_000;
-  const isOver = () => stop.aborted || monitor.exitCode !== null || elapsedSeconds() >= minutes * 60;
+  const isOver = () => stop.aborted || monitor.exit !== undefined || elapsedSeconds() >= minutes * 60;
   const samples: StandInSample[] = [];
   const heaps: MonitorHeap[] = [];
   const misjudged = new Set<string>();
@@ -100,7 +103,7 @@ async function run(
       await engine.replaceProxy(engine.replaced % 3 === 0 ? 'killed' : 'planned');
     }),
   ]);
-  if (monitor.exitCode !== null) throw new Error(`the monitor has ended with ${monitor.exitCode}`);
+  if (monitor.exit !== undefined) throw new Error(`the monitor has ended: ${monitor.exit}`);
   const seconds = elapsedSeconds();
   const starts = engine.starts - startsBefore;
   const stops = engine.stops - stopsBefore;
