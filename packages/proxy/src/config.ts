@@ -142,7 +142,8 @@ export const PROXY_SETTINGS = {
   }),
   tokenCacheEntries: integerSetting({
     env: 'MSI_PROXY_TOKEN_CACHE_ENTRIES',
-    description: 'Tokens that are kept; the one that was not asked for longest leaves first, of a container that alone holds more than an eighth before those of others.',
+    description:
+      'Tokens that are kept; the one that was not asked for longest leaves first, of a container that alone holds more than an eighth before those of others.',
     defaultValue: 1_000,
     min: 1,
     max: 100_000,
