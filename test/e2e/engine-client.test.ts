@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { silentLogger } from '@msi-proxy/shared';
 import {
   createEngineClient,
+  type ContainerDetails,
   type EngineClient,
   type EngineEvent,
 } from '../../packages/monitor/src/docker/index.ts';
+import { isAsListed } from '../../packages/monitor/src/reconcile/listing.ts';
 import { BASE_IMAGE, preparedEngineData, SimulatedVm } from '../lab/index.ts';
 
 const LABELS = { MSIClientContainer: '' };
@@ -60,6 +62,35 @@ describe('the client of the Docker API, with a real engine', function () {
     assert.match(container.startedAt, /^\d{4}-\d\d-\d\dT.*Z$/);
     assert.match(container.sandboxKey, /\/netns\//);
     assert.match(container.networks[0]?.address ?? '', /^\d+\.\d+\.\d+\.\d+$/);
+  });
+
+  // What a resync rests on: only those that have changed are inspected.
+  it('lists a container as it was inspected until it changes', async () => {
+    const isAsInspected = async (name: string, inspected: ContainerDetails | undefined): Promise<boolean> => {
+      const listed = (await client.listContainers()).find(each => each.name === name);
+      assert.ok(inspected !== undefined && listed !== undefined);
+      return isAsListed(inspected, listed);
+    };
+    await vm.docker('network', 'create', 'listed');
+    const labels = ['--label', 'com.msi-proxy.resource=https://vault.azure.net', '--label', 'odd=ü "x"\n'];
+    const idle = [BASE_IMAGE, 'sleep', 'infinity'];
+    for (const network of ['bridge', 'listed', 'host'])
+      await vm.docker('run', '--detach', '--name', `on-${network}`, '--network', network, ...labels, ...idle);
+    await vm.docker('network', 'connect', 'bridge', 'on-listed');
+
+    for (const name of ['on-bridge', 'on-listed', 'on-host']) {
+      const before = await client.inspectContainer(name);
+      assert.ok(await isAsInspected(name, before), `${name} is listed otherwise`);
+      await vm.docker('restart', '--time', '0', name);
+      assert.ok(!(await isAsInspected(name, before)), `${name} has started again`);
+    }
+    const before = await client.inspectContainer('on-listed');
+    await vm.docker('network', 'disconnect', 'bridge', 'on-listed');
+    assert.ok(!(await isAsInspected('on-listed', before)), 'it has left a network');
+    await vm.docker('rename', 'on-bridge', 'renamed');
+    assert.equal((await client.listContainers()).filter(({ name }) => name === 'renamed').length, 1);
+    await vm.docker('rm', '--force', 'renamed', 'on-listed', 'on-host');
+    await vm.docker('network', 'rm', 'listed');
   });
 
   it('lists a paused container as one that runs', async () => {
