@@ -98,13 +98,15 @@ export class StandInEngine implements AsyncDisposable {
     this.#replaced += 1;
   }
 
-  /** Containers of which the serving proxy does not know what they may have, or believes something else, though it had the time. */
-  misjudged(): string[] {
+  /**
+   * Containers of which the serving proxy does not know what they may have, or believes something else.
+   *
+   * @param behindMillis how long after the start of a container that is no fault
+   */
+  misjudged(behindMillis = BEHIND_MILLIS): string[] {
     const { callers } = this.#serving?.program ?? {};
     if (callers === undefined || this.#serving?.program.role !== 'serving') return [];
-    const settled = this.#running.filter(
-      ({ sinceMillis }) => performance.now() - sinceMillis > BEHIND_MILLIS,
-    );
+    const settled = this.#running.filter(({ sinceMillis }) => performance.now() - sinceMillis > behindMillis);
     return settled
       .filter(({ id, identity }) => {
         const [address = ''] = this.engine.state.container(id).endpoints.values();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { PinnedProcess } from '../../bench/lib/processes.ts';
 import { bundled } from '../../bench/lib/product.ts';
+import { waitUntil } from '../lab/index.ts';
 import { drawPanels } from './chart.ts';
 import { repeat, type HeapSample, type LongRunOptions } from './long-run.ts';
 import { criteriaText } from './report.ts';
@@ -22,6 +23,7 @@ type MonitorHeap = Pick<HeapSample, 'seconds' | 'starts' | 'monitorMegabytes'>;
 const SAMPLE_SECONDS = 5;
 const HEAP_SECONDS = 60;
 const LOOK_SECONDS = 0.25;
+const KNOWN_TIMEOUT_MILLIS = 60_000;
 
 // As on a VM with Docker. Nothing in the namespace leads anywhere.
 const DOCKER_VM =
@@ -64,6 +66,10 @@ async function run(
   await engine.replaceProxy('killed');
   await liveHeapMegabytes(pid);
   for (let client = 0; client < clients; client += 1) engine.startOne();
+  await waitUntil(() => engine.misjudged(0).length === 0, {
+    what: 'the proxy to know all of them',
+    timeoutMillis: KNOWN_TIMEOUT_MILLIS,
+  });
   const { starts: startsBefore, stops: stopsBefore, replaced: replacedBefore } = engine;
 
   const startMillis = performance.now();
