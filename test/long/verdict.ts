@@ -19,6 +19,8 @@ const WARM_UP_SHARE = 1 / 6;
  * its own overhead.
  */
 const BYTES_PER_START = 256;
+/** The live heap breathes by some 300 kB, which over fewer containers than this is more than that. */
+const MIN_STARTS = 2_000;
 const RESIDENT_GROWTH_MEGABYTES = 8;
 /** Kept connections to the engine, and exchanges that are under way in one sample and not in another. */
 const FILES_GROWTH = 3;
@@ -117,11 +119,15 @@ function heapCriterion(
   const bytesPerStart = slopeOf(
     settled.map(({ starts, monitorMegabytes }) => ({ x: starts, y: monitorMegabytes * 1e6 })),
   );
+  const starts = (settled.at(-1)?.starts ?? 0) - (settled[0]?.starts ?? 0);
+  const isSeen = settled.length >= 3 && starts >= MIN_STARTS;
   return {
     what: "monitor's live heap, bytes more with each container that comes",
-    seen: settled.length < 3 ? 'too short a run to say' : bytesPerStart.toFixed(0),
+    seen: isSeen
+      ? bytesPerStart.toFixed(0)
+      : `${bytesPerStart.toFixed(0)}, of ${starts} containers: too few to say`,
     limit: String(BYTES_PER_START),
-    holds: settled.length < 3 ? undefined : bytesPerStart <= BYTES_PER_START,
+    holds: isSeen ? bytesPerStart <= BYTES_PER_START : undefined,
   };
 }
 
