@@ -12,6 +12,8 @@ export interface AddressConfirmationOptions {
   readonly readContainer: (id: string) => Promise<void>;
   /** Whether further questions to the engine would wait. */
   readonly engineIsBusy: () => boolean;
+  /** Settles when the containers that events have named so far have been read. */
+  readonly eventsHandled: () => Promise<void>;
   /** Reads what has come and gone; the table follows. */
   readonly readNew: () => Promise<void>;
   /** Absent where this process does not see what the VM's kernel shows. */
@@ -27,6 +29,9 @@ interface LastReading {
 
 /** A proxy does not wait for an engine that takes longer, if it can be seen otherwise that nothing has changed. */
 const PATIENCE_MILLIS = 250;
+
+/** An engine lists a container only when its start is over, and its first program may ask before that. */
+const STARTING_MILLIS = 2_000;
 
 const MAX_LAST_READINGS = 4_096;
 
@@ -143,6 +148,11 @@ export class AddressConfirmation {
         this.#lastReadings.delete(address);
         await readNew();
         believed = caller(address);
+        if (believed === undefined) {
+          // Of its networks, events tell before it starts; who asks about it then hears of it when it has started.
+          await this.#within(STARTING_MILLIS, this.#options.eventsHandled());
+          believed = caller(address);
+        }
         // Whoever is found may have been read before the question by somebody who is only done now: it is read once more.
         if (believed === undefined) return { kind: 'nobody' };
       }

@@ -138,6 +138,7 @@ export class Reconciler {
         this.#recompute();
       },
       engineIsBusy: () => this.#inventory.isBusy,
+      eventsHandled: async () => await this.#inspections.caughtUp(),
       readNew: async () => {
         await this.#inventory.readNew();
         this.#recompute();

@@ -13,6 +13,12 @@ export interface WorkQueueOptions {
   readonly onError: (key: string, error: unknown) => void;
 }
 
+interface Watch {
+  /** That have not been worked on since. */
+  readonly keys: Set<string>;
+  readonly resolve: () => void;
+}
+
 /**
  * Work by key. A key that waits is there once, however often it is added; it is never worked on twice at a time, and one
  * that is added while it is worked on is worked on once more afterwards, since the world may have changed after it was
@@ -29,6 +35,7 @@ export class WorkQueue {
   readonly #failures = new Map<string, number>();
   /** Who waits to be alone with a key that is in flight, in turn. */
   readonly #alone = new Map<string, (() => void)[]>();
+  readonly #watches = new Set<Watch>();
   #stopped = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -83,6 +90,13 @@ export class WorkQueue {
     return this.#waiting.size + this.#inFlight.size + this.#delayed.size;
   }
 
+  /** Settles when every key that waits for work now, or is in work, has been worked on; those that wait for their back-off are left out. */
+  async caughtUp(): Promise<void> {
+    const keys = new Set([...this.#waiting, ...this.#inFlight]);
+    if (keys.size === 0) return;
+    await new Promise<void>(resolve => this.#watches.add({ keys, resolve }));
+  }
+
   /** Drops what waits, and settles when the work under way has ended. Nothing is taken up again. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -91,9 +105,20 @@ export class WorkQueue {
     this.#waiting.clear();
     this.#dirty.clear();
     this.#failures.clear();
+    for (const { resolve } of this.#watches) resolve();
+    this.#watches.clear();
     if (this.#inFlight.size === 0) return;
     this.#idle ??= Promise.withResolvers();
     await this.#idle.promise;
+  }
+
+  #tellWatches(key: string): void {
+    for (const watch of this.#watches) {
+      watch.keys.delete(key);
+      if (watch.keys.size > 0) continue;
+      this.#watches.delete(watch);
+      watch.resolve();
+    }
   }
 
   #cancelDelay(key: string): void {
@@ -132,7 +157,9 @@ export class WorkQueue {
       return;
     }
     this.#inFlight.delete(key);
+    // One that was added meanwhile may have changed after it was read.
     if (this.#dirty.delete(key)) this.#waiting.add(key);
+    else this.#tellWatches(key);
     this.#startWork();
     if (this.#inFlight.size === 0) this.#idle?.resolve();
   }

@@ -29,6 +29,7 @@ describe('AddressConfirmation', () => {
   let linksGone: number | undefined;
   let isEngineSlow: boolean;
   let isEngineBusy: boolean;
+  let eventsHandled: Promise<void>;
   let pingError: Error | undefined;
   let readProblem: Error | undefined;
   let waiting: (() => void)[];
@@ -39,6 +40,7 @@ describe('AddressConfirmation', () => {
     owner = believed = caller('a');
     linksGone = 0;
     isEngineSlow = isEngineBusy = false;
+    eventsHandled = Promise.resolve();
     pingError = undefined;
     waiting = [];
     readProblem = undefined;
@@ -57,6 +59,7 @@ describe('AddressConfirmation', () => {
       readContainer: read,
       readNew: read,
       engineIsBusy: () => isEngineBusy,
+      eventsHandled: () => eventsHandled,
       witness,
     });
   });
@@ -76,6 +79,29 @@ describe('AddressConfirmation', () => {
     owner = caller('b');
 
     assert.deepEqual(await confirmed(0), { kind: 'caller', caller: owner });
+  });
+
+  describe('when the engine does not list a container yet of which events tell', () => {
+    let handled: PromiseWithResolvers<void>;
+
+    beforeEach(() => {
+      handled = Promise.withResolvers();
+      eventsHandled = handled.promise;
+      owner = believed = undefined;
+    });
+
+    it('names it when it has been read', async () => {
+      const asked = confirmation.confirm(ADDRESS);
+      await settle();
+      owner = believed = caller('a');
+      handled.resolve();
+      assert.deepEqual(await asked, { kind: 'caller', caller: owner });
+    });
+
+    it('says that nobody has the address when it takes too long', async () => {
+      assert.equal(await confirmed(1_999), 'pending');
+      assert.deepEqual(await confirmed(2_000), { kind: 'nobody' });
+    });
   });
 
   describe('when the engine is busy with other questions', () => {
@@ -155,6 +181,7 @@ describe('AddressConfirmation', () => {
       logger: silentLogger,
       caller: () => believed,
       engineIsBusy: () => false,
+      eventsHandled: () => Promise.resolve(),
       readContainer: id => {
         log.push(id);
         believed = owner;
@@ -249,6 +276,7 @@ describe('AddressConfirmation', () => {
       logger: silentLogger,
       caller: address => ({ ...caller('a'), address }),
       engineIsBusy: () => false,
+      eventsHandled: () => Promise.resolve(),
       readContainer: () => Promise.resolve(),
       readNew: () => Promise.resolve(),
       witness,

@@ -72,6 +72,30 @@ describe('WorkQueue', () => {
     assert.deepEqual(manual.running, ['a', 'c']);
   });
 
+  it('tells when all that came until now has been worked on, also what was added again meanwhile', async () => {
+    await queue.caughtUp();
+    for (const key of ['a', 'b', 'c']) queue.add(key);
+    let isCaughtUp = false;
+    void queue.caughtUp().then(() => (isCaughtUp = true));
+    await manual.succeed('a');
+    queue.add('later');
+    queue.add('b');
+    await manual.succeed('b');
+    await manual.succeed('c');
+    assert.ok(!isCaughtUp, 'b was added again');
+    await manual.succeed('later');
+    await manual.fail('b');
+    assert.ok(isCaughtUp);
+  });
+
+  it('keeps nobody waiting when it stops', async () => {
+    queue.add('a');
+    const caughtUp = queue.caughtUp();
+    void queue.stop();
+    await caughtUp;
+    await manual.succeed('a');
+  });
+
   it('works once on a key that was added several times while it waited', async () => {
     queue = createQueue(1);
     queue.add('busy');
