@@ -30,9 +30,6 @@ interface LastReading {
 /** A proxy does not wait for an engine that takes longer, if it can be seen otherwise that nothing has changed. */
 const PATIENCE_MILLIS = 250;
 
-/** An engine lists a container only when its start is over, and its first program may ask before that. */
-const STARTING_MILLIS = 2_000;
-
 const MAX_LAST_READINGS = 4_096;
 
 /** An address that changes hands more often while it is asked about has no owner to name. */
@@ -149,8 +146,9 @@ export class AddressConfirmation {
         await readNew();
         believed = caller(address);
         if (believed === undefined) {
-          // Of its networks, events tell before it starts; who asks about it then hears of it when it has started.
-          await this.#within(STARTING_MILLIS, this.#options.eventsHandled());
+          // An engine lists a container only when its start is over, and its first program may ask before that. Events tell of its
+          // networks before it starts, and it is read when it has started.
+          await this.#options.eventsHandled();
           believed = caller(address);
         }
         // Whoever is found may have been read before the question by somebody who is only done now: it is read once more.
