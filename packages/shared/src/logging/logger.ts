@@ -30,8 +30,8 @@ export interface Logger {
 export interface LoggerOptions {
   readonly component: string;
   readonly level?: LogLevel;
-  /** Where lines go: standard output when it is left out, because container engines collect it. */
-  readonly stream?: Writable;
+  /** Where lines go: for programs standard output, because container engines collect it. */
+  readonly stream: Writable;
 }
 
 const SHORT_ID_LENGTH = 12;
@@ -40,7 +40,7 @@ const SHORT_ID_LENGTH = 12;
  * A logger that writes one JSON object a line with `time` in UTC, `level`, `msg`, `component`. Lines for which a reader that
  * has stopped leaves no room are left out, and counted.
  */
-export function createLogger({ component, level = 'info', stream = process.stdout }: LoggerOptions): Logger {
+export function createLogger({ component, level = 'info', stream }: LoggerOptions): Logger {
   const lineOf = (lineLevel: string, message: string, fields: Record<string, unknown>) =>
     JSON.stringify({
       time: new Date().toISOString(),
