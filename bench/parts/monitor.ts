@@ -5,6 +5,7 @@ import { CLIENT_LABEL, IDENTITY_LABEL, PROXY_LABEL } from '@msi-proxy/shared';
 import { FakeEngine } from '../../packages/monitor/test/support/fake-engine/index.ts';
 import { FakeProxy } from '../../packages/monitor/test/support/fake-proxy.ts';
 import { waitUntil } from '../../test/lab/index.ts';
+import { inDockerVm } from '../lib/docker-vm.ts';
 import type { BenchContext, Part } from '../lib/part.ts';
 import { plot } from '../lib/plot.ts';
 import { PinnedProcess } from '../lib/processes.ts';
@@ -17,9 +18,6 @@ const CLIENTS_PER_NETWORK = 200;
 const IDLE_SECONDS = 30;
 const RESYNC_SECONDS = 5;
 const RESYNCS = 4;
-
-// Without that chain the monitor looks for it by each of iptables' programs, each time.
-const DOCKER_VM = 'iptables -N DOCKER-USER && iptables -I FORWARD -j DOCKER-USER && exec "$@"';
 
 export interface MonitorCost {
   readonly clients: number;
@@ -91,18 +89,7 @@ async function measure(
   const beginMillis = performance.now();
   // The rules that the monitor sets are those of this namespace, and nothing in it leads anywhere.
   const program = new PinnedProcess({
-    argv: [
-      'unshare',
-      '--net',
-      'sh',
-      '-c',
-      DOCKER_VM,
-      'sh',
-      process.execPath,
-      ...nodeArguments,
-      bundle,
-      'run',
-    ],
+    argv: inDockerVm([process.execPath, ...nodeArguments, bundle, 'run']),
     cpus,
     env: {
       ...process.env,

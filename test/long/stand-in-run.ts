@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { inDockerVm } from '../../bench/lib/docker-vm.ts';
 import { PinnedProcess } from '../../bench/lib/processes.ts';
 import { bundled } from '../../bench/lib/product.ts';
 import { waitUntil } from '../lab/index.ts';
@@ -25,10 +26,6 @@ const HEAP_SECONDS = 60;
 const LOOK_SECONDS = 0.25;
 const KNOWN_TIMEOUT_MILLIS = 60_000;
 
-// As on a VM with Docker. Nothing in the namespace leads anywhere.
-const DOCKER_VM =
-  'ip link set lo up && iptables -N DOCKER-USER && iptables -I FORWARD -j DOCKER-USER && exec "$@"';
-
 /**
  * The monitor alone, in a network namespace of its own, over the socket of a stand-in for the engine: the rate at which containers
  * come and go is then what it is asked to be, and not what an engine on this machine can do.
@@ -50,9 +47,8 @@ export async function runWithStandIn(options: LongRunOptions): Promise<Outcome> 
 }
 
 function startMonitor(bundle: string, dockerHost: string): PinnedProcess {
-  const program = [process.execPath, '--max-semi-space-size=2', bundle, 'run'];
   return new PinnedProcess({
-    argv: ['unshare', '--net', 'sh', '-c', DOCKER_VM, 'sh', ...program],
+    argv: inDockerVm([process.execPath, '--max-semi-space-size=2', bundle, 'run']),
     env: { ...process.env, DOCKER_HOST: dockerHost, MSI_MONITOR_WIRING: 'host' },
   });
 }

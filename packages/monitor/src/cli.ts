@@ -13,6 +13,7 @@ import {
   SettingsError,
   settingsReload,
   systemClock,
+  unseenFlags,
   type Environment,
   type SettingFlags,
   type SettingsOf,
@@ -23,7 +24,6 @@ import { openCommandLine, type Invocation } from '@msi-proxy/shared/command-line
 import { MONITOR_PROGRAM } from './command-line.ts';
 import { MONITOR_CONFIGURATION, MONITOR_SETTINGS, type MonitorSettings } from './config.ts';
 import type { TerminalOutput } from './terminal/terminal.ts';
-import { unseenFlags } from './unseen-flags.ts';
 
 /** What the command line needs of the process. */
 export interface CliOptions {
@@ -127,7 +127,12 @@ async function runUntilStopped(options: CommandOptions): Promise<number> {
     const settings = loaded.values;
     const logLevel = controlLogLevel(logger, settings.logLevel);
     onDebugSwitch?.(logLevel.toggle);
-    for (const warning of [...loaded.warnings, ...unseenFlags(loaded)]) logger.warn(warning);
+    const unseen = unseenFlags(loaded, {
+      settings: MONITOR_SETTINGS,
+      names: ['listen', 'dockerHost'],
+      commands: 'status and doctor',
+    });
+    for (const warning of [...loaded.warnings, ...unseen]) logger.warn(warning);
     const stopRequested = new Promise<undefined>(resolve => {
       onStop(() => resolve(undefined));
     });

@@ -14,9 +14,9 @@ import {
   settingsReload,
   silentLogger,
   systemClock,
+  unseenFlags,
   type Environment,
   type IdentityRef,
-  type LoadedSettings,
   type Logger,
   type SettingFlags,
   type SettingsOf,
@@ -93,7 +93,12 @@ async function serveUntilStopped(options: CommandOptions): Promise<number> {
     const settings = loaded.values;
     const logLevel = controlLogLevel(logger, settings.logLevel);
     onDebugSwitch?.(logLevel.toggle);
-    for (const warning of [...loaded.warnings, ...unseenFlags(loaded)]) logger.warn(warning);
+    const unseen = unseenFlags(loaded, {
+      settings: PROXY_SETTINGS,
+      names: Object.keys(CHECK_SETTINGS) as (keyof typeof CHECK_SETTINGS)[],
+      commands: 'healthcheck and control',
+    });
+    for (const warning of [...loaded.warnings, ...unseen]) logger.warn(warning);
     // What only the server needs is loaded here, so that the other commands start faster.
     const { serve } = await import('./server/serve.ts');
     const proxy = await serve({
@@ -119,19 +124,6 @@ async function serveUntilStopped(options: CommandOptions): Promise<number> {
     logStartFailure(logger, error);
     throw error;
   }
-}
-
-/** Other commands, run by the monitor and by the engine's health check, do not see the flags of this one. */
-function unseenFlags({ origins }: LoadedSettings<typeof PROXY_SETTINGS>): string[] {
-  return (Object.keys(CHECK_SETTINGS) as (keyof typeof CHECK_SETTINGS)[]).flatMap(name => {
-    const origin = origins[name];
-    const { env } = PROXY_SETTINGS[name];
-    return origin.kind === 'flag'
-      ? [
-          `${origin.name} is not seen by the other commands, such as healthcheck and control: use ${env} or the file`,
-        ]
-      : [];
-  });
 }
 
 function logStartFailure(logger: Logger, error: unknown): void {

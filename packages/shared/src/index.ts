@@ -159,6 +159,7 @@ export { settingsReload, type SettingsReloadOptions } from './settings/reload-se
 export { formatOrigin, type SettingOrigin } from './settings/setting-origin.ts';
 export { SettingsError, type SettingProblem } from './settings/setting-problem.ts';
 export { settingsMarkdown } from './settings/settings-markdown.ts';
+export { unseenFlags, type UnseenFlagsOptions } from './settings/unseen-flags.ts';
 export {
   booleanSetting,
   choiceSetting,

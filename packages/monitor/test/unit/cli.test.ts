@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { Disposables } from '@msi-proxy/shared/testing';
 import { PassThrough } from 'node:stream';
-import { silentLogger } from '@msi-proxy/shared';
 import { runCli } from '../../src/cli.ts';
-import { createStatusServer } from '../../src/status/index.ts';
-import { someStatus } from './status/support.ts';
+import { someStatus, statusServerOf } from './status/support.ts';
 
 interface Outcome {
   readonly exitCode: number;
@@ -61,15 +59,7 @@ describe('msi-monitor', () => {
   }
 
   it('shows the status of the monitor that listens, as a table or as JSON', async () => {
-    const server = disposables.add(
-      createStatusServer({
-        metrics: () => '',
-        listen: { host: '127.0.0.1', port: 0 },
-        logger: silentLogger,
-        status: () => someStatus(),
-        ready: () => ({ ready: true }),
-      }),
-    );
+    const server = disposables.add(statusServerOf());
     const { port } = await server.start();
     const environment = { MSI_MONITOR_LISTEN: `127.0.0.1:${port}` };
     const table = await msiMonitor(['status'], environment);
@@ -82,16 +72,12 @@ describe('msi-monitor', () => {
   it('watches until it is told to end', async () => {
     const stopRequested = Promise.withResolvers<() => void>();
     const server = disposables.add(
-      createStatusServer({
-        metrics: () => '',
-        listen: { host: '127.0.0.1', port: 0 },
-        logger: silentLogger,
+      statusServerOf({
         status: () => {
           // Whoever asks has registered for the end before.
           void stopRequested.promise.then(stop => setImmediate(stop));
           return someStatus();
         },
-        ready: () => ({ ready: true }),
       }),
     );
     const { port } = await server.start();

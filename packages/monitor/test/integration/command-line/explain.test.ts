@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { runCli } from '../../../src/cli.ts';
-import { silentLogger, type GuardStatus } from '@msi-proxy/shared';
-import { createStatusServer } from '../../../src/status/index.ts';
+import type { GuardStatus } from '@msi-proxy/shared';
 import { FakeEngine } from '../../support/fake-engine/index.ts';
-import { someStatus } from '../../unit/status/support.ts';
+import { someStatus, statusServerOf } from '../../unit/status/support.ts';
 
 describe('msi-monitor explain', () => {
   let engine: FakeEngine;
@@ -51,13 +50,7 @@ describe('msi-monitor explain', () => {
   it('goes by how it is with the guard of the monitor that runs', async () => {
     const guard: GuardStatus = { mode: 'enforce', state: 'in-place', repairs: 0, stopped: [] };
     let status = someStatus({ guard });
-    await using server = createStatusServer({
-      metrics: () => '',
-      listen: { host: '127.0.0.1', port: 0 },
-      logger: silentLogger,
-      status: () => status,
-      ready: () => ({ ready: true }),
-    });
+    await using server = statusServerOf({ status: () => status });
     const { port } = await server.start();
     const said = async () => (await explain('bystander', `127.0.0.1:${port}`)).stdout.replaceAll(/\s+/g, ' ');
     assert.match(await said(), /There is no way to IMDS past the proxy/);

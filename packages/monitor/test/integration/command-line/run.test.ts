@@ -1,38 +1,21 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { createServer, type AddressInfo } from 'node:net';
 import { fetchStatus } from '../../../src/status/index.ts';
-
-const MAIN = join(import.meta.dirname, '../../../src/main.ts');
+import { startMonitorProcess } from '../../support/monitor-process.ts';
 
 describe('msi-monitor run, as a process', () => {
   it('stays without an engine and without its port, and serves when the port is free', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     await once(holder, 'listening');
     const { port } = holder.address() as AddressInfo;
-    const child = spawn(process.execPath, ['--conditions=@msi-proxy/source', MAIN, 'run'], {
-      env: {
-        ...process.env,
-        DOCKER_HOST: 'unix:///nowhere/docker.sock',
-        MSI_MONITOR_LISTEN: `127.0.0.1:${port}`,
-        // So that it leaves the packet rules of this machine alone.
-        MSI_MONITOR_CONTAINER_OS: 'windows',
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
+    const { child, ended, untilLine } = startMonitorProcess(['run'], {
+      DOCKER_HOST: 'unix:///nowhere/docker.sock',
+      MSI_MONITOR_LISTEN: `127.0.0.1:${port}`,
+      // So that it leaves the packet rules of this machine alone.
+      MSI_MONITOR_CONTAINER_OS: 'windows',
     });
-    const ended = once(child, 'exit');
     try {
-      const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-      const untilLine = async (wanted: RegExp) => {
-        for (;;) {
-          const { done, value } = await lines.next();
-          assert.notEqual(done, true, `it ended before ${String(wanted)}`);
-          if (wanted.test(String(value))) return;
-        }
-      };
       await untilLine(/The status is not served; it is tried again/);
       holder.close();
       await untilLine(/Status is served/);

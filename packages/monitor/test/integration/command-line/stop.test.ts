@@ -7,15 +7,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFullPipe } from '@msi-proxy/shared/testing';
 import { fetchStatus } from '../../../src/status/index.ts';
-
-const MAIN = join(import.meta.dirname, '../../../src/main.ts');
+import { MONITOR_ARGV } from '../../support/monitor-process.ts';
+import { until } from '../../support/until.ts';
 
 describe('msi-monitor run, as a process whose log nobody reads', () => {
   it('serves, and ends when it is stopped', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'msi-monitor-'));
     const pipe = openFullPipe(join(folder, 'log'));
     const port = await freePort();
-    const child = spawn(process.execPath, ['--conditions=@msi-proxy/source', MAIN, 'run'], {
+    const [node, ...options] = MONITOR_ARGV;
+    const child = spawn(node, [...options, 'run'], {
       env: {
         ...process.env,
         DOCKER_HOST: `unix://${folder}/docker.sock`,
@@ -32,7 +33,9 @@ describe('msi-monitor run, as a process whose log nobody reads', () => {
           () => true,
           () => false,
         );
-      while (!(await isServed())) assert.equal(child.exitCode, null);
+      await until('it serves', async () => child.exitCode !== null || (await isServed()), {
+        patienceMillis: 15_000,
+      });
       child.kill('SIGTERM');
       assert.deepEqual(await ended, [0, null]);
     } finally {

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { MONITOR_ARGV } from '../../support/monitor-process.ts';
 import { Namespace } from './lab/mini-vm.ts';
 import { skipUnlessNamespaces } from './lab/requirements.ts';
 import { until } from './lab/until.ts';
 
-const MAIN = join(import.meta.dirname, '../../../src/main.ts');
 const ADDRESS = '10.99.0.4';
 
 interface LogLine {
@@ -28,8 +27,8 @@ describe('A monitor whose VM has no address yet', function () {
   before(async function () {
     await skipUnlessNamespaces(this);
     vm = await Namespace.create('vm');
-    const argv = ['--conditions=@msi-proxy/source', MAIN, 'run', '--listen', `${ADDRESS}:9180`];
-    monitor = spawn('nsenter', [`--net=${vm.path}`, process.execPath, ...argv], {
+    const argv = [...MONITOR_ARGV, 'run', '--listen', `${ADDRESS}:9180`];
+    monitor = spawn('nsenter', [`--net=${vm.path}`, ...argv], {
       env: { ...process.env, DOCKER_HOST: 'unix:///nowhere/docker.sock', MSI_MONITOR_WIRING: 'host' },
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -5,16 +5,8 @@ import { createServer, request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { silentLogger, type HostPort } from '@msi-proxy/shared';
-import {
-  createStatusServer,
-  fetchStatus,
-  type Readiness,
-  type StatusServer,
-  type StatusServerOptions,
-} from '../../../src/status/index.ts';
-import { someStatus } from './support.ts';
-
-const ANY_PORT = { host: '127.0.0.1', port: 0 };
+import { fetchStatus, type Readiness, type StatusServer } from '../../../src/status/index.ts';
+import { someStatus, statusServerOf } from './support.ts';
 
 const LISTENING = 'tracing:net.server.listen:asyncStart';
 
@@ -39,17 +31,6 @@ async function ask(
   });
 }
 
-function serverOf(options: Partial<StatusServerOptions> = {}): StatusServer {
-  return createStatusServer({
-    metrics: () => '',
-    listen: ANY_PORT,
-    logger: silentLogger,
-    status: () => someStatus(),
-    ready: () => ({ ready: true }),
-    ...options,
-  });
-}
-
 /** Starts it, and gives what Node listens with. */
 async function startSeen(status: StatusServer): Promise<{ where: HostPort; server: Server }> {
   let server: Server | undefined;
@@ -67,7 +48,7 @@ describe('StatusServer', () => {
   afterEach(() => disposables.dispose());
 
   it('answers the status as JSON, to fetchStatus and to others', async () => {
-    const server = disposables.add(serverOf());
+    const server = disposables.add(statusServerOf());
     const where = await server.start();
     const answer = await ask(where, '/api/status?x=1');
     assert.equal(answer.status, 200);
@@ -77,7 +58,7 @@ describe('StatusServer', () => {
   });
 
   it('answers metrics as the text that Prometheus reads', async () => {
-    const server = disposables.add(serverOf({ metrics: () => 'x 1\n' }));
+    const server = disposables.add(statusServerOf({ metrics: () => 'x 1\n' }));
     const where = await server.start();
     const answer = await ask(where, '/metrics');
     assert.equal(answer.status, 200);
@@ -87,7 +68,7 @@ describe('StatusServer', () => {
 
   it('says whether it is ready, and what is missing', async () => {
     let readiness: Readiness = { ready: false, reason: 'the engine is not connected' };
-    const server = disposables.add(serverOf({ ready: () => readiness }));
+    const server = disposables.add(statusServerOf({ ready: () => readiness }));
     const where = await server.start();
     const before = await ask(where, '/readyz');
     assert.equal(before.status, 503);
@@ -98,7 +79,7 @@ describe('StatusServer', () => {
   });
 
   it('answers HEAD without a body, and refuses what could change something', async () => {
-    const server = disposables.add(serverOf());
+    const server = disposables.add(statusServerOf());
     const where = await server.start();
     const head = await ask(where, '/api/status', { method: 'HEAD' });
     assert.equal(head.status, 200);
@@ -113,7 +94,7 @@ describe('StatusServer', () => {
   });
 
   it('answers nobody who asks by a name, which may be one that a web page made up', async () => {
-    const server = disposables.add(serverOf());
+    const server = disposables.add(statusServerOf());
     const where = await server.start();
     for (const host of ['evil.example', 'evil.example:9180', '127.0.0.1.evil.example', 'localhost.evil']) {
       const answer = await ask(where, '/api/status', { headers: { Host: host } });
@@ -127,7 +108,7 @@ describe('StatusServer', () => {
 
   it('answers nothing to the page of another site, but lets people follow a link to its own', async () => {
     const pageAssets = () => Promise.resolve({ '/': { contentType: 'text/html', text: 'page' } });
-    const where = await disposables.add(serverOf({ pageAssets })).start();
+    const where = await disposables.add(statusServerOf({ pageAssets })).start();
     for (const site of ['cross-site', 'same-site']) {
       const headers = { 'Sec-Fetch-Site': site };
       for (const path of ['/api/status', '/api/events', '/metrics']) {
@@ -149,7 +130,7 @@ describe('StatusServer', () => {
         '/page/main-1.js': { contentType: 'text/javascript', text: 'script' },
       });
     };
-    const where = await disposables.add(serverOf({ pageAssets })).start();
+    const where = await disposables.add(statusServerOf({ pageAssets })).start();
     assert.equal(loads, 0);
     assert.equal((await ask(where, '/')).status, 500);
     const page = await ask(where, '/');
@@ -170,7 +151,7 @@ describe('StatusServer', () => {
   });
 
   it('streams the status to a browser, and ends the stream when it stops', async () => {
-    const server = serverOf();
+    const server = statusServerOf();
     const { port } = await server.start();
     assert.equal((await ask({ host: '127.0.0.1', port }, '/api/events', { method: 'HEAD' })).status, 200);
     const asking = request({ host: '127.0.0.1', port, path: '/api/events', agent: false });
@@ -189,7 +170,9 @@ describe('StatusServer', () => {
       version = 'new';
       return Promise.resolve();
     };
-    const where = await disposables.add(serverOf({ refresh, status: () => someStatus({ version }) })).start();
+    const where = await disposables
+      .add(statusServerOf({ refresh, status: () => someStatus({ version }) }))
+      .start();
     assert.equal((await fetchStatus(where)).version, 'new');
   });
 
@@ -199,7 +182,7 @@ describe('StatusServer', () => {
       if (broken) throw new Error('token eyJ');
       return someStatus();
     };
-    const server = disposables.add(serverOf({ status }));
+    const server = disposables.add(statusServerOf({ status }));
     const where = await server.start();
     const answer = await ask(where, '/api/status');
     assert.equal(answer.status, 500);
@@ -209,9 +192,9 @@ describe('StatusServer', () => {
   });
 
   it('says which address is taken', async () => {
-    const first = disposables.add(serverOf());
+    const first = disposables.add(statusServerOf());
     const taken = await first.start();
-    const second = disposables.add(serverOf({ listen: taken }));
+    const second = disposables.add(statusServerOf({ listen: taken }));
     await assert.rejects(second.start(), {
       code: 'MSI_LISTEN_FAILED',
       message: new RegExp(`127\\.0\\.0\\.1:${taken.port} \\(MSI_MONITOR_LISTEN\\)`),
@@ -224,7 +207,7 @@ describe('StatusServer', () => {
       made += 1;
       return someStatus();
     };
-    const where = await disposables.add(serverOf({ status })).start();
+    const where = await disposables.add(statusServerOf({ status })).start();
     const socket = connect(where.port, where.host);
     socket.on('error', () => undefined);
     socket.write('GET /api/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(100));
@@ -235,7 +218,7 @@ describe('StatusServer', () => {
 
   it('lets those go who do not read', async () => {
     const status = () => someStatus({ version: 'x'.repeat(16 * 1024 * 1024) });
-    const { where, server } = await startSeen(disposables.add(serverOf({ status, idleMillis: 50 })));
+    const { where, server } = await startSeen(disposables.add(statusServerOf({ status, idleMillis: 50 })));
     let left = false;
     server.on('connection', (socket: Socket) => socket.once('close', () => (left = true)));
     const socket = connect(where.port, where.host);
@@ -251,7 +234,7 @@ describe('StatusServer', () => {
       ...silentLogger,
       error: (message: string, fields?: { readonly err?: unknown }) => logged.push([message, fields?.err]),
     };
-    const { where, server } = await startSeen(disposables.add(serverOf({ logger })));
+    const { where, server } = await startSeen(disposables.add(statusServerOf({ logger })));
     const error = new Error('accept ENOBUFS');
     server.emit('error', error);
     server.emit('error', error);
@@ -261,7 +244,7 @@ describe('StatusServer', () => {
   });
 
   it('stops while somebody keeps a connection open, more than once', async () => {
-    const server = serverOf();
+    const server = statusServerOf();
     const { port } = await server.start();
     const idle = request({ host: '127.0.0.1', port, path: '/livez' });
     idle.on('error', () => undefined);
@@ -309,7 +292,7 @@ describe('fetchStatus', () => {
   });
 
   it('asks on the loopback when the monitor listens on all addresses', async () => {
-    const server = disposables.add(serverOf());
+    const server = disposables.add(statusServerOf());
     const { port } = await server.start();
     assert.equal((await fetchStatus({ host: '0.0.0.0', port })).version, '0.1.0');
   });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { codeOf, silentLogger, type HostPort } from '@msi-proxy/shared';
 import { FakeClock, until } from '@msi-proxy/shared/testing';
-import { createStatusServer, fetchStatus, type StatusServer } from '../../../src/status/index.ts';
+import { fetchStatus, type StatusServer } from '../../../src/status/index.ts';
 import { StatusService } from '../../../src/status/status-service.ts';
-import { someStatus } from './support.ts';
+import { someStatus, statusServerOf } from './support.ts';
 
 describe('the service of the status', () => {
   let clock: FakeClock;
@@ -23,13 +23,7 @@ describe('the service of the status', () => {
   });
 
   function serverAt(listen: HostPort): StatusServer {
-    return createStatusServer({
-      listen,
-      logger: silentLogger,
-      status: () => someStatus({ version: `at ${listen.port}` }),
-      metrics: () => '',
-      ready: () => ({ ready: true }),
-    });
+    return statusServerOf({ listen, status: () => someStatus({ version: `at ${listen.port}` }) });
   }
 
   function serviceOf(server: Pick<StatusServer, 'start' | 'stop'>): StatusService {

@@ -1,4 +1,21 @@
-import type { MonitorStatus } from '@msi-proxy/shared';
+import { silentLogger, type MonitorStatus } from '@msi-proxy/shared';
+import {
+  createStatusServer,
+  type StatusServer,
+  type StatusServerOptions,
+} from '../../../src/status/status-server.ts';
+
+/** On any port, unless it is told otherwise. */
+export function statusServerOf(options: Partial<StatusServerOptions> = {}): StatusServer {
+  return createStatusServer({
+    metrics: () => '',
+    listen: { host: '127.0.0.1', port: 0 },
+    logger: silentLogger,
+    status: () => someStatus(),
+    ready: () => ({ ready: true }),
+    ...options,
+  });
+}
 
 export const CLIENT_ID = 'c1'.repeat(32);
 export const PROXY_ID = 'a0'.repeat(32);
