@@ -7,6 +7,7 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import {
   CONTROL_PROTOCOL,
   HEARTBEAT_INTERVAL_MILLIS,
@@ -55,6 +56,11 @@ const TOKEN: TokenSummary = {
   expiresAt: '2026-01-02T00:00:00.000Z',
   hits: 2,
 };
+
+/** All of it, however many writes it took: from Node 26 on, `read()` gives one of them. */
+async function writtenTo(stream: PassThrough): Promise<string> {
+  return text(stream.end());
+}
 
 describe('the control server', () => {
   let folder: string;
@@ -547,7 +553,7 @@ describe('the control server', () => {
       const stdout = new PassThrough();
       await listTokens({ socketPath, clock, stdout }, 'table');
       assert.equal(
-        String(stdout.read()),
+        await writtenTo(stdout),
         'IDENTITY  RESOURCE                 AGE  EXPIRES               HITS\n' +
           'system    https://vault.azure.net  1 s  2026-01-02T00:00:00Z  2\n',
       );
@@ -557,13 +563,13 @@ describe('the control server', () => {
       moreTokens = 7;
       const stdout = new PassThrough();
       await listTokens({ socketPath, clock, stdout }, 'table');
-      assert.match(String(stdout.read()), /2026-01-02T00:00:00Z {2}2\n… and 7 more, used longer ago\.\n$/);
+      assert.match(await writtenTo(stdout), /2026-01-02T00:00:00Z {2}2\n… and 7 more, used longer ago\.\n$/);
     });
 
     it('as JSON for programs', async () => {
       const stdout = new PassThrough();
       await listTokens({ socketPath, clock, stdout }, 'json');
-      assert.deepEqual(JSON.parse(String(stdout.read())), [TOKEN]);
+      assert.deepEqual(JSON.parse(await writtenTo(stdout)), [TOKEN]);
     });
 
     it('by identity, and says how many are gone', async () => {
@@ -571,8 +577,8 @@ describe('the control server', () => {
       await flushTokens({ socketPath, clock, stdout: outputs[0] }, identity);
       await flushTokens({ socketPath, clock, stdout: outputs[1] }, undefined);
       assert.deepEqual(flushed, [identity, undefined]);
-      assert.equal(String(outputs[0].read()), '1 token was dropped\n');
-      assert.equal(String(outputs[1].read()), '2 tokens were dropped\n');
+      assert.equal(await writtenTo(outputs[0]), '1 token was dropped\n');
+      assert.equal(await writtenTo(outputs[1]), '2 tokens were dropped\n');
     });
 
     it('and says where there is no proxy to ask', async () => {
