@@ -98,19 +98,21 @@ export class AddressConfirmation {
   }
 
   /**
-   * All containers are going to be read.
+   * Many containers are going to be read.
    *
    * @param believed who has which address, as far as it is known before
-   * @returns to be called when they have been read
+   * @returns to be called when they have been read, with the ids of those that were: nothing says of others that they still ran
+   *   at the time of this call, but what was seen of them before stays true
    */
-  beginReading(believed: ReadonlyMap<string, Caller>): () => void {
+  beginReading(believed: ReadonlyMap<string, Caller>): (read: ReadonlySet<string>) => void {
     const { witness, caller } = this.#options;
     if (witness === undefined) return () => undefined;
     const sightings = witness.lookAtAll(believed);
-    return () => {
+    return read => {
       for (const [address, earlier] of believed) {
         const now = caller(address);
         const sighting = sightings.get(address);
+        if (!read.has(earlier.containerId)) continue;
         if (now !== undefined && sighting !== undefined && isSameRun(now, earlier))
           this.#remember(address, { caller: now, sighting });
       }

@@ -162,27 +162,34 @@ export class Inventory {
     if (this.#networks.some(({ name }) => name === GATEWAY_BRIDGE)) await this.#gatewayReading.read();
   }
 
-  /** Reads everything. */
-  async readAll({ mayMiss = false }: ReadAllOptions = {}): Promise<void> {
+  /**
+   * Reads everything.
+   *
+   * @returns ids of those about which the engine has told, at a time after this call
+   */
+  async readAll({ mayMiss = false }: ReadAllOptions = {}): Promise<ReadonlySet<string>> {
     await this.readNetworks();
     const listed = await this.#engine.listContainers();
     // Those that are known but not listed are read too: they may have started after the list was made.
     const ids = new Set([...listed.map(({ id }) => id), ...this.containerIds]);
-    await this.#readListed(ids, listed, mayMiss);
+    return await this.#readListed(ids, listed, mayMiss);
   }
 
   /**
    * Reads networks, the containers that are not as the engine's list shows them, and some of the others: of thousands, the list
    * costs an engine what a few inspects do. Goes on without those about which the engine does not tell.
+   *
+   * @returns as {@link readAll}. Of those that it leaves out only the list was seen, which shows a container that ends as it was
+   *   until the engine is done with it, also when its address is free already.
    */
-  async readChanged(): Promise<void> {
+  async readChanged(): Promise<ReadonlySet<string>> {
     await this.readNetworks();
     const listed = await this.#engine.listContainers();
     const present = new Set(listed.map(({ id }) => id));
     const changed = listed.filter(summary => !this.#isKnownAs(summary)).map(({ id }) => id);
     const gone = this.containerIds.filter(id => !present.has(id));
     const longestAgo = [...this.#readLongestAgo].slice(0, READ_ANEW_EACH_TIME);
-    await this.#readListed(new Set([...changed, ...gone, ...longestAgo]), listed, true);
+    return await this.#readListed(new Set([...changed, ...gone, ...longestAgo]), listed, true);
   }
 
   #isKnownAs(summary: ContainerSummary): boolean {
@@ -194,12 +201,13 @@ export class Inventory {
     ids: ReadonlySet<string>,
     listed: readonly ContainerSummary[],
     mayMiss: boolean,
-  ): Promise<void> {
+  ): Promise<ReadonlySet<string>> {
     const failures = await this.#readContainers(ids);
     const [first] = failures.values();
-    if (first === undefined) return;
+    if (first === undefined) return ids;
     if (!mayMiss || failures.size === ids.size) throw first;
     await this.#missContainers(failures, listed);
+    return new Set([...ids].filter(id => !failures.has(id)));
   }
 
   /**

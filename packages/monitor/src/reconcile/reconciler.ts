@@ -274,7 +274,8 @@ export class Reconciler {
     return this.#confirmation.unchanged(address);
   }
 
-  async #sync(read: () => Promise<void>): Promise<void> {
+  /** @param read gives the ids of the containers that it has read */
+  async #sync(read: () => Promise<ReadonlySet<string>>): Promise<void> {
     const { engine, proxyNetworkName, proxyNetworkDriver, proxySubnet, clock, attachment } = this.#options;
     if (this.#lastSyncMillis === undefined) await this.#meetProxies();
     this.#network = await ensureProxyNetwork({
@@ -289,11 +290,11 @@ export class Reconciler {
     await attachment?.prepare();
     if (this.#isStopped()) return;
     const noteReading = this.#confirmation.beginReading(this.#desired.callers);
-    await read();
+    const ids = await read();
     if (this.#isStopped()) return;
     this.#lastSyncMillis = clock.wallMillis();
     this.#recompute({ isWhole: true });
-    noteReading();
+    noteReading(ids);
     this.#tellOfUnreadable();
     this.#rules.check();
     this.#wiring.refreshAll();

@@ -8,6 +8,8 @@ import {
 } from '../../../src/reconcile/address-confirmation.ts';
 
 const ADDRESS = '172.17.0.2';
+const READ = new Set(['a', 'b']);
+const NOT_READ = new Set<string>();
 const UNANSWERED = new MsiProxyError('MSI_ENGINE_UNRESPONSIVE', 'no answer');
 
 function caller(containerId: string, startedAt = '2026-01-01T00:00:00Z'): Caller {
@@ -220,21 +222,36 @@ describe('AddressConfirmation', () => {
 
   it('knows those who were there before and after all containers were read', () => {
     const before = new Map([[ADDRESS, caller('a')]]);
-    confirmation.beginReading(new Map())();
+    confirmation.beginReading(new Map())(READ);
     assert.equal(confirmation.unchanged(ADDRESS), undefined);
 
     const noteReading = confirmation.beginReading(before);
     assert.equal(confirmation.unchanged(ADDRESS), undefined, 'not before they were read');
-    noteReading();
+    noteReading(READ);
     assert.equal(confirmation.unchanged(ADDRESS), believed);
-    confirmation.beginReading(new Map([[ADDRESS, caller('b')]]))();
+    confirmation.beginReading(new Map([[ADDRESS, caller('b')]]))(READ);
     assert.equal(confirmation.unchanged(ADDRESS), believed, 'of the reading before');
+  });
+
+  it('goes on knowing those who were left out of a reading, by what was seen before', () => {
+    const before = new Map([[ADDRESS, caller('a')]]);
+    confirmation.beginReading(before)(READ);
+    confirmation.beginReading(before)(NOT_READ);
+    assert.equal(confirmation.unchanged(ADDRESS), believed);
+  });
+
+  it('does not take those who were left out of a reading for there when it began', () => {
+    const before = new Map([[ADDRESS, caller('a')]]);
+    confirmation.beginReading(before)(READ);
+    linksGone = 1;
+    confirmation.beginReading(before)(NOT_READ);
+    assert.equal(confirmation.unchanged(ADDRESS), undefined);
   });
 
   it('takes what went while all containers were read for a change', () => {
     const noteReading = confirmation.beginReading(new Map([[ADDRESS, caller('a')]]));
     linksGone = 1;
-    noteReading();
+    noteReading(READ);
 
     assert.equal(confirmation.unchanged(ADDRESS), undefined);
   });

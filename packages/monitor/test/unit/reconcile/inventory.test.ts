@@ -178,6 +178,15 @@ describe('Inventory', () => {
       assert.equal(inspected.length, 200);
     });
 
+    it('tells whom the engine has told about, of whom the list is no proof', async () => {
+      failing.add('c0');
+      running.set('c0', { ...running.get('c0')!, name: 'another' });
+      const told = await inventory.readChanged();
+      assert.equal(told.size, 50);
+      assert.deepEqual([...told, 'c0'].sort(), inspected.toSorted());
+      assert.equal((await inventory.readAll({ mayMiss: true })).size, 199);
+    });
+
     it('asks about all that have changed, have come or are gone', async () => {
       await inventory.readChanged();
       inspected = [];
