@@ -40,6 +40,9 @@ export interface ProxySessionOptions {
 const WELCOME_TIMEOUT_MILLIS = 10_000;
 const SET_ROUTE_TIMEOUT_MILLIS = 10_000;
 
+/** What a proxy says of its route names the command that failed and what to do. */
+const MAX_ROUTE_PROBLEM_LENGTH = 500;
+
 // Whoever looks at the status does not wait for a proxy that is slow to tell what it keeps.
 const TOKENS_TIMEOUT_MILLIS = 500;
 /** Asked for no more often than this, however many look. */
@@ -251,7 +254,7 @@ export class ProxySession {
     switch (message.type) {
       case 'welcome':
         if (message.protocol !== CONTROL_PROTOCOL) {
-          const text = `the proxy speaks protocol ${message.protocol}, this monitor ${CONTROL_PROTOCOL}: run the same version of both`;
+          const text = `the proxy speaks protocol ${printable(String(message.protocol))}, this monitor ${CONTROL_PROTOCOL}: run the same version of both`;
           throw new MsiProxyError('MSI_CONTROL_PROTOCOL', text);
         }
         this.#welcomed.resolve(message);
@@ -265,7 +268,7 @@ export class ProxySession {
       case 'route-set': {
         const waiter = this.#routes.get(message.requestId);
         if (message.ok) waiter?.resolve(undefined);
-        else waiter?.reject(unavailable(message.message));
+        else waiter?.reject(unavailable(printable(message.message, MAX_ROUTE_PROBLEM_LENGTH)));
         return;
       }
       case 'report':

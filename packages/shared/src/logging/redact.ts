@@ -5,13 +5,17 @@
 
 const REDACTED = '[redacted]';
 
-// A JWT's parts; the first always begins with the Base64 of `{"`. Whatever stands before it: it may be `%22`.
-const JWT = /eyJ[\w-]{5,}\.[\w-]+\.?[\w-]*/g;
+// What a JWT may be a part of. Whole runs, so that no text is gone over twice: peers choose what is in it.
+const RUN = /[\w.-]+/g;
+// A JWT's first part always begins with the Base64 of `{"`. Whatever stands before it: it may be `%22`.
+const JWT_START = 'eyJ';
+const JWT_MIN_HEADER_LENGTH = 8;
 
-// Name and value of a secret in JSON (also inside of a JSON string), a query, a form or a header.
+// Name and value of a secret in JSON (also inside of a JSON string), a query, a form or a header. What is quoted goes on to
+// the end of the text where the other quote is missing: the text may have been cut.
 const SECRET_NAMES =
   'access_token|refresh_token|client_secret|signature|authorization|x-identity-header|password';
-const QUOTED = `"[^"]*"|'[^']*'|\\\\+"(?:(?!\\\\+").)*\\\\+"`;
+const QUOTED = `"(?:\\\\[^]|[^"\\\\])*"?|'[^']*'?|\\\\+"[^"]*"?`;
 const UNQUOTED = '(?:(?:bearer|basic)\\s+)?[^\\s,;&}]+';
 const SECRET_PAIR = new RegExp(`((?:${SECRET_NAMES})\\\\*["']?\\s*[:=]\\s*)(?:${QUOTED}|${UNQUOTED})`, 'gi');
 const SECRET_KEY =
@@ -19,8 +23,13 @@ const SECRET_KEY =
 
 const MAX_DEPTH = 6;
 
+/** A stack trace with its message is shorter; a line that a peer sent may have megabytes. */
+const MAX_TEXT_LENGTH = 8_192;
+
+/** The text with every secret masked, and without what is beyond some thousand characters. */
 export function redactText(text: string): string {
-  return text.replace(JWT, REDACTED).replace(SECRET_PAIR, `$1${REDACTED}`);
+  const shown = text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text;
+  return shown.replace(RUN, maskTokens).replace(SECRET_PAIR, `$1${REDACTED}`);
 }
 
 /**
@@ -57,4 +66,18 @@ function redactError(error: Error, depth: number): Record<string, unknown> {
     ...(code === undefined && stack !== undefined && { stack: redactText(stack) }),
     ...(cause !== undefined && { cause: redactValue(cause, depth + 1) }),
   };
+}
+
+/** From the first token on, to the end of the run: a token may have three parts or five. */
+function maskTokens(run: string): string {
+  const parts = run.split('.');
+  const first = parts.findIndex((part, index) => tokenStart(part) !== -1 && (parts[index + 1] ?? '') !== '');
+  if (first === -1) return run;
+  const before = [...parts.slice(0, first), parts[first]!.slice(0, tokenStart(parts[first]!))];
+  return before.join('.') + REDACTED;
+}
+
+function tokenStart(part: string): number {
+  const start = part.indexOf(JWT_START);
+  return part.length - start >= JWT_MIN_HEADER_LENGTH ? start : -1;
 }

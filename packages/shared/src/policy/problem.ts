@@ -9,8 +9,8 @@ export interface LabelProblem {
 const MAX_SHOWN_LENGTH = 120;
 
 /** Labels are written by anyone who may start a container: shorten them and escape what could forge a log line. */
-export function printable(value: string): string {
-  const shown = value.length > MAX_SHOWN_LENGTH ? `${value.slice(0, MAX_SHOWN_LENGTH)}…` : value;
+export function printable(value: string, maxLength = MAX_SHOWN_LENGTH): string {
+  const shown = value.length > maxLength ? `${value.slice(0, maxLength)}…` : value;
   return shown.replace(/[^\x20-\x7e…]/gu, character => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
 

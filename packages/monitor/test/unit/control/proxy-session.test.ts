@@ -53,4 +53,21 @@ describe('the session with a proxy', () => {
     await assert.rejects(opened, { code: 'MSI_CONTROL_PROTOCOL', message: /run the same version of both/ });
     assert.equal(session.isOver, true);
   });
+
+  it('lets nothing that the proxy says of its protocol or its route forge or fill the log', async () => {
+    const hostile = `1\n${'x'.repeat(100_000)}`;
+    const shown = (maxLength: number) => (error: Error) =>
+      error.message.length < maxLength && error.message.includes('1\\u{a}x');
+
+    const other = openSession();
+    const opened = other.session.open();
+    other.stdout.write(encodeMessage({ ...WELCOME, protocol: hostile as unknown as number }));
+    await assert.rejects(opened, shown(400));
+
+    const { session, stdout } = openSession();
+    const routed = session.setRoute({ address: '172.18.0.2', gateway: '172.18.0.1' });
+    stdout.write(encodeMessage({ type: 'route-set', requestId: 1, ok: false, message: hostile }));
+    await assert.rejects(routed, shown(600));
+    session.end();
+  });
 });

@@ -29,6 +29,9 @@ describe('redaction of text', () => {
     `X-IDENTITY-HEADER: ${SECRET}`,
     `"signature" : "${SECRET}"`,
     `password=${SECRET}`,
+    `{"password":"a\\"${SECRET}"}`,
+    `{"password":"a, ${SECRET} and no end`,
+    `{\\"password\\":\\"a, ${SECRET} and no end`,
   ]) {
     it(`masks the value in ${text}`, () => {
       assert.ok(!redactText(text).includes(SECRET), redactText(text));
@@ -39,6 +42,37 @@ describe('redaction of text', () => {
     assert.equal(redactText('access_token=a&client_id=b'), 'access_token=[redacted]&client_id=b');
     assert.equal(redactText('{"access_token":"a","x":1}'), '{"access_token":[redacted],"x":1}');
   });
+
+  it('masks a token of five parts, and leaves what is beside it', () => {
+    assert.equal(redactText(`a.b eyJhbGciOi.a.b.c.d e`), 'a.b [redacted] e');
+    assert.equal(redactText(`id:x.eyJ.${JWT}, y`), 'id:x.eyJ.[redacted], y');
+  });
+
+  it('shows the beginning of a text that has no end, and no secret at the cut', () => {
+    const redacted = redactText(`begin ${'x'.repeat(8_000)} password="a ${SECRET} ${'y'.repeat(1_000_000)}"`);
+    assert.match(redacted, /^begin x+ password=\[redacted\]$/);
+    assert.match(redactText('x'.repeat(1_000_000)), /^x{8192}…$/);
+  });
+
+  for (const hostile of [
+    'eyJ',
+    'eyJeyJeyJ.',
+    '.',
+    '\\',
+    'access_token=\\"\\\\',
+    'access_token="\\',
+    "password='",
+    'password',
+    'authorization: bearer ',
+    'password= ',
+    'password\\\\',
+  ]) {
+    it(`takes no time for long text of ${hostile}`, () => {
+      const text = hostile.repeat(1_000_000 / hostile.length);
+      const tail = `password=${hostile.at(-1)!.repeat(1_000_000)}`;
+      for (let times = 0; times < 100; times++) redactText(times % 2 === 0 ? text : tail);
+    });
+  }
 
   for (const text of ['', 'eyJ is how they begin', 'a.b.c', 'client_id=1', 'authorisation by label']) {
     it(`leaves "${text}"`, () => assert.equal(redactText(text), text));
