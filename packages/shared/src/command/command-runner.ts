@@ -84,16 +84,17 @@ export const localCommandRunner: CommandRunner = {
 
   async follow(file, argv, { onLine, signal }) {
     signal.throwIfAborted();
-    const child = spawn(file, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
-    setReferenced(child, false);
-    createInterface({ input: child.stdout }).on('line', onLine);
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS);
-    });
+    // Without its pipes where no files are left for them.
+    const child: ChildProcess = spawn(file, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
     const ended = Promise.withResolvers<CommandResult>();
+    let stderr = '';
     child.once('error', error => ended.reject(startFailure(file, error, undefined)));
     child.once('close', code => ended.resolve({ exitCode: code ?? KILLED_EXIT_CODE, stdout: '', stderr }));
+    setReferenced(child, false);
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', onLine);
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS);
+    });
     const listener = addAbortListener(signal, () => child.kill('SIGKILL'));
     return await ended.promise.finally(() => listener[Symbol.dispose]());
   },

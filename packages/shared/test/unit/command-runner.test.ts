@@ -80,6 +80,23 @@ describe('the command runner', () => {
       const { exitCode } = await localCommandRunner.run(process.execPath, argv, { timeoutMillis: 14_000 });
       assert.equal(exitCode, 0);
     });
+
+    it('and only fails when there are no files left for its pipes', async function () {
+      if (process.platform === 'win32') this.skip();
+      this.timeout(20_000);
+      const script = `import { openSync } from 'node:fs';
+        import { localCommandRunner } from '@msi-proxy/shared';
+        try { for (;;) openSync('/dev/null'); } catch {}
+        const { signal } = new AbortController();
+        const failed = await localCommandRunner
+          .follow('sleep', ['15'], { onLine: () => {}, signal })
+          .catch(error => error);
+        process.exitCode = failed.code === 'MSI_WIRING_COMMAND' && /EMFILE/.test(failed.message) ? 0 : 9;`;
+      const argv = ['--conditions=@msi-proxy/source', '--input-type=module', '--eval', script];
+      const limited = ['-c', 'ulimit -n 64 && exec "$0" "$@"', process.execPath, ...argv];
+      const { exitCode, stderr } = await localCommandRunner.run('sh', limited, { timeoutMillis: 14_000 });
+      assert.equal(exitCode, 0, stderr);
+    });
   });
 
   describe('prepares a program', () => {
