@@ -1,6 +1,7 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { mustRun } from '../../test/lab/index.ts';
+import { withoutStartingServices } from './service-policy.ts';
 
 /** The Debian packages that the lab is made of, by a command of theirs that it needs. */
 const PACKAGE_OF_COMMAND: Readonly<Record<string, string>> = {
@@ -131,22 +132,4 @@ function missingCommands(packageOfCommand: Readonly<Record<string, string>>): st
 
 function isDebian(): boolean {
   return existsSync('/etc/debian_version') && existsSync('/usr/bin/apt-get');
-}
-
-/**
- * Keeps packages from starting their services while the action runs (Debian Policy 9.11.3): an engine in the machine's
- * own network namespace would change the machine's packet rules.
- */
-async function withoutStartingServices(action: () => Promise<unknown>): Promise<void> {
-  const policy = '/usr/sbin/policy-rc.d';
-  if (existsSync(policy)) {
-    await action();
-    return;
-  }
-  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  try {
-    await action();
-  } finally {
-    rmSync(policy);
-  }
 }
