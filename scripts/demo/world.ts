@@ -15,6 +15,7 @@ import { installLabPackages } from '../lib/debian-packages.ts';
 import { dockerClient } from '../lib/docker-client.ts';
 import { IMAGES, NODE_CLIENT_IMAGE } from '../lib/image-builder.ts';
 import { DEMO_LABEL, DEMO_TAG, NAMES } from './names.ts';
+import { refuseUsedEngine } from './used-engine.ts';
 
 export const DEMO_IMAGES = [...Object.values(IMAGES), NODE_CLIENT_IMAGE];
 
@@ -76,6 +77,7 @@ export async function engineWorld(): Promise<World> {
       `an earlier demo is still there: docker rm --force $(docker ps -aq --filter label=${DEMO_LABEL})`,
     );
   }
+  await refuseUsedEngine(docker);
   const hadBase = (await run(['image', 'inspect', PUBLIC_BASE_IMAGE])).exitCode === 0;
   const hadNetwork = (await run(['network', 'inspect', PROXY_NETWORK])).exitCode === 0;
   let kept = false;
