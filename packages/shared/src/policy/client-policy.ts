@@ -53,11 +53,9 @@ export function parseClientPolicy(labels: Labels, options: PolicyOptions = {}): 
   const resources = readResources(labels, problems);
   const endpoints = readEndpoints(labels, problems);
 
-  if (
-    options.requireIdentity === true &&
-    !isSet(labels, IDENTITY_LABEL) &&
-    !isSet(labels, IDENTITIES_LABEL)
-  ) {
+  const namesNone =
+    !isSet(labels, IDENTITY_LABEL) && (!isSet(labels, IDENTITIES_LABEL) || furtherIdentities === 'any');
+  if (options.requireIdentity === true && namesNone) {
     problems.push(problem(IDENTITY_LABEL, '', `${IDENTITY_GRAMMAR}; a client must name its identity here`));
   }
   if (problems.length > 0) return { ok: false, problems };

@@ -220,9 +220,17 @@ describe('policy labels', () => {
     const options = { requireIdentity: true };
     assert.match(refused({}, options)[0]!.expected, /a client must name its identity here$/);
     assert.match(refused({ [RESOURCES_LABEL]: '*' }, options)[0]!.label, /identity/);
+    const any = { [IDENTITIES_LABEL]: ' * ' };
+    assert.match(refused(any, options)[0]!.expected, /a client must name its identity here$/);
+    accepted({ ...any, [IDENTITY_LABEL]: 'system' }, options);
     accepted({ [IDENTITY_LABEL]: 'system' }, options);
     accepted({ [IDENTITIES_LABEL]: CLIENT_ID }, options);
     assert.equal(refused({ [IDENTITY_LABEL]: '' }, options).length, 1, 'one problem, not two');
+    assert.equal(
+      refused({ [IDENTITIES_LABEL]: 'a'.repeat(4_097) }, options).length,
+      1,
+      'one problem, not two',
+    );
   });
 
   it('are read from their own names only', () => {
