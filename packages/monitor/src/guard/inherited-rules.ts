@@ -1,6 +1,6 @@
-import type { TableReading } from '../nft/table-reading.ts';
+import type { RuleReading, TableReading } from '../nft/table-reading.ts';
 import type { VmRulesWanted } from './vm-rules.ts';
-import { parseTargetElement, PROXIES_RULE, STAND_IN_RULE, TARGET_MAP } from './vm-table.ts';
+import { ANSWERS_RULE, parseTargetElement, PROXIES_RULE, STAND_IN_RULE, TARGET_MAP } from './vm-table.ts';
 
 /** What an earlier monitor had found out, as far as its rules tell. */
 export type InheritedRules = Pick<VmRulesWanted, 'proxyBridge' | 'proxyAddresses' | 'target' | 'standIn'>;
@@ -8,20 +8,19 @@ export type InheritedRules = Pick<VmRulesWanted, 'proxyBridge' | 'proxyAddresses
 /** Reads it from the table of the VM, whose text is nft's JSON (libnftables-json(5)). */
 export function readInheritedRules(table: TableReading): InheritedRules {
   const rules = [...table.rules.values()].flat();
-  const interfaceName = firstMatch(
-    rules.map(({ text }) => /"key":"iifname"\}\},"right":"([\w.@:-]{1,15})"/.exec(text)),
-  );
+  const withComment = (comment: string) => rules.find(rule => rule.comment === comment)?.text;
+  const interfaceName = readProxyBridge(rules);
   if (interfaceName === undefined) return {};
 
-  const proxies = rules.find(({ comment }) => comment === PROXIES_RULE)?.text ?? '';
-  const sources = firstMatch([/"field":"saddr"\}\},"right":(\{[^}]*\}|"[^"]*")/.exec(proxies)]);
+  // Without a guard there are their answers to tell who they are.
+  const proxyAddresses = readSources(withComment(PROXIES_RULE) ?? withComment(ANSWERS_RULE));
   const target = firstDefined(table.elements.get(TARGET_MAP)?.map(parseTargetElement) ?? []);
-  const standIn = readStandIn(rules.find(({ comment }) => comment === STAND_IN_RULE)?.text ?? '');
+  const standIn = readStandIn(withComment(STAND_IN_RULE) ?? '');
   const isStandIn = target !== undefined && target.address === standIn?.address;
   return {
     proxyBridge: { interfaceName },
     ...(standIn !== undefined && { standIn }),
-    ...(sources !== undefined && { proxyAddresses: sources.match(/\d+\.\d+\.\d+\.\d+/g) ?? [] }),
+    ...(proxyAddresses !== undefined && { proxyAddresses }),
     ...(target !== undefined && !isStandIn && { target }),
   };
 }
@@ -32,6 +31,22 @@ export function withInheritedRules(wanted: VmRulesWanted, inherited: InheritedRu
   const { target } = inherited;
   const stays = target !== undefined && wanted.proxyAddresses?.includes(target.address) === true;
   return stays ? { target, ...wanted } : wanted;
+}
+
+/** By the rules for what comes from elsewhere than the proxies, or from them: clients can have a bridge of their own (`attach`). */
+function readProxyBridge(rules: readonly RuleReading[]): string | undefined {
+  const named = (operator: string) =>
+    new RegExp(`"op":"${operator}","left":\\{"meta":\\{"key":"iifname"\\}\\},"right":"([\\w.@:-]{1,15})"`);
+  return firstMatch(
+    rules.map(({ comment, text }) => named(comment === PROXIES_RULE ? '==' : '!=').exec(text)),
+  );
+}
+
+/** @returns undefined where the rule lets everybody on the bridge pass; without a rule, nobody does */
+function readSources(rule: string | undefined): readonly string[] | undefined {
+  if (rule?.includes('"field":"saddr"') === false) return undefined;
+  const [, sources] = /"field":"saddr"\}\},"right":(\{[^}]*\}|"[^"]*")/.exec(rule ?? '') ?? [];
+  return sources?.match(/\d+\.\d+\.\d+\.\d+/g) ?? [];
 }
 
 function readStandIn(rule: string): VmRulesWanted['standIn'] {

@@ -21,6 +21,9 @@ const BYSTANDERS_SET = 'bystanders';
 /** Comment of the rule that lets proxies reach IMDS. */
 export const PROXIES_RULE = 'proxies at IMDS';
 
+/** Comment of the rules that keep answers of proxies out of Docker's sight. */
+export const ANSWERS_RULE = 'answers of proxies';
+
 const REST_AT_IMDS_RULE = 'anything else at IMDS';
 const TCP_AT_IMDS_RULE = 'other TCP at IMDS';
 const WIRESERVER_RULE = 'WireServer';
@@ -206,7 +209,7 @@ function answerChains(
     // begins, Docker's rules hold.
     match: `${source === '' ? `${fromBridge} ` : source}tcp flags & (fin | syn | rst | ack) != syn`,
     verdict: 'ip daddr set ip daddr ^ 128.0.0.0',
-    comment: 'answers of proxies',
+    comment: ANSWERS_RULE,
   };
   return [
     {

@@ -393,6 +393,33 @@ describe('The packet rules of a VM', function () {
       assert.deepEqual(await nextMonitor.drift(), []);
     });
 
+    for (const [what, before] of Object.entries<Partial<VmRulesWanted>>({
+      'there were none': { proxyAddresses: [] },
+      'there were none that clients of another method were sent to': { proxyAddresses: [], redirect: false },
+      'there were none at the link of clients': {
+        proxyAddresses: [],
+        redirect: false,
+        linkBridge: 'br-msi-link',
+      },
+      'nothing was guarded': { proxyAddresses, guard: 'off' },
+      'all of their network passed': {},
+    })) {
+      it(`stay as they were until it knows the proxies, also where ${what}`, async () => {
+        const { guard, redirect, linkBridge, ...others }: VmRulesWanted = { ...ENFORCED, ...before };
+        const known = { guard, redirect, ...(linkBridge !== undefined && { linkBridge }) };
+        await rules.remove();
+        await createVmRules({ runner: vm.runner, logger: silentLogger }).ensure({ ...known, ...others });
+        assert.equal(await nextMonitor.ensure(known), 'unchanged');
+        assert.deepEqual(await nextMonitor.drift(), []);
+      });
+    }
+
+    it('keep others on the network of the proxies from IMDS where there was no proxy', async () => {
+      await rules.ensure({ ...ENFORCED, proxyAddresses: [] });
+      await nextMonitor.ensure(unknown);
+      assert.deepEqual(await proxyNeighbour.ask(IMDS_ADDRESS, { port: 8080 }), { failure: 'ECONNREFUSED' });
+    });
+
     it('keep the connections to the proxy that it finds serving', async () => {
       await client.hold(IMDS_ADDRESS);
       await untilTracked(vm, PROXY_A.address);

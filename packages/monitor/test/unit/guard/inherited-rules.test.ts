@@ -23,6 +23,9 @@ const STAND_IN_RULE = `,{"rule":{"chain":"to_stand_in","comment":"redirected req
   {"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":9181}},
   {"accept":null}]}}`;
 
+const TO_PROXY_RULE = `{"rule":{"chain":"to_proxy","comment":"to the proxy","expr":[
+  {"match":{"op":"!=","left":{"meta":{"key":"iifname"}},"right":"br-msi"}}]}}`;
+
 describe('readInheritedRules', () => {
   it('finds the bridge, the proxies and the serving one', () => {
     const target = '[80,{"concat":["172.31.250.2",80]}]';
@@ -42,6 +45,38 @@ describe('readInheritedRules', () => {
 
   it('finds that all of the network passed', () => {
     assert.deepEqual(readInheritedRules(table({ sources: '' })), { proxyBridge });
+  });
+
+  it('finds that nobody passed where no rule lets anybody', () => {
+    assert.deepEqual(readInheritedRules(parseTable(`{"nftables":[${TO_PROXY_RULE}]}`)), {
+      proxyBridge,
+      proxyAddresses: [],
+    });
+  });
+
+  it('finds who is a proxy by whose answers pass, where nothing is guarded', () => {
+    const answers = (match: string) =>
+      readInheritedRules(
+        parseTable(`{"nftables":[${TO_PROXY_RULE},
+          {"rule":{"chain":"before_docker_raw","comment":"answers of proxies","expr":[${match}]}}]}`),
+      );
+    const address = '{"payload":{"protocol":"ip","field":"saddr"}}';
+    const bySource = `{"match":{"op":"==","left":${address},"right":"172.31.250.2"}}`;
+    const byBridge = '{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"br-msi"}}';
+
+    assert.deepEqual(answers(bySource), { proxyBridge, proxyAddresses: [A.address] });
+    assert.deepEqual(answers(byBridge), { proxyBridge });
+  });
+
+  it('does not take the bridge of clients and proxy for that of the proxies', () => {
+    const link = '{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"br-link"}}';
+    const linkRule = `{"rule":{"chain":"guard","comment":"clients and proxy on one bridge","expr":[${link}]}}`;
+
+    assert.deepEqual(readInheritedRules(parseTable(`{"nftables":[${linkRule}]}`)), {});
+    assert.deepEqual(readInheritedRules(parseTable(`{"nftables":[${linkRule},${TO_PROXY_RULE}]}`)), {
+      proxyBridge,
+      proxyAddresses: [],
+    });
   });
 
   it('finds the stand-in, which is no proxy', () => {
