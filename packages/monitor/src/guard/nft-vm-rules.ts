@@ -127,10 +127,7 @@ class NftVmRules implements VmRules {
     });
   }
 
-  async switchTarget(
-    target: VmRulesWanted['target'],
-    { flushFlows }: { readonly flushFlows: boolean },
-  ): Promise<void> {
+  async switchTarget(target: VmRulesWanted['target'], stillAnswering: readonly string[]): Promise<void> {
     // Only the first rules are waited for.
     const turns = this.#ensured === undefined ? this.#turns : this.#switches;
     await turns.change(async () => {
@@ -145,7 +142,8 @@ class NftVmRules implements VmRules {
       await this.#writeTarget(this.#ensured);
       // A monitor that starts finds a proxy serving and chooses it: its connections must last.
       const isLeft = previous.target?.address !== target?.address || previous.target?.port !== target?.port;
-      if (flushFlows && isLeft && previous.target !== undefined) this.#forgetSoon(previous.target.address);
+      if (isLeft && previous.target !== undefined && !stillAnswering.includes(previous.target.address))
+        this.#forgetSoon(previous.target.address);
       else this.#prepare();
     });
   }
@@ -156,14 +154,17 @@ class NftVmRules implements VmRules {
       if (before === undefined) {
         throw new MsiProxyError('MSI_INTERNAL', 'Proxies were named before there were rules');
       }
-      const switchCount = this.#switchCount;
       const wanted = { ...before, proxyAddresses };
       this.#ensured = wanted;
       const table = vmTable(wanted);
       if (table !== undefined) {
         await this.#keeper.replace(this.#nft, table, vmElements(wanted));
         // As in ensure: what was written after a switch must not lead back to whom it left.
-        if (this.#switchCount !== switchCount) await this.#writeTarget(this.#ensured);
+        let written: VmRulesWanted = wanted;
+        for (let now = this.#ensured; now.target !== written.target; now = this.#ensured) {
+          await this.#writeTarget(now);
+          written = now;
+        }
       }
       await this.#barrier.change(before, wanted);
       this.#prepare();

@@ -71,10 +71,12 @@ export interface VmRules {
   ensure(wanted: VmRulesWanted): Promise<ApplyResult>;
 
   /**
-   * Sends new connections to another proxy, or to none. `flushFlows` also forgets the flows to the old one: needed when
-   * it died (their packets would go on to it), not wanted when it drains.
+   * Sends new connections to another proxy, or to none. The flows to the old one are forgotten, whose packets would go on to
+   * it, unless it may still answer: one that drains must.
+   *
+   * @param stillAnswering addresses of such proxies. What clients were sent to may have been chosen by an earlier monitor.
    */
-  switchTarget(target: VmRulesWanted['target'], options: { readonly flushFlows: boolean }): Promise<void>;
+  switchTarget(target: VmRulesWanted['target'], stillAnswering: readonly string[]): Promise<void>;
 
   /**
    * Lets these addresses of the proxies' network reach IMDS, and no others. Reads nothing first, so it takes a third of

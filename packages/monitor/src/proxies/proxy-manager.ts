@@ -21,10 +21,17 @@ import { ProxyMember, type ProxyMemberOptions } from './proxy-member.ts';
 export interface ProxyManagerOptions extends Omit<ProxyMemberOptions, 'onChange'> {
   /**
    * Another proxy serves, or none, or the same one at another address.
-   * @param leaving whether the one before may still answer on its connections: it said that it stops, or is silent only
    * @returns settles when clients are sent there
    */
-  readonly onServingChange: (serving: ProxyMember | undefined, leaving: boolean) => Promise<void>;
+  readonly onServingChange: (serving: ProxyMember | undefined, left: LeftProxies) => Promise<void>;
+}
+
+/** Those that do not serve any more. */
+export interface LeftProxies {
+  /** Whether the one before may still answer on its connections: it said that it stops, or is silent only. */
+  readonly mayStillAnswer: boolean;
+  /** The addresses of all that may: an earlier monitor's choice may have been any of them. */
+  readonly stillAnswering: readonly string[];
 }
 
 interface Known {
@@ -92,7 +99,10 @@ export class ProxyManager {
     ) {
       this.#serving = next;
       this.#servingTarget = target;
-      this.#moved = this.#options.onServingChange(next, previous?.mayStillAnswer === true);
+      this.#moved = this.#options.onServingChange(next, {
+        mayStillAnswer: previous?.mayStillAnswer === true,
+        stillAnswering: members.flatMap(member => (member.mayStillAnswer ? (member.address ?? []) : [])),
+      });
     }
     this.#assignRoles();
     for (const known of this.#known.values()) this.#note(known);
@@ -194,7 +204,9 @@ export class ProxyManager {
     this.#serving?.session?.setRole('serving');
     void this.#moved.then(() => {
       for (const { member } of this.#known.values()) {
-        if (member !== this.#serving) member.session?.setRole('standby', givenTokensOf(this.#serving));
+        if (member === this.#serving) continue;
+        // Before its route leads there, what it asks of IMDS would be a stranger's request to the proxy that serves.
+        member.session?.setRole('standby', member.reachesImds ? givenTokensOf(this.#serving) : undefined);
       }
     });
   }

@@ -122,7 +122,7 @@ export class ProxyMember implements Candidate {
     if (this.#session === undefined || this.#welcome === undefined)
       return this.#problem ?? 'no control session yet';
     if (this.address === undefined) return 'it is not on the network of the proxies yet';
-    if (this.#routeInterface !== this.#interface) return this.#problem ?? 'its route to IMDS is not set yet';
+    if (!this.reachesImds) return this.#problem ?? 'its route to IMDS is not set yet';
     if (this.#watch?.connection.state === 'gone') return 'it accepts no connections';
     if (this.#hangs) return 'it does not answer';
     if (this.#session.report?.draining === true) return 'it is stopping';
@@ -134,8 +134,15 @@ export class ProxyMember implements Candidate {
     return this.#session?.report?.draining === true;
   }
 
+  /** Whether its route leads through the proxies' network, the only one from which anybody is let through to IMDS. */
+  get reachesImds(): boolean {
+    return this.#routeInterface !== undefined && this.#routeInterface === this.#interface;
+  }
+
   /** Whether those who have asked it may still be answered, though it is left. */
   get mayStillAnswer(): boolean {
+    // Nothing is known of one that this monitor has only just found, except that it runs.
+    if (this.#welcome === undefined) return this.#container.state !== 'paused';
     // Where the session has ended, so may have the process, a little before its connections tell.
     return this.isLeaving || (this.#session !== undefined && this.#isServerThere);
   }

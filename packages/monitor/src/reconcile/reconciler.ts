@@ -16,7 +16,7 @@ import type { ContainerDetails, EngineClient, EngineEvent } from '../docker/inde
 import type { RuleFollower } from '../guard/rule-follower.ts';
 import type { VmRules } from '../guard/vm-rules.ts';
 import type { MonitorMetrics, QueueDepth } from '../metrics/monitor-metrics.ts';
-import { ProxyManager } from '../proxies/proxy-manager.ts';
+import { ProxyManager, type LeftProxies } from '../proxies/proxy-manager.ts';
 import type { ProxyMember, ProxyMemberOptions } from '../proxies/proxy-member.ts';
 import { ensureProxyNetwork, type ProxyNetwork, type ProxyNetworkDriver } from '../proxies/proxy-network.ts';
 import type { WatchProxy } from '../proxies/proxy-watch.ts';
@@ -166,7 +166,7 @@ export class Reconciler {
       watchProxy: options.watchProxy,
       serverAnswers: options.serverAnswers,
       confirm: address => this.confirm(address),
-      onServingChange: (serving, leaving) => this.#servingChanged(serving, leaving),
+      onServingChange: (serving, left) => this.#servingChanged(serving, left),
     });
     this.#wiring = new ClientWiring({
       engine,
@@ -365,14 +365,17 @@ export class Reconciler {
   }
 
   /** Settles when new connections go to it. */
-  async #servingChanged(serving: ProxyMember | undefined, leaving: boolean): Promise<void> {
+  async #servingChanged(
+    serving: ProxyMember | undefined,
+    { mayStillAnswer, stillAnswering }: LeftProxies,
+  ): Promise<void> {
     const { standIn, attachment } = this.#options;
     standIn?.setProxy(undefined);
     const target = serving?.target;
     const switched = Promise.all([
-      this.#rules.switchTarget(target, { flushFlows: !leaving }),
+      this.#rules.switchTarget(target, stillAnswering),
       serving === undefined ? undefined : attachment?.setProxy(serving.containerId),
-      this.#clientsFollow(serving, { flushFlows: !leaving }),
+      this.#clientsFollow(serving, { flushFlows: !mayStillAnswer }),
     ]);
     if (serving === undefined)
       this.#note('No proxy is ready to serve; clients wait', undefined, {

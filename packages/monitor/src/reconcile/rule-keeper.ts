@@ -56,8 +56,6 @@ export class RuleKeeper {
   #target: ProxyTarget | undefined;
   /** How often clients were to be sent elsewhere. */
   #switches = 0;
-  /** The proxy that clients are sent to has died, and they were not sent elsewhere yet. */
-  #flushIsDue = false;
   #problem: string | undefined = 'not set yet';
   #repairs = 0;
   #lastRepair: GuardStatus['lastRepair'];
@@ -162,32 +160,27 @@ export class RuleKeeper {
     }
   }
 
-  /** Sends new connections elsewhere. */
-  async switchTarget(
-    target: ProxyTarget | undefined,
-    options: { readonly flushFlows: boolean },
-  ): Promise<void> {
+  /**
+   * Sends new connections elsewhere.
+   *
+   * @param stillAnswering addresses of proxies whose connections go on
+   */
+  async switchTarget(target: ProxyTarget | undefined, stillAnswering: readonly string[]): Promise<void> {
     const turn = (this.#switches += 1);
-    this.#flushIsDue ||= options.flushFlows;
     try {
       // A proxy must be let through to IMDS before clients are sent to it.
       if (target !== undefined) await (this.#outdated ? this.#ensure() : this.#admitProxies());
       if (turn !== this.#switches) return;
-      const flushFlows = this.#flushIsDue;
-      this.#flushIsDue = false;
-      const isFlight = flushFlows && this.#target !== undefined;
+      const isFlight = this.#target !== undefined && !stillAnswering.includes(this.#target.address);
       if (isFlight) this.#fledAtMillis = this.#options.clock.monotonicMillis();
       this.#target = target;
-      await this.#options.rules.switchTarget(target, { flushFlows });
+      await this.#options.rules.switchTarget(target, stillAnswering);
     } catch (error) {
       this.#options.logger.warn('The proxy could not be switched at once; the rules are made anew', {
         err: error,
       });
       // Where clients were sent meanwhile is newer.
-      if (turn === this.#switches) {
-        this.#target = target;
-        this.#flushIsDue = false;
-      }
+      if (turn === this.#switches) this.#target = target;
       this.#outdated = true;
       this.#queue.add(KEY);
     }

@@ -32,6 +32,8 @@ export class FakeProxy {
   followed: readonly GivenToken[] | undefined;
   /** Why `set-route` fails; it succeeds when there is no reason. */
   routeProblem: string | undefined;
+  /** It says so in the report with which each session begins. */
+  isDraining = false;
   /** What it keeps. */
   tokens: readonly TokenSummary[] = [];
   /** Acknowledgements wait while this is set. */
@@ -119,6 +121,7 @@ export class FakeProxy {
         instanceId: this.instanceId,
         port: 80,
       });
+      this.report({ draining: this.isDraining });
       this.#pulse = setInterval(
         () => this.#send({ type: 'heartbeat', sessionId: message.sessionId }),
         this.#pulseMillis,

@@ -1,3 +1,4 @@
+import { withInheritedRules, type InheritedRules } from '../../src/guard/inherited-rules.ts';
 import type { LentSource, StoppedPackets, VmRules, VmRulesWanted } from '../../src/guard/vm-rules.ts';
 import type { ApplyResult } from '../../src/wiring/wiring-method.ts';
 
@@ -21,9 +22,17 @@ export class FakeVmRules implements VmRules {
   /** The rules are made when it settles. */
   ensuring: Promise<void> = Promise.resolve();
   #target: VmRulesWanted['target'];
+  #inherited: InheritedRules = {};
 
   get target(): VmRulesWanted['target'] {
     return this.#target;
+  }
+
+  /** The next monitor finds what the one before has left. */
+  beginAnew(): void {
+    const { proxyBridge, proxyAddresses } = this.wanted ?? {};
+    if (proxyBridge === undefined || proxyAddresses === undefined) return;
+    this.#inherited = { proxyBridge, proxyAddresses, ...(this.#target && { target: this.#target }) };
   }
 
   async ensure(wanted: VmRulesWanted): Promise<ApplyResult> {
@@ -34,19 +43,19 @@ export class FakeVmRules implements VmRules {
     const isRepair = this.differences.length > 0;
     this.wanted = wanted;
     this.allWanted.push(wanted);
-    this.#target = wanted.target;
+    this.#target = withInheritedRules(wanted, this.#inherited).target;
     this.differences = [];
     if (isNew) return 'applied';
     return isRepair ? 'repaired' : 'unchanged';
   }
 
-  async switchTarget(
-    target: VmRulesWanted['target'],
-    { flushFlows }: { flushFlows: boolean },
-  ): Promise<void> {
+  async switchTarget(target: VmRulesWanted['target'], stillAnswering: readonly string[]): Promise<void> {
     await this.switching;
     this.log.push('switch');
+    this.#inherited = {};
+    const left = this.#target;
     this.#target = target;
+    const flushFlows = left !== undefined && !stillAnswering.includes(left.address);
     this.switches.push({ address: target?.address, flushFlows });
   }
 

@@ -63,6 +63,7 @@ export class MonitoredVm implements AsyncDisposable {
 
   async startMonitor(options: Partial<ReconcilerOptions> = {}): Promise<void> {
     this.#journal = new EventJournal(this.clock);
+    this.rules.beginAnew();
     this.#reconciler = new Reconciler({
       metrics: new MonitorMetrics(),
       engine: createEngineClient({ dockerHost: this.engine.host, logger: silentLogger }),

@@ -74,13 +74,17 @@ export async function runControl(options: ControlCommandOptions): Promise<number
     );
   };
 
-  const carryOut = async ({ requestId, address, gateway, holdsImdsAddress }: SetRoute): Promise<void> => {
+  const carryOut = async (message: SetRoute): Promise<void> => {
+    const { requestId, address, gateway, holdsImdsAddress } = message;
     const wanted = { address, gateway, ...(holdsImdsAddress !== undefined && { holdsImdsAddress }) };
     const outcome =
       setRoute === undefined
         ? { ok: true, message: 'the route to IMDS is left to the operator' }
         : await setRoute(wanted).then(
-            () => ({ ok: true, message: `the route to IMDS goes through ${gateway}` }),
+            () => {
+              tellServer(message);
+              return { ok: true, message: `the route to IMDS goes through ${gateway}` };
+            },
             (error: unknown) => ({ ok: false, message: messageOf(error) }),
           );
     stdout.write(encodeMessage({ type: 'route-set', requestId, ...outcome }));

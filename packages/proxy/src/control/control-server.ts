@@ -47,6 +47,8 @@ export interface ControlServerOptions {
   readonly onServing: () => void;
   /** This proxy stands by, and the one that serves keeps these. */
   readonly onStandby: (tokens: readonly GivenToken[]) => void;
+  /** What is open to IMDS goes by the way of before, on which nobody may let it through any more. */
+  readonly onRouteMoved: () => void;
 }
 
 const REPORT_INTERVAL_MILLIS = 2_000;
@@ -194,6 +196,7 @@ export class ControlServer implements ConfirmationSource {
       onRole: (from, role) => {
         if (from === this.#session) this.#setRole(role);
       },
+      onRouteMoved: () => this.#options.onRouteMoved(),
       onStateChange: from => {
         if (from === this.#session) this.#tellState();
       },
@@ -225,6 +228,8 @@ export class ControlServer implements ConfirmationSource {
     this.#session = session;
     previous?.end();
     this.#lastReport = '';
+    // A monitor that starts must not send clients to a proxy that stops.
+    this.sendReport();
     logger.info('A monitor has connected', {
       sessionId,
       monitorVersion: hello.monitorVersion,

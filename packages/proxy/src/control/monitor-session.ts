@@ -31,6 +31,8 @@ export interface MonitorSessionOptions {
   readonly onHello: (session: MonitorSession, hello: Hello) => void;
   readonly tokens: TokenAdministration;
   readonly onRole: (session: MonitorSession, role: Role) => void;
+  /** The control command has moved the route to IMDS. */
+  readonly onRouteMoved: () => void;
   /** The session became usable, fell silent, or is heard again. */
   readonly onStateChange: (session: MonitorSession) => void;
   readonly onEnd: (session: MonitorSession) => void;
@@ -239,7 +241,8 @@ export class MonitorSession {
       case 'heartbeat':
         return;
       case 'set-route':
-        throw protocolError('"set-route" is for the control command, which did not take it');
+        this.#options.onRouteMoved();
+        return;
     }
   }
 

@@ -100,6 +100,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
       prefetchAll?.();
     },
     onStandby: tokens => standby.follow(tokens),
+    onRouteMoved: () => upstream.closeIdle(),
   });
   const prefetchAll = settings.prefetch
     ? prefetchForCallers({ broker, table, isServing: () => control.role === 'serving' })

@@ -109,6 +109,22 @@ describe('the monitor, with proxies', () => {
     assert.match(vm.proxyStatus('a')?.reason ?? '', /stopping/);
   });
 
+  it('does not cut the connections of a proxy that stops while a monitor starts', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const a = vm.runProxy('a');
+    await vm.untilServing('a');
+    const address = vm.addressOf('a', 'msi-proxy-net');
+    await vm.stopMonitor();
+    a.isDraining = true;
+    vm.runProxy('b', { network: 'msi-proxy-net' });
+    await vm.startMonitor();
+    await vm.untilServing('b');
+    await until('the packets follow', () => vm.rules.switches.length === 2);
+    assert.notEqual(vm.rules.target?.address, address);
+    assert.equal(vm.rules.switches.at(-1)?.flushFlows, false);
+  });
+
   it('sends all clients to the next proxy before any of them is verified', async () => {
     await using vm = await MonitoredVm.create();
     await vm.startMonitor();
@@ -182,6 +198,22 @@ describe('the monitor, with proxies', () => {
     await until('one of them serves', () => [b, c].some(({ role }) => role === 'serving'));
     const other = b.role === 'serving' ? c : b;
     assert.deepEqual(other.followed, givenTokens, 'what is at hand must not be dropped at this moment');
+  });
+
+  it('names no tokens to one that stands by before its route leads to IMDS', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    const a = vm.runProxy('a');
+    await vm.untilServing('a');
+    a.report({ givenTokens: [{ target: '/metadata/identity/oauth2/token?resource=x', sinceMillis: 7 }] });
+    const b = vm.runProxy('b');
+    b.routeProblem = 'no NET_ADMIN';
+    await until('b cannot', () => vm.proxyStatus('b')?.reason?.includes('no NET_ADMIN') === true);
+    await until('b stands by', () => b.role === 'standby');
+    assert.equal(b.followed, undefined);
+    b.routeProblem = undefined;
+    b.endSession();
+    await until('b knows', () => b.followed?.length === 1);
   });
 
   it('takes another one when the server of a proxy is gone, before its session ends', async () => {

@@ -174,7 +174,7 @@ describe('The packet rules of a VM', function () {
 
         const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
         await untilCounted(vm, 'no proxy: wait', 2);
-        await rules.switchTarget(PROXY_B, { flushFlows: false });
+        await rules.switchTarget(PROXY_B, [PROXY_A.address, PROXY_B.address]);
 
         assert.deepEqual(await waiting, { from: 'b', peer: '172.17.0.2' });
       });
@@ -214,7 +214,7 @@ describe('The packet rules of a VM', function () {
   it('send new connections to another proxy after a switch', async () => {
     await rules.ensure(SERVED);
 
-    await rules.switchTarget(PROXY_B, { flushFlows: false });
+    await rules.switchTarget(PROXY_B, [PROXY_A.address, PROXY_B.address]);
 
     assert.equal((await client.ask(IMDS_ADDRESS)).from, 'b');
     assert.deepEqual(await rules.drift(), []);
@@ -228,7 +228,7 @@ describe('The packet rules of a VM', function () {
     await vm.run('nft', 'add', 'chain', 'ip', 'msi_proxy', 'passing');
     await vm.run('nft', 'delete', 'chain', 'ip', 'msi_proxy', 'passing');
 
-    await switched.switchTarget(PROXY_B, { flushFlows: false });
+    await switched.switchTarget(PROXY_B, [PROXY_A.address, PROXY_B.address]);
 
     assert.equal((await client.ask(IMDS_ADDRESS)).from, 'b');
     assert.deepEqual(await switched.drift(), []);
@@ -240,7 +240,7 @@ describe('The packet rules of a VM', function () {
     const waiting = client.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
     await untilTracked(vm, SILENT_ADDRESS);
 
-    await rules.switchTarget(PROXY_B, { flushFlows: true });
+    await rules.switchTarget(PROXY_B, []);
 
     assert.deepEqual(await waiting, { from: 'b', peer: '172.17.0.2' });
   });
@@ -426,7 +426,7 @@ describe('The packet rules of a VM', function () {
       await nextMonitor.ensure(unknown);
       await nextMonitor.ensure({ ...ENFORCED, proxyAddresses });
 
-      await nextMonitor.switchTarget(PROXY_A, { flushFlows: true });
+      await nextMonitor.switchTarget(PROXY_A, []);
 
       // What the proxy sends on a connection that the kernel has forgotten never comes to the client.
       assert.ok(await isTracked(vm, PROXY_A.address));
@@ -447,7 +447,7 @@ describe('The packet rules of a VM', function () {
     it('do not come back once it has said that no proxy serves', async () => {
       await nextMonitor.ensure(unknown);
 
-      await nextMonitor.switchTarget(undefined, { flushFlows: false });
+      await nextMonitor.switchTarget(undefined, [PROXY_A.address, PROXY_B.address]);
       await nextMonitor.ensure({ ...ENFORCED, proxyAddresses });
 
       assert.deepEqual(await client.ask(IMDS_ADDRESS, { timeoutMillis: 500 }), { failure: 'timeout' });
@@ -499,9 +499,9 @@ describe('The packet rules of a VM', function () {
     it('go to a proxy and back', async () => {
       await rules.ensure(WAITING);
 
-      await rules.switchTarget(PROXY_A, { flushFlows: false });
+      await rules.switchTarget(PROXY_A, [PROXY_A.address, PROXY_B.address]);
       assert.equal((await client.ask(IMDS_ADDRESS)).from, 'a');
-      await rules.switchTarget(undefined, { flushFlows: true });
+      await rules.switchTarget(undefined, []);
 
       assert.equal((await client.ask(IMDS_ADDRESS)).from, 'stand-in');
       assert.equal(rules.target, undefined);
@@ -513,7 +513,7 @@ describe('The packet rules of a VM', function () {
       const held = await client.hold(IMDS_ADDRESS);
 
       await rules.ensure({ ...WAITING, proxyAddresses: [PROXY_A.address, PROXY_B.address] });
-      await rules.switchTarget(PROXY_A, { flushFlows: true });
+      await rules.switchTarget(PROXY_A, []);
 
       assert.equal(await held.request(), 'HTTP/1.1 200 OK');
     });
@@ -791,7 +791,7 @@ describe('The packet rules of a VM', function () {
     await end(proxyAProcess);
     proxyAProcess = await proxyA.respond('a', `0.0.0.0:${PROXY_A.port}`);
 
-    await rules.switchTarget(PROXY_A, { flushFlows: true });
+    await rules.switchTarget(PROXY_A, []);
 
     assert.equal((await client.ask(IMDS_ADDRESS)).from, 'a');
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type CommandResult, type Logger, silentLogger } from '@msi-proxy/shared';
+import { type CommandResult, type CommandRunner, type Logger, silentLogger } from '@msi-proxy/shared';
 import { FakeClock, settle } from '@msi-proxy/shared/testing';
 import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import type { VmRules, VmRulesWanted } from '../../../src/guard/vm-rules.ts';
@@ -156,7 +156,7 @@ describe('createVmRules', () => {
     });
 
     it('leaves flows to a draining proxy alone', async () => {
-      await rules.switchTarget(B, { flushFlows: false });
+      await rules.switchTarget(B, [A.address, B.address]);
 
       assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
       assert.deepEqual(flushes(), []);
@@ -170,7 +170,7 @@ describe('createVmRules', () => {
         stderr: 'conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.',
       };
 
-      await rules.switchTarget(undefined, { flushFlows: true });
+      await rules.switchTarget(undefined, []);
 
       assert.deepEqual(nft.elements, []);
       assert.equal(rules.target, undefined);
@@ -179,12 +179,12 @@ describe('createVmRules', () => {
     });
 
     it('forgets them when the first clients of the next one are served, and before it is left for another one', async () => {
-      await rules.switchTarget(B, { flushFlows: true });
+      await rules.switchTarget(B, []);
       assert.deepEqual(flushes(), []);
       await clock.advance(149);
       assert.deepEqual(flushes(), []);
       let isBack = false;
-      const back = rules.switchTarget(A, { flushFlows: false }).then(() => (isBack = true));
+      const back = rules.switchTarget(A, [A.address, B.address]).then(() => (isBack = true));
       await settle();
       assert.equal(isBack, false);
 
@@ -196,7 +196,7 @@ describe('createVmRules', () => {
     });
 
     it('keeps the flows to a proxy that goes on serving, as when a monitor is replaced', async () => {
-      await rules.switchTarget(A, { flushFlows: true });
+      await rules.switchTarget(A, []);
 
       assert.deepEqual(nft.elements, ['80 : 172.31.250.2 . 80']);
       assert.deepEqual(flushes(), []);
@@ -205,7 +205,7 @@ describe('createVmRules', () => {
     it('changes nothing else', async () => {
       await rules.ensure({ ...wanted, proxyAddresses: [A.address, B.address] });
 
-      await rules.switchTarget(B, { flushFlows: false });
+      await rules.switchTarget(B, [A.address, B.address]);
 
       assert.deepEqual(await rules.drift(), []);
       assert.equal(
@@ -217,7 +217,7 @@ describe('createVmRules', () => {
     it('warns where flows cannot be forgotten', async () => {
       responses['conntrack'] = notInstalled('conntrack');
 
-      await rules.switchTarget(B, { flushFlows: true });
+      await rules.switchTarget(B, []);
       await clock.advance(150);
 
       assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
@@ -227,14 +227,14 @@ describe('createVmRules', () => {
     it('is refused before there are rules', async () => {
       const fresh = createVmRules({ runner, logger: silentLogger });
 
-      await assert.rejects(fresh.switchTarget(B, { flushFlows: false }), { code: 'MSI_INTERNAL' });
+      await assert.rejects(fresh.switchTarget(B, [A.address, B.address]), { code: 'MSI_INTERNAL' });
     });
 
     it('does not wait for rules that are being made anew', async () => {
       let isMade = false;
       const ensured = rules.ensure(wanted).then(() => (isMade = true));
 
-      await rules.switchTarget(B, { flushFlows: false });
+      await rules.switchTarget(B, [A.address, B.address]);
 
       assert.equal(isMade, false);
       assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
@@ -244,7 +244,7 @@ describe('createVmRules', () => {
     it('waits for the first rules', async () => {
       const fresh = createVmRules({ runner, logger: silentLogger });
       const ensured = fresh.ensure(wanted);
-      await Promise.all([ensured, fresh.switchTarget(B, { flushFlows: false })]);
+      await Promise.all([ensured, fresh.switchTarget(B, [A.address, B.address])]);
 
       assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
       assert.deepEqual(fresh.target, B);
@@ -254,7 +254,7 @@ describe('createVmRules', () => {
       it(`is not undone by rules that were being made anew (nft ${moment})`, async () => {
         let switched: Promise<void> | undefined;
         onCommand = command => {
-          if (command.includes(moment)) switched ??= rules.switchTarget(B, { flushFlows: false });
+          if (command.includes(moment)) switched ??= rules.switchTarget(B, [A.address, B.address]);
         };
 
         await rules.ensure({ ...wanted, proxyAddresses: [A.address, B.address] });
@@ -309,7 +309,7 @@ describe('createVmRules', () => {
     it('does not undo a switch that happens meanwhile', async () => {
       let switched: Promise<void> | undefined;
       onCommand = command => {
-        if (command === 'nft -f -') switched ??= rules.switchTarget(B, { flushFlows: false });
+        if (command === 'nft -f -') switched ??= rules.switchTarget(B, [A.address, B.address]);
       };
 
       await rules.setProxies(addresses);
@@ -317,6 +317,30 @@ describe('createVmRules', () => {
 
       assert.deepEqual(nft.elements, ['80 : 172.31.250.3 . 80']);
       assert.deepEqual(await rules.drift(), []);
+    });
+
+    it('does not undo one of two that happen meanwhile', async () => {
+      const all = [A.address, B.address];
+      let loads: number | undefined;
+      const slow: CommandRunner = {
+        run: async (file, argv, options) => {
+          if (loads !== undefined && file === 'nft' && argv[0] === '-f') {
+            loads += 1;
+            // One comes while the proxies are set, the other one overtakes what makes the first one good.
+            if (loads === 1) await slowRules.switchTarget(B, all);
+            if (loads === 3) await slowRules.switchTarget(undefined, all);
+          }
+          return await runner.run(file, argv, options);
+        },
+      };
+      const slowRules = createVmRules({ runner: slow, logger: silentLogger, clock });
+      await slowRules.ensure(wanted);
+      loads = 0;
+
+      await slowRules.setProxies(addresses);
+
+      assert.deepEqual(nft.elements, []);
+      assert.deepEqual(await slowRules.drift(), []);
     });
 
     it('fails when the rules cannot be read back, and ensure makes them anew', async () => {
@@ -344,7 +368,7 @@ describe('createVmRules', () => {
     });
 
     it('sends requests there when there is no proxy, and does not call it one', async () => {
-      await rules.switchTarget(undefined, { flushFlows: false });
+      await rules.switchTarget(undefined, [A.address, B.address]);
 
       assert.deepEqual(nft.elements, ['80 : 172.31.250.1 . 9181']);
       assert.equal(rules.target, undefined);
@@ -352,10 +376,10 @@ describe('createVmRules', () => {
     });
 
     it('never forgets the flows to it', async () => {
-      await rules.switchTarget(undefined, { flushFlows: false });
+      await rules.switchTarget(undefined, [A.address, B.address]);
 
-      await rules.switchTarget(B, { flushFlows: true });
-      await rules.switchTarget(undefined, { flushFlows: false });
+      await rules.switchTarget(B, []);
+      await rules.switchTarget(undefined, [A.address, B.address]);
       await rules.ensure({ ...wanted, standIn, target: B });
 
       assert.deepEqual(flushes(), []);
@@ -415,7 +439,7 @@ describe('createVmRules', () => {
       await rules.ensure(wanted);
 
       const [, differences] = await Promise.all([
-        rules.switchTarget(B, { flushFlows: false }),
+        rules.switchTarget(B, [A.address, B.address]),
         rules.drift(),
       ]);
 
@@ -426,7 +450,7 @@ describe('createVmRules', () => {
       await rules.ensure(wanted);
       let switched: Promise<void> | undefined;
       onCommand = command => {
-        if (command.includes('list')) switched ??= rules.switchTarget(B, { flushFlows: false });
+        if (command.includes('list')) switched ??= rules.switchTarget(B, [A.address, B.address]);
       };
 
       assert.deepEqual(await rules.drift(), []);
@@ -437,7 +461,7 @@ describe('createVmRules', () => {
       await rules.ensure({ guard: 'enforce', redirect: true });
       let switched: Promise<void> | undefined;
       onCommand = command => {
-        if (command === 'iptables-save') switched ??= rules.switchTarget(B, { flushFlows: false });
+        if (command === 'iptables-save') switched ??= rules.switchTarget(B, [A.address, B.address]);
       };
 
       const { target, ...waiting } = wanted;

@@ -31,7 +31,7 @@ describe('the keeper of the rules', () => {
     await keeper.start();
     keeper.setProxies(BRIDGE, [A, B]);
     await settle();
-    await keeper.switchTarget(targetAt(A), { flushFlows: false });
+    await keeper.switchTarget(targetAt(A), [A, B]);
     rules.log.length = 0;
   });
 
@@ -46,13 +46,13 @@ describe('the keeper of the rules', () => {
 
   it('lets a new proxy through before clients are sent to it', async () => {
     keeper.setProxies(BRIDGE, [A, B, '172.31.250.4']);
-    await keeper.switchTarget(targetAt('172.31.250.4'), { flushFlows: false });
+    await keeper.switchTarget(targetAt('172.31.250.4'), [A, B]);
     assert.deepEqual(rules.log.slice(0, 2), ['set proxies', 'switch']);
     assert.deepEqual(rules.wanted?.proxyAddresses, [A, B, '172.31.250.4']);
   });
 
   it('takes the way to IMDS from the address of a dead proxy at once', async () => {
-    await keeper.switchTarget(targetAt(B), { flushFlows: true });
+    await keeper.switchTarget(targetAt(B), []);
     keeper.setProxies(BRIDGE, [B]);
     await settle();
     assert.deepEqual(rules.log, ['switch', 'set proxies']);
@@ -60,7 +60,7 @@ describe('the keeper of the rules', () => {
   });
 
   it('looks at nothing for a moment after a proxy has died, when clients need the processor', async () => {
-    await keeper.switchTarget(targetAt(B), { flushFlows: true });
+    await keeper.switchTarget(targetAt(B), []);
     rules.differences = ['somebody changed something'];
     keeper.check();
     await clock.advance(LULL_MILLIS - 1);
@@ -70,7 +70,7 @@ describe('the keeper of the rules', () => {
   });
 
   it('looks at once after a planned switch', async () => {
-    await keeper.switchTarget(targetAt(B), { flushFlows: false });
+    await keeper.switchTarget(targetAt(B), [A, B]);
     rules.differences = ['somebody changed something'];
     keeper.check();
     await settle();
@@ -91,7 +91,7 @@ describe('the keeper of the rules', () => {
   it('sends clients to the new proxy when the rules can be made again, after they could not at the switch', async () => {
     rules.problem = new Error('busy');
     keeper.setStandIn({ address: BRIDGE.gateway, port: 80 });
-    await keeper.switchTarget(targetAt(B), { flushFlows: true });
+    await keeper.switchTarget(targetAt(B), []);
     rules.problem = undefined;
     await clock.advance(1_000);
     assert.equal(rules.target?.address, B);
@@ -102,8 +102,8 @@ describe('the keeper of the rules', () => {
     rules.ensuring = ensuring.promise;
     rules.problem = new Error('busy');
     keeper.setStandIn({ address: BRIDGE.gateway, port: 80 });
-    const first = keeper.switchTarget(targetAt(B), { flushFlows: true });
-    await keeper.switchTarget(undefined, { flushFlows: true });
+    const first = keeper.switchTarget(targetAt(B), []);
+    await keeper.switchTarget(undefined, []);
     ensuring.resolve(undefined);
     await first;
     rules.problem = undefined;
@@ -115,8 +115,8 @@ describe('the keeper of the rules', () => {
     const ensuring = Promise.withResolvers<undefined>();
     rules.ensuring = ensuring.promise;
     keeper.setStandIn({ address: BRIDGE.gateway, port: 80 });
-    const first = keeper.switchTarget(targetAt(B), { flushFlows: true });
-    await keeper.switchTarget(undefined, { flushFlows: false });
+    const first = keeper.switchTarget(targetAt(B), []);
+    await keeper.switchTarget(undefined, [B]);
     ensuring.resolve(undefined);
     await first;
     // A has died before the second one.
@@ -124,7 +124,7 @@ describe('the keeper of the rules', () => {
   });
 
   it('ends in the midst of that moment', async () => {
-    await keeper.switchTarget(targetAt(B), { flushFlows: true });
+    await keeper.switchTarget(targetAt(B), []);
     keeper.check();
     await settle();
     await keeper.stop();

@@ -128,13 +128,12 @@ describe('the control command', () => {
   });
 
   describe('moves the route itself', () => {
-    it('and says so, without the server', async () => {
+    it('and says so itself', async () => {
       const running = run();
       stdin.write(encodeMessage(SET_ROUTE));
       stdin.write(encodeMessage(HELLO));
       await until(() => fromCommand !== '' && fromServer !== '');
       assert.deepEqual(routes, [{ address: '172.31.250.2', gateway: '172.31.250.1' }]);
-      assert.equal(fromCommand, encodeMessage(HELLO));
       const [answer] = messages();
       assert.equal(answer?.['type'], 'route-set');
       assert.equal(answer['requestId'], 7);
@@ -162,11 +161,24 @@ describe('the control command', () => {
       await running;
     });
 
+    it('and tells the server when it has, whose connections go by the way of before', async () => {
+      const moving = Promise.withResolvers<undefined>();
+      setRoute = () => moving.promise;
+      const running = run();
+      stdin.write(encodeMessage(HELLO) + encodeMessage(SET_ROUTE));
+      await until(() => fromCommand === encodeMessage(HELLO) && routes.length > 0);
+      moving.resolve(undefined);
+      await until(() => fromCommand === encodeMessage(HELLO) + encodeMessage(SET_ROUTE));
+      stdin.end();
+      await running;
+    });
+
     it('or says why not', async () => {
       setRoute = () => Promise.reject(new Error('no such network'));
       const running = run();
       stdin.write(encodeMessage(SET_ROUTE));
       await until(() => fromServer !== '');
+      assert.equal(fromCommand, '', 'nothing has changed for the server');
       assert.deepEqual(messages(), [
         { type: 'route-set', requestId: 7, ok: false, message: 'no such network' },
       ]);

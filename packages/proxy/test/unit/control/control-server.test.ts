@@ -69,6 +69,7 @@ describe('the control server', () => {
   let table: CallerTable;
   let report: Report;
   let begunServing: number;
+  let routesMoved: number;
   let moreTokens: number;
   let followed: (readonly GivenToken[])[];
   let flushed: (IdentityRef | undefined)[];
@@ -93,6 +94,7 @@ describe('the control server', () => {
     logged = [];
     flushed = [];
     begunServing = 0;
+    routesMoved = 0;
     moreTokens = 0;
     followed = [];
     server = new ControlServer({
@@ -110,6 +112,9 @@ describe('the control server', () => {
         flush: identity => flushed.push(identity),
       },
       onStandby: tokens => followed.push(tokens),
+      onRouteMoved: () => {
+        routesMoved += 1;
+      },
       onServing: () => {
         begunServing += 1;
       },
@@ -519,6 +524,20 @@ describe('the control server', () => {
     monitor.send({ type: 'list-tokens' });
     await until(() => monitor.messages('tokens').length === 1);
     assert.equal(begunServing, 1);
+  });
+
+  it('begins each session with a report, so that no clients are sent to a proxy that stops', async () => {
+    report = { ...report, draining: true };
+    const monitor = connectMonitor();
+    monitor.hello();
+    await until(() => monitor.messages('report').length === 1);
+    assert.equal(monitor.messages('report')[0]?.draining, true);
+  });
+
+  it('tells when the control command has moved the route', async () => {
+    const monitor = await connectMonitor().join([]);
+    monitor.send({ type: 'set-route', requestId: 1, address: A, gateway: B });
+    await until(() => routesMoved === 1);
   });
 
   it('tells one that stands by what the other one keeps, if the monitor says it', async () => {
