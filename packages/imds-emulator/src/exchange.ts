@@ -82,7 +82,7 @@ async function exchangeAdmitted(
     method: request.method ?? '',
     target,
     headers: request.headers,
-    readBody: () => readBody(request, MAX_BODY_BYTES),
+    readBody: async () => (await readBody(request, MAX_BODY_BYTES)).text,
   };
   const reply = await untilAborted(route.answer(incoming), signal);
   if (rule?.delayMillis !== undefined) await pause(clock, rule.delayMillis, signal);

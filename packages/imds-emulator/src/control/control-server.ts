@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { HostPort, Logger } from '@msi-proxy/shared';
 import { close, listen } from '../http/http-listener.ts';
+import { json } from '../http/reply.ts';
 import { readBody } from '../http/read-body.ts';
 import { answerControl, type ControlledEmulator } from './control-routes.ts';
 
@@ -32,9 +33,11 @@ export class ControlServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request, MAX_BODY_BYTES);
+    const { text: body, isTooLong } = await readBody(request, MAX_BODY_BYTES);
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
-    const reply = answerControl(this.#emulator, { method: request.method ?? '', path, body });
+    const reply = isTooLong
+      ? json({ error: `the body is longer than ${MAX_BODY_BYTES} bytes` }, 413)
+      : answerControl(this.#emulator, { method: request.method ?? '', path, body });
     response.writeHead(reply.status, reply.headers).end(reply.body);
   }
 }

@@ -63,11 +63,21 @@ export function listOf<T>(decoder: Decoder<T>): Decoder<readonly T[]> {
   };
 }
 
-export function recordOf<T>(decoder: Decoder<T>): Decoder<Readonly<Record<string, T>>> {
+/** @param nameDecoder reads the names of the fields */
+export function recordOf<T>(
+  decoder: Decoder<T>,
+  nameDecoder: Decoder<string> = text('a name'),
+): Decoder<Readonly<Record<string, T>>> {
   return (value, path) => {
     if (!isRecord(value)) return failure(path, value, 'an object');
     const names = Object.keys(value);
-    const items = combine(names.map(name => decoder(value[name], join(path, name))));
+    const items = combine(
+      names.map(name => {
+        const fieldPath = join(path, printable(name));
+        const decodedName = nameDecoder(name, fieldPath);
+        return decodedName.ok ? decoder(value[name], fieldPath) : decodedName;
+      }),
+    );
     if (!items.ok) return items;
     return { ok: true, value: Object.fromEntries(items.value.map((item, index) => [names[index]!, item])) };
   };

@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import {
   choice,
   failure,
@@ -20,7 +21,16 @@ const byteCount = wholeNumber(0, 16_777_216);
 type FaultName = Fault['fault'];
 type RuleOf<Name extends FaultName> = Extract<FaultRule, { readonly fault: Name }>;
 
-const headers = recordOf(text('a text without line breaks', value => !/[\r\n]/.test(value)));
+/** They say how the body is sent, which is not for a rule to say: every answer has its Content-Length. */
+const FRAMING_HEADERS = ['content-length', 'transfer-encoding', 'trailer'];
+
+const headers = recordOf(
+  text('the value of a header', value => isTakenBy(() => validateHeaderValue('X-Any', value))),
+  text(
+    'the name of a header, other than Content-Length, Transfer-Encoding and Trailer',
+    name => isTakenBy(() => validateHeaderName(name)) && !FRAMING_HEADERS.includes(name.toLowerCase()),
+  ),
+);
 
 /** Fields that every rule may have. */
 const common = {
@@ -74,4 +84,13 @@ const rule: Decoder<FaultRule> = (value, path) => {
 /** Reads a list of fault rules, or says everything that is wrong with it. */
 export function parseFaultRules(document: unknown): Decoded<readonly FaultRule[]> {
   return listOf(rule)(document, '');
+}
+
+function isTakenBy(validate: () => void): boolean {
+  try {
+    validate();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -109,6 +109,32 @@ describe('the control API', () => {
     });
   });
 
+  it('takes no headers that no answer can have', async () => {
+    await withEmulator({}, async ({ address, control: controlAddress, emulator }) => {
+      const withHeaders = async (headers: Record<string, string>) =>
+        await control(controlAddress, 'PUT', '/faults', [{ fault: 'status', status: 500, headers }]);
+
+      const { status, body } = await withHeaders({
+        'X Y': 'a',
+        'X-Line': 'a\r\nb',
+        'X-Wide': '\u{1f600}',
+        'content-length': '3',
+        'Transfer-Encoding': 'chunked',
+        'X-Fine': 'a\tb',
+      });
+      assert.equal(status, 400);
+      assert.deepEqual(
+        (body['problems'] as { path: string }[]).map(problem => problem.path),
+        ['X Y', 'X-Line', 'X-Wide', 'content-length', 'Transfer-Encoding'].map(name => `[0].headers.${name}`),
+      );
+      assert.match(String(body['error']), /\[0\]\.headers\.X Y is "X Y": expected the name of a header/);
+      assert.deepEqual(emulator.faults, []);
+
+      await withHeaders({ 'X-Fine': 'a\tb', Connection: 'close' });
+      assert.equal((await request(address, VERSIONS)).headers['x-fine'], 'a\tb');
+    });
+  });
+
   it('replaces the VM', async () => {
     await withEmulator({}, async ({ address, control: controlAddress }) => {
       const target = '/metadata/identity/oauth2/token?api-version=2018-02-01&resource=x';
@@ -149,6 +175,15 @@ describe('the control API', () => {
     await withEmulator({}, async ({ control: { host, port } }) => {
       const response = await fetch(`http://${host}:${port}/vm`, { method: 'PUT', body: '{' });
       assert.equal(response.status, 400);
+    });
+  });
+
+  it('refuses a body that is too long, and says so', async () => {
+    await withEmulator({}, async ({ control: { host, port } }) => {
+      const body = JSON.stringify({ name: 'x'.repeat(4_000_000) });
+      const response = await fetch(`http://${host}:${port}/vm`, { method: 'PUT', body });
+      assert.equal(response.status, 413);
+      assert.match(await response.text(), /longer than 1048576 bytes/);
     });
   });
 });
