@@ -12,8 +12,8 @@ export interface AddressConfirmationOptions {
   readonly readContainer: (id: string) => Promise<void>;
   /** Whether further questions to the engine would wait. */
   readonly engineIsBusy: () => boolean;
-  /** Settles when the containers that events have named so far have been read. */
-  readonly eventsHandled: () => Promise<void>;
+  /** Settles when the engine has been asked about the containers that events have named so far. Tells whether all could be read. */
+  readonly eventsHandled: () => Promise<boolean>;
   /** Reads what has come and gone; the table follows. */
   readonly readNew: () => Promise<void>;
   /** Absent where this process does not see what the VM's kernel shows. */
@@ -150,11 +150,12 @@ export class AddressConfirmation {
         if (believed === undefined) {
           // An engine lists a container only when its start is over, and its first program may ask before that. Events tell of its
           // networks before it starts, and it is read when it has started.
-          await this.#options.eventsHandled();
+          const allRead = await this.#options.eventsHandled();
           believed = caller(address);
+          // One that could not be read may have it.
+          if (believed === undefined) return allRead ? { kind: 'nobody' } : undefined;
         }
         // Whoever is found may have been read before the question by somebody who is only done now: it is read once more.
-        if (believed === undefined) return { kind: 'nobody' };
       }
       return undefined;
     } catch (err) {

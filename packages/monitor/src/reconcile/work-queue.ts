@@ -14,9 +14,10 @@ export interface WorkQueueOptions {
 }
 
 interface Watch {
-  /** That have not been worked on since. */
-  readonly keys: Set<string>;
-  readonly resolve: () => void;
+  readonly keys: ReadonlySet<string>;
+  /** Those of them that wait for work, or are in work, since then. */
+  readonly left: Set<string>;
+  readonly resolve: (isDone: boolean) => void;
 }
 
 /**
@@ -32,6 +33,7 @@ export class WorkQueue {
   /** In flight, and added again meanwhile. */
   readonly #dirty = new Set<string>();
   readonly #delayed = new Map<string, Timer>();
+  /** How often work on a key has failed since it succeeded. */
   readonly #failures = new Map<string, number>();
   /** Who waits to be alone with a key that is in flight, in turn. */
   readonly #alone = new Map<string, (() => void)[]>();
@@ -90,11 +92,17 @@ export class WorkQueue {
     return this.#waiting.size + this.#inFlight.size + this.#delayed.size;
   }
 
-  /** Settles when every key that waits for work now, or is in work, has been worked on; those that wait for their back-off are left out. */
-  async caughtUp(): Promise<void> {
-    const keys = new Set([...this.#waiting, ...this.#inFlight]);
-    if (keys.size === 0) return;
-    await new Promise<void>(resolve => this.#watches.add({ keys, resolve }));
+  /**
+   * Settles when every key that waits for work now, or is in work, has been worked on.
+   *
+   * @returns whether work on all of them has succeeded, and on those that wait for their back-off now, which are not waited for;
+   *   false when it has stopped
+   */
+  async caughtUp(): Promise<boolean> {
+    const left = new Set([...this.#waiting, ...this.#inFlight]);
+    const keys = new Set([...left, ...this.#delayed.keys()]);
+    if (left.size === 0) return this.#isDone(keys);
+    return await new Promise<boolean>(resolve => this.#watches.add({ keys, left, resolve }));
   }
 
   /** Drops what waits, and settles when the work under way has ended. Nothing is taken up again. */
@@ -105,7 +113,7 @@ export class WorkQueue {
     this.#waiting.clear();
     this.#dirty.clear();
     this.#failures.clear();
-    for (const { resolve } of this.#watches) resolve();
+    for (const { resolve } of this.#watches) resolve(false);
     this.#watches.clear();
     if (this.#inFlight.size === 0) return;
     this.#idle ??= Promise.withResolvers();
@@ -114,11 +122,15 @@ export class WorkQueue {
 
   #tellWatches(key: string): void {
     for (const watch of this.#watches) {
-      watch.keys.delete(key);
-      if (watch.keys.size > 0) continue;
+      watch.left.delete(key);
+      if (watch.left.size > 0) continue;
       this.#watches.delete(watch);
-      watch.resolve();
+      watch.resolve(this.#isDone(watch.keys));
     }
+  }
+
+  #isDone(keys: ReadonlySet<string>): boolean {
+    return !this.#stopped && [...keys].every(key => !this.#failures.has(key));
   }
 
   #cancelDelay(key: string): void {

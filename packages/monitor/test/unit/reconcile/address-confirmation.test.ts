@@ -31,7 +31,7 @@ describe('AddressConfirmation', () => {
   let linksGone: number | undefined;
   let isEngineSlow: boolean;
   let isEngineBusy: boolean;
-  let eventsHandled: Promise<void>;
+  let eventsHandled: Promise<boolean>;
   let pingError: Error | undefined;
   let readProblem: Error | undefined;
   let waiting: (() => void)[];
@@ -42,7 +42,7 @@ describe('AddressConfirmation', () => {
     owner = believed = caller('a');
     linksGone = 0;
     isEngineSlow = isEngineBusy = false;
-    eventsHandled = Promise.resolve();
+    eventsHandled = Promise.resolve(true);
     pingError = undefined;
     waiting = [];
     readProblem = undefined;
@@ -84,7 +84,7 @@ describe('AddressConfirmation', () => {
   });
 
   describe('when the engine does not list a container yet of which events tell', () => {
-    let handled: PromiseWithResolvers<void>;
+    let handled: PromiseWithResolvers<boolean>;
 
     beforeEach(() => {
       handled = Promise.withResolvers();
@@ -96,8 +96,26 @@ describe('AddressConfirmation', () => {
       const asked = confirmation.confirm(ADDRESS);
       await settle();
       owner = believed = caller('a');
-      handled.resolve();
+      handled.resolve(true);
       assert.deepEqual(await asked, { kind: 'caller', caller: owner });
+    });
+
+    it('names it also when others could not be read', async () => {
+      const asked = confirmation.confirm(ADDRESS);
+      await settle();
+      owner = believed = caller('a');
+      handled.resolve(false);
+      assert.deepEqual(await asked, { kind: 'caller', caller: owner });
+    });
+
+    it('says that nobody has the address when all have been read', async () => {
+      handled.resolve(true);
+      assert.deepEqual(await confirmed(0), { kind: 'nobody' });
+    });
+
+    it('says nothing when some could not be read: it may be one of them', async () => {
+      handled.resolve(false);
+      assert.equal(await confirmed(0), undefined);
     });
 
     it('says nothing when that takes too long, and not that nobody has the address', async () => {
@@ -183,7 +201,7 @@ describe('AddressConfirmation', () => {
       logger: silentLogger,
       caller: () => believed,
       engineIsBusy: () => false,
-      eventsHandled: () => Promise.resolve(),
+      eventsHandled: () => Promise.resolve(true),
       readContainer: id => {
         log.push(id);
         believed = owner;
@@ -293,7 +311,7 @@ describe('AddressConfirmation', () => {
       logger: silentLogger,
       caller: address => ({ ...caller('a'), address }),
       engineIsBusy: () => false,
-      eventsHandled: () => Promise.resolve(),
+      eventsHandled: () => Promise.resolve(true),
       readContainer: () => Promise.resolve(),
       readNew: () => Promise.resolve(),
       witness,

@@ -84,16 +84,67 @@ describe('WorkQueue', () => {
     await manual.succeed('c');
     assert.ok(!isCaughtUp, 'b was added again');
     await manual.succeed('later');
-    await manual.fail('b');
+    await manual.succeed('b');
     assert.ok(isCaughtUp);
   });
 
-  it('keeps nobody waiting when it stops', async () => {
-    queue.add('a');
-    const caughtUp = queue.caughtUp();
-    void queue.stop();
-    await caughtUp;
-    await manual.succeed('a');
+  describe('asked whether all that came has been worked on', () => {
+    it('says so when it has', async () => {
+      assert.equal(await queue.caughtUp(), true);
+      queue.add('a');
+      const caughtUp = queue.caughtUp();
+      await manual.succeed('a');
+      assert.equal(await caughtUp, true);
+    });
+
+    it('does not when work on some of it has failed meanwhile', async () => {
+      queue.add('a');
+      queue.add('b');
+      const caughtUp = queue.caughtUp();
+      await manual.fail('a');
+      await manual.succeed('b');
+      assert.equal(await caughtUp, false);
+    });
+
+    it('waits for no back-off, but does not while there is one', async () => {
+      queue.add('a');
+      await manual.fail('a');
+      assert.equal(await queue.caughtUp(), false);
+      await clock.advance(BACKOFF.minMillis);
+      const caughtUp = queue.caughtUp();
+      await manual.succeed('a');
+      assert.equal(await caughtUp, true);
+    });
+
+    it('says so when what has failed has been done before the rest', async () => {
+      queue.add('a');
+      queue.add('b');
+      const caughtUp = queue.caughtUp();
+      await manual.fail('a');
+      queue.add('a');
+      await manual.succeed('a');
+      await manual.succeed('b');
+      assert.equal(await caughtUp, true);
+    });
+
+    it('says so of what has failed, but was to be done again meanwhile', async () => {
+      queue.add('a');
+      const caughtUp = queue.caughtUp();
+      queue.add('a');
+      await manual.fail('a');
+      await manual.succeed('a');
+      assert.equal(await caughtUp, true);
+    });
+
+    it('keeps nobody waiting when it stops, and does not say so', async () => {
+      queue.add('a');
+      const caughtUp = queue.caughtUp();
+      const stopping = queue.stop();
+      assert.equal(await caughtUp, false);
+      await manual.succeed('a');
+      await stopping;
+      assert.equal(await queue.caughtUp(), false);
+    });
   });
 
   it('works once on a key that was added several times while it waited', async () => {
