@@ -128,3 +128,23 @@ for (const wiring of ['host', 'nat'] as const) {
     }
   });
 }
+
+// As Docker leaves it on most VMs since 27.3: frames that stay on a bridge pass no rule that would translate them back.
+describe('where frames on a bridge pass no packet rules, wired by host', () => {
+  it('serves a client on a network on which the proxy is too', async () => {
+    await using scenario = await Scenario.start({ wiring: 'host' });
+    await scenario.vm.exec(['sysctl', '-q', '-w', 'net.bridge.bridge-nf-call-iptables=0']);
+    await scenario.docker('network', 'create', 'user-net');
+    await scenario.startMonitor();
+    await scenario.startProxy({ network: 'bridge' });
+    await scenario.docker('network', 'connect', 'user-net', 'proxy');
+    await scenario.untilServing();
+    for (const network of ['bridge', 'user-net']) {
+      const name = `on-${network}`;
+      await scenario.startClient({ name, network });
+      await scenario.untilWired(name);
+      const { status, body, failure } = await scenario.request(name, { ...TOKEN, timeoutSeconds: 10 });
+      assert.equal(status, 200, `${name}: ${body} ${failure ?? ''}`);
+    }
+  });
+});

@@ -1,4 +1,5 @@
 import { IMDS_ADDRESS, MsiProxyError } from '@msi-proxy/shared';
+import { ensureAnswerRoute } from './answer-route.ts';
 import { deviceWith, hopsOf, isSameHop, readJson, write, type Hop } from './ip-command.ts';
 import { ensurePolicyRoute } from './policy-route.ts';
 import type { RouteOptions, RouteOutcome, WantedRoute } from './route-options.ts';
@@ -26,7 +27,7 @@ export async function ensureRoute(options: RouteOptions): Promise<RouteOutcome> 
 }
 
 /**
- * Makes it go through the network on which this namespace has `address`.
+ * Makes it go through the network on which this namespace has `address`, as do answers from that address.
  *
  * @throws {MsiProxyError} as {@link ensureRoute}
  */
@@ -38,7 +39,10 @@ export async function moveRoute(
   if (device === undefined) {
     throw new MsiProxyError('MSI_ROUTE_NO_GATEWAY', `No interface has the address ${address}`);
   }
-  return await setRoute({ gateway, device }, holdsImdsAddress, options);
+  const hop = { gateway, device };
+  const answers = await ensureAnswerRoute(address, hop, options);
+  const requests = await setRoute(hop, holdsImdsAddress, options);
+  return answers === 'added' ? answers : requests;
 }
 
 async function setRoute(hop: Hop, holdsAddress: boolean, options: RouteOptions): Promise<RouteOutcome> {

@@ -4,6 +4,7 @@ export interface FakeRoute {
   readonly dst: string;
   readonly gateway?: string;
   readonly dev: string;
+  readonly prefsrc?: string;
 }
 
 export interface FakeKernelState {
@@ -15,17 +16,18 @@ export interface FakeKernelState {
 /** A rule of the routing policy. */
 export interface FakeRule {
   readonly priority: number;
+  readonly src: string;
   readonly table: string;
 }
 
 /** `ip` of iproute2 on a routing table in memory. Answers have the form of `ip -json`, iproute2 6.1. */
 export class FakeKernel implements CommandRunner {
   readonly state: FakeKernelState;
-  /** Routes to IMDS of a table of their own. */
+  /** Routes of other tables than the main one. */
   policyRoutes: (FakeRoute & { readonly table: string })[] = [];
   rules: FakeRule[] = [
-    { priority: 0, table: 'local' },
-    { priority: 32_766, table: 'main' },
+    { priority: 0, src: 'all', table: 'local' },
+    { priority: 32_766, src: 'all', table: 'main' },
   ];
   /** Commands that change something. */
   readonly writes: string[] = [];
@@ -72,7 +74,9 @@ export class FakeKernel implements CommandRunner {
 
   #effectiveRoute(): FakeRoute | undefined {
     const holder = Object.entries(this.state.addresses).find(([, address]) => address === '169.254.169.254');
-    for (const { table } of this.rules.sort((a, b) => a.priority - b.priority)) {
+    for (const { table, src } of this.rules.sort((a, b) => a.priority - b.priority)) {
+      // What begins here has no source yet.
+      if (src !== 'all') continue;
       if (table === 'local' && holder !== undefined) return { dst: 'local', dev: 'lo' };
       const policy = this.policyRoutes.find(route => route.table === table);
       if (policy !== undefined) return policy;
@@ -93,18 +97,18 @@ export class FakeKernel implements CommandRunner {
   }
 
   #changeOf(command: string): (() => void) | undefined {
-    const replace = /^ip route replace 169\.254\.169\.254\/32 via (\S+) dev (\S+)(?: table (\S+))?$/.exec(
-      command,
-    );
+    const replace = /^ip route replace (\S+)(?: via (\S+))? dev (\S+)(?: table (\S+))?$/.exec(command);
     if (replace !== null) {
-      const [, gateway = '', dev = '', table] = replace;
-      const route = { dst: '169.254.169.254', gateway, dev };
+      const [, prefix = '', gateway, dev = '', table] = replace;
+      const route = { dst: prefix.replace(/\/32$/, ''), ...(gateway !== undefined && { gateway }), dev };
       return () => {
-        if (table !== undefined) this.policyRoutes = [{ ...route, table }];
-        else {
-          const others = this.state.routes.filter(({ dst }) => dst !== '169.254.169.254');
+        if (table === undefined) {
+          const others = this.state.routes.filter(({ dst }) => dst !== route.dst);
           this.state.routes = [...others, route];
+          return;
         }
+        const others = this.policyRoutes.filter(each => each.dst !== route.dst || each.table !== table);
+        this.policyRoutes = [...others, { ...route, table }];
       };
     }
     if (command === 'ip route delete 169.254.169.254/32') {
@@ -112,12 +116,14 @@ export class FakeKernel implements CommandRunner {
         this.state.routes = this.state.routes.filter(({ dst }) => dst !== '169.254.169.254');
       };
     }
-    const rule = /^ip rule (add|delete) priority (\d+) (?:\S.* )?lookup (\S+)$/.exec(command);
+    const rule = /^ip rule (add|delete) priority (\d+) (?:from (\S+) )?(?:to \S.* )?lookup (\S+)$/.exec(
+      command,
+    );
     if (rule === null) return undefined;
-    const [, verb, priority, table = ''] = rule;
+    const [, verb, priority, src = 'all', table = ''] = rule;
     return () => {
-      const others = this.rules.filter(each => each.priority !== Number(priority));
-      this.rules = verb === 'add' ? [...others, { priority: Number(priority), table }] : others;
+      const others = this.rules.filter(each => each.priority !== Number(priority) || each.src !== src);
+      this.rules = verb === 'add' ? [...others, { priority: Number(priority), src, table }] : others;
     };
   }
 }
