@@ -205,7 +205,7 @@ function answerChains(
   const source = sourceMatch(proxyAddresses);
   if (source === undefined) return [];
   const flip: RuleDefinition = {
-    // By whichever bridge: one that is on other networks too answers by its default route. Answers only: for what a proxy
+    // By whichever bridge: a proxy whose routes are the operator's may answer by another one. Answers only: for what a proxy
     // begins, Docker's rules hold.
     match: `${source === '' ? `${fromBridge} ` : source}tcp flags & (fin | syn | rst | ack) != syn`,
     verdict: 'ip daddr set ip daddr ^ 128.0.0.0',
