@@ -3,27 +3,29 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../test/lab/index.ts';
 import { buildPage } from '../packages/monitor/build/page-assets.ts';
+import { builtFiles, bundleFile, completeBuild, PACKAGES, PAGE_ASSETS, sbomFile } from './lib/built-files.ts';
 import { bundleProgram, pageModule, PROGRAMS, type ProgramName } from './lib/bundle.ts';
 import { repositoryRoot } from './lib/repository.ts';
 import { runMain } from './lib/run-main.ts';
 import { readLockFile, sbomOf } from './lib/sbom.ts';
 
-const PACKAGES = ['shared', 'proxy', 'monitor', 'imds-emulator'].map(name => `packages/${name}`);
-
 await runMain(async () => {
   await mustRun(['tsc', '--build'], { cwd: repositoryRoot, timeoutMillis: 10 * 60_000 });
-  const page = join(repositoryRoot, 'packages/monitor/dist/page/assets.js');
-  writeFileSync(page, pageModule((await buildPage()).assets));
-  console.log(page);
-  for (const [name, entry] of Object.entries(PROGRAMS) as [ProgramName, string][]) {
-    const outfile = join(repositoryRoot, entry, '..', '..', 'dist', 'bundle', `${name}.mjs`);
+  write(PAGE_ASSETS, pageModule((await buildPage()).assets));
+  for (const name of Object.keys(PROGRAMS) as ProgramName[]) {
+    const outfile = join(repositoryRoot, bundleFile(name));
     await bundleProgram(name, outfile);
     console.log(outfile);
   }
   const lockFile = readLockFile();
   for (const folder of PACKAGES) {
-    const file = join(repositoryRoot, folder, 'dist', 'sbom.cdx.json');
-    writeFileSync(file, `${JSON.stringify(sbomOf(folder, lockFile), undefined, 2)}\n`);
-    console.log(file);
+    write(sbomFile(folder), `${JSON.stringify(sbomOf(folder, lockFile), undefined, 2)}\n`);
+    completeBuild(join(repositoryRoot, folder), builtFiles(folder));
   }
 });
+
+function write(path: string, text: string): void {
+  const file = join(repositoryRoot, path);
+  writeFileSync(file, text);
+  console.log(file);
+}

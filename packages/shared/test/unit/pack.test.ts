@@ -32,7 +32,9 @@ describe('the package as it is published', function () {
   before(async () => {
     project = await mkdtemp(join(tmpdir(), 'msi-proxy-shared-'));
     await run(process.execPath, [TSC, '--build', PACKAGE], PACKAGE);
-    const packed = await run('npm', ['pack', '--json', '--pack-destination', project], PACKAGE);
+    // Scripts would look for all that a build makes.
+    const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', project];
+    const packed = await run('npm', pack, PACKAGE);
     const [archive] = JSON.parse(packed) as { filename: string }[];
     await writeFile(join(project, 'package.json'), '{"name":"consumer","private":true,"type":"module"}');
     const install = ['install', `./${archive!.filename}`, '--prefer-offline', '--no-audit', '--no-fund'];
