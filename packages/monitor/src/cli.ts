@@ -151,9 +151,11 @@ async function runUntilStopped(options: CommandOptions): Promise<number> {
       monitor.reconfigure(changed);
     };
     reloads.serveWith(settingsReload({ configuration: MONITOR_CONFIGURATION, loaded, load, apply, logger }));
-    await stopRequested;
-    logger.info('Stopping; wiring and packet rules stay in place');
-    await monitor.stop();
+    const stop = async () => {
+      logger.info('Stopping; wiring and packet rules stay in place');
+      await monitor.stop();
+    };
+    await Promise.race([stopRequested, monitor.refused]).finally(stop);
     return EXIT_OK;
   } catch (error) {
     if (error instanceof SettingsError) {

@@ -15,7 +15,7 @@ export interface OtherMonitorOptions {
  * not begin. One that answers without the rules that a monitor sets is not believed: any program may listen there, and must not
  * keep a VM from its guard.
  *
- * @throws {MsiProxyError} `MSI_LISTEN_FAILED` when another one serves
+ * @throws {MsiProxyError} `MSI_SECOND_MONITOR` when another one serves
  */
 export async function refuseSecondMonitor({
   listen,
@@ -26,8 +26,8 @@ export async function refuseSecondMonitor({
   if (other === undefined) return;
   if (runner !== undefined && !(await hasRules(runner))) return;
   throw new MsiProxyError(
-    'MSI_LISTEN_FAILED',
-    `Another monitor serves its status at ${listen.host}:${listen.port} (MSI_MONITOR_LISTEN): two on one VM would undo each other's work`,
+    'MSI_SECOND_MONITOR',
+    `Another monitor of this VM serves its status at ${listen.host}:${listen.port} (MSI_MONITOR_LISTEN); stop one of them`,
   );
 }
 

@@ -56,6 +56,8 @@ export interface RunOptions {
 }
 
 export interface RunningMonitor {
+  /** Never fulfilled; rejects when another monitor of this VM is found, for which this one should stop. */
+  readonly refused: Promise<never>;
   /** Takes those settings that can be changed while running from these. */
   reconfigure(settings: MonitorSettings): void;
   /** Stops following Docker; wiring and rules stay in place. */
@@ -76,7 +78,7 @@ const OTHER_MONITOR_MILLIS = 500;
 /**
  * Starts the monitor. Does not wait for Docker, which may come later.
  *
- * @throws {MsiProxyError} `MSI_LISTEN_FAILED` when another monitor runs on this VM
+ * @throws {MsiProxyError} `MSI_SECOND_MONITOR` when another monitor runs on this VM
  */
 export async function run(options: RunOptions): Promise<RunningMonitor> {
   const { settings, environment, version } = options;
@@ -99,11 +101,13 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
   const rules = hasRules
     ? createVmRules({ runner: localCommandRunner, logger })
     : createNoVmRules(isForWindows ? NO_GUARD_REASON : noGuardReason(missingAccess ?? ''));
-  await refuseSecondMonitor({
-    listen: settings.listen,
-    ...(hasRules && { runner: localCommandRunner }),
-    fetchStatus: listen => fetchStatus(listen, OTHER_MONITOR_MILLIS),
-  });
+  const refuseSecond = async () =>
+    await refuseSecondMonitor({
+      listen: settings.listen,
+      ...(hasRules && { runner: localCommandRunner }),
+      fetchStatus: listen => fetchStatus(listen, OTHER_MONITOR_MILLIS),
+    });
+  await refuseSecond();
   const link = new LinkNetwork(engine);
   const journal = new EventJournal(clock);
   const host = createHostWiring({
@@ -181,15 +185,23 @@ export async function run(options: RunOptions): Promise<RunningMonitor> {
     ready: () => readiness(reconciler, current, clock.wallMillis()),
   });
 
-  const status = new StatusService({ server, clock, logger, random: Math.random });
   const serviceManager = new ServiceManager({ environment, runner: localCommandRunner, clock, logger });
 
   // The guard waits for nothing, and least of all for an address of the status.
   const guarded = reconciler.start();
+  const status = new StatusService({
+    server,
+    clock,
+    logger,
+    random: Math.random,
+    // Whoever only pretends to be a monitor must not keep the VM from its guard, which stays when this one stops.
+    refuseSecond: () => guarded.then(refuseSecond),
+  });
   status.start();
   await guarded;
   await serviceManager.ready();
   return {
+    refused: status.refused,
     reconfigure(changed) {
       const isOther = changed.resyncSeconds !== current.resyncSeconds;
       current = changed;

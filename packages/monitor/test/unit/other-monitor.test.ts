@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { ERROR_CODES } from '@msi-proxy/shared';
 import { vmTable } from '../../src/guard/vm-table.ts';
 import { replaceTable } from '../../src/nft/table-definition.ts';
 import { refuseSecondMonitor } from '../../src/other-monitor.ts';
@@ -24,8 +25,8 @@ describe('a second monitor on a VM', () => {
   it('does not begin while another one answers and has its rules', async () => {
     setRules();
     await assert.rejects(refuseSecondMonitor({ listen: LISTEN, runner, fetchStatus: ANSWERS }), {
-      code: 'MSI_LISTEN_FAILED',
-      message: /Another monitor serves its status at 127\.0\.0\.1:9180/,
+      code: 'MSI_SECOND_MONITOR',
+      message: /^Another monitor of this VM serves its status at 127\.0\.0\.1:9180/,
     });
   });
 
@@ -35,7 +36,7 @@ describe('a second monitor on a VM', () => {
 
   it('does not begin where there are no rules to tell by', async () => {
     await assert.rejects(refuseSecondMonitor({ listen: LISTEN, fetchStatus: ANSWERS }), {
-      code: 'MSI_LISTEN_FAILED',
+      code: 'MSI_SECOND_MONITOR',
     });
   });
 
@@ -43,5 +44,11 @@ describe('a second monitor on a VM', () => {
     setRules();
     const fetchStatus = () => Promise.reject(new Error('connection refused'));
     await refuseSecondMonitor({ listen: LISTEN, runner, fetchStatus });
+  });
+
+  it('is not told to serve its status elsewhere, where neither would find the other', () => {
+    const { remedy } = ERROR_CODES.MSI_SECOND_MONITOR;
+    assert.match(remedy, /^Stop one of them\./);
+    assert.doesNotMatch(remedy, /[Cc]hange/);
   });
 });

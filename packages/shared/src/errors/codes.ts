@@ -49,6 +49,12 @@ export const ERROR_CODES = {
     meaning: 'The listening address is taken or not allowed.',
     remedy: 'Change the listen setting or stop what holds the address.',
   },
+  MSI_SECOND_MONITOR: {
+    blame: 'operator',
+    meaning: "Another monitor of this VM runs already. Two would undo each other's work.",
+    remedy:
+      'Stop one of them. With another MSI_MONITOR_LISTEN neither would find the other, and both would run.',
+  },
   MSI_PRIVILEGES_NOT_DROPPED: {
     blame: 'operator',
     meaning: 'The proxy could not change to its unprivileged user.',

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { codeOf, silentLogger, type HostPort } from '@msi-proxy/shared';
+import { codeOf, MsiProxyError, silentLogger, type HostPort } from '@msi-proxy/shared';
 import { FakeClock, until } from '@msi-proxy/shared/testing';
 import { fetchStatus, type StatusServer } from '../../../src/status/index.ts';
-import { StatusService } from '../../../src/status/status-service.ts';
+import { StatusService, type StatusServiceOptions } from '../../../src/status/status-service.ts';
 import { someStatus, statusServerOf } from './support.ts';
 
 describe('the service of the status', () => {
@@ -26,13 +26,16 @@ describe('the service of the status', () => {
     return statusServerOf({ listen, status: () => someStatus({ version: `at ${listen.port}` }) });
   }
 
-  function serviceOf(server: Pick<StatusServer, 'start' | 'stop'>): StatusService {
+  function serviceOf(
+    server: Pick<StatusServer, 'start' | 'stop'>,
+    { refuseSecond = () => Promise.resolve() }: Partial<StatusServiceOptions> = {},
+  ): StatusService {
     const logger = {
       ...silentLogger,
       warn: (message: string, fields?: { readonly err?: unknown }) =>
         warned.push({ message, err: fields?.err }),
     };
-    return new StatusService({ server, clock, logger, random: () => 0.5 });
+    return new StatusService({ server, clock, logger, random: () => 0.5, refuseSecond });
   }
 
   it('says once that the address cannot be had, and serves when it can', async () => {
@@ -111,5 +114,38 @@ describe('the service of the status', () => {
     lookup.resolve(taken);
     await clock.advance(1);
     assert.equal(isServed, false);
+  });
+
+  it('gives up when what has the address is another monitor of the VM', async () => {
+    const second = new MsiProxyError('MSI_SECOND_MONITOR', 'another one');
+    const service = serviceOf(serverAt(taken), { refuseSecond: () => Promise.reject(second) });
+    service.start();
+    await assert.rejects(service.refused, second);
+    await service.stop();
+  });
+
+  it('asks again who has the address at each try, since a monitor that starts answers late', async () => {
+    let asked = 0;
+    const refuseSecond = () => {
+      asked += 1;
+      return asked < 3 ? Promise.resolve() : Promise.reject(new Error('another one'));
+    };
+    const service = serviceOf(serverAt(taken), { refuseSecond });
+    service.start();
+    await until(() => clock.pendingTimers === 1);
+    while (asked < 3) await clock.advance(10_000);
+    await assert.rejects(service.refused, /another one/);
+    await service.stop();
+  });
+
+  it('asks nobody when the address is not there yet, or not allowed', async () => {
+    const server = {
+      start: () => Promise.reject(new MsiProxyError('MSI_LISTEN_FAILED', 'no such address')),
+      stop: () => Promise.resolve(),
+    };
+    const service = serviceOf(server, { refuseSecond: () => assert.fail('asked') });
+    service.start();
+    await until(() => clock.pendingTimers === 1);
+    await service.stop();
   });
 });
