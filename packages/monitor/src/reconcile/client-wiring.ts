@@ -152,6 +152,17 @@ export class ClientWiring {
     }
     const { method } = choice;
     await this.#removeOther(key, method);
+    if (choice.kind === 'later') {
+      const known = this.#records.get(key);
+      const { reason } = choice;
+      this.#record(key, {
+        ...kept(known),
+        state: 'pending',
+        reason,
+        ...(known?.method && { method: known.method }),
+      });
+      return;
+    }
     this.#wiredBy.set(key, { client, method });
     const serving = this.#options.serving();
     const before = this.#records.get(key);

@@ -12,6 +12,7 @@ import {
   type Grant,
 } from '@msi-proxy/shared';
 import type { ContainerDetails, NetworkDetails } from '../docker/index.ts';
+import { UNKNOWN_DRIVER } from '../wiring/select.ts';
 import type { ClientNetwork, WirableClient } from '../wiring/wiring-method.ts';
 
 /** What was read from the engine. */
@@ -269,7 +270,12 @@ function wirableClient(
     paused: owner.state === 'paused',
     networks: owner.networks.map(({ name, networkId, address }): ClientNetwork => {
       const network = networks.get(networkId);
-      return { name, address, driver: network?.driver ?? 'unknown', internal: network?.internal ?? false };
+      return {
+        name,
+        address,
+        driver: network?.driver ?? UNKNOWN_DRIVER,
+        internal: network?.internal ?? false,
+      };
     }),
   };
 }

@@ -56,6 +56,7 @@ export class Inventory {
   readonly #reads = new Map<string, Reads>();
   readonly #places = new Places(MAX_INSPECTS);
   readonly #newReading = new SharedReading(() => this.#readNew());
+  readonly #networkReading = new SharedReading(() => this.#readNetworks());
   readonly #gatewayReading = new SharedReading(() => this.#readGatewayAddresses());
   readonly #unreadable = new Map<string, Error>();
   /** Of those, the ones that were never read: what is known of them is in the engine's list of all. */
@@ -134,22 +135,19 @@ export class Inventory {
 
   async #inspect(id: string): Promise<ContainerDetails | undefined> {
     const container = await this.#engine.inspectContainer(id);
+    const isThere = container !== undefined && isRunning(container);
+    // First: how a client is wired depends on its networks, and others compute meanwhile what should be.
+    if (isThere) await this.#readUnknown(container);
     this.#unreadable.delete(id);
     this.#listedOnly.delete(id);
     this.#readLongestAgo.delete(id);
-    if (container === undefined || !isRunning(container)) {
+    if (!isThere) {
       this.#containers.delete(id);
       if (this.#gatewayAddresses.has(id)) await this.#gatewayReading.read();
       return undefined;
     }
-    if (container.platform === 'windows' && this.#defaultIsolation === '') {
-      this.#defaultIsolation = await this.#engine.defaultIsolation();
-    }
     this.#containers.set(container.id, container);
     this.#readLongestAgo.add(container.id);
-    const known = new Set(this.#networks.map(network => network.id));
-    if (container.networks.some(({ networkId }) => networkId !== '' && !known.has(networkId)))
-      await this.readNetworks();
     // One that has left its overlay network has left this bridge too, and its address there is free for others.
     const mayHaveLeft = this.#gatewayAddresses.has(container.id);
     if (mayHaveLeft || container.networks.some(({ networkId }) => this.#isOverlay(networkId)))
@@ -157,7 +155,20 @@ export class Inventory {
     return container;
   }
 
+  /** Reads what has to be known of a container beyond itself, and is not known yet. */
+  async #readUnknown({ platform, networks }: ContainerDetails): Promise<void> {
+    if (platform === 'windows' && this.#defaultIsolation === '')
+      this.#defaultIsolation = await this.#engine.defaultIsolation();
+    const known = new Set(this.#networks.map(network => network.id));
+    if (networks.some(({ networkId }) => networkId !== '' && !known.has(networkId)))
+      await this.readNetworks();
+  }
+
   async readNetworks(): Promise<void> {
+    await this.#networkReading.read();
+  }
+
+  async #readNetworks(): Promise<void> {
     this.#networks = await this.#engine.listNetworks();
     if (this.#networks.some(({ name }) => name === GATEWAY_BRIDGE)) await this.#gatewayReading.read();
   }

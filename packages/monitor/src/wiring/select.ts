@@ -3,8 +3,13 @@ import type { WirableClient, WiringMethod } from './wiring-method.ts';
 
 export type WiringSetting = 'auto' | WiringMethodName;
 
+/** Driver of a network about which the engine has not told yet. */
+export const UNKNOWN_DRIVER = 'unknown';
+
 export type WiringChoice =
   | { readonly kind: 'method'; readonly method: WiringMethod }
+  /** What suits it cannot be said yet. */
+  | { readonly kind: 'later'; readonly reason: string }
   | { readonly kind: 'none'; readonly code: 'MSI_WIRING_NOT_APPLICABLE'; readonly reason: string };
 
 export interface WiringSelector {
@@ -22,6 +27,9 @@ export function createWiringSelector({ methods, setting }: WiringSelectorOptions
   const allowed = methods.filter(({ name }) => setting === 'auto' || name === setting);
   return {
     select(client) {
+      const unknown = client.networks.find(({ driver }) => driver === UNKNOWN_DRIVER);
+      if (unknown !== undefined)
+        return { kind: 'later', reason: `nothing is known yet of its network ${unknown.name}` };
       const reasons: string[] = [];
       for (const method of allowed) {
         const suitability = method.suits(client);

@@ -5,10 +5,10 @@ import type { ContainerDetails, EngineClient } from '../../../src/docker/index.t
 import type { ProxyMember } from '../../../src/proxies/proxy-member.ts';
 import { ClientWiring } from '../../../src/reconcile/client-wiring.ts';
 import type { DesiredClient } from '../../../src/reconcile/desired-state.ts';
-import { createWiringSelector } from '../../../src/wiring/select.ts';
+import { createWiringSelector, UNKNOWN_DRIVER } from '../../../src/wiring/select.ts';
 import type { ProxyTarget, WirableClient } from '../../../src/wiring/wiring-method.ts';
 import { FakeWiring } from '../../support/fake-wiring.ts';
-import { wirableClient } from '../support/clients.ts';
+import { network, wirableClient } from '../support/clients.ts';
 
 describe('the wiring of clients', () => {
   const first = wirableClient({ startedAt: '2026-01-01T00:00:00Z' });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { MsiProxyError } from '@msi-proxy/shared';
 import { settle } from '@msi-proxy/shared/testing';
-import type { ContainerDetails, EngineClient } from '../../../src/docker/index.ts';
+import type { ContainerDetails, EngineClient, NetworkDetails } from '../../../src/docker/index.ts';
 import { Inventory } from '../../../src/reconcile/inventory.ts';
 
 const ID = 'c'.repeat(64);
@@ -141,6 +141,54 @@ describe('Inventory', () => {
       listings[1]!.resolve([]);
       await Promise.all(others);
       assert.equal(listings.length, 2);
+    });
+  });
+
+  describe('with a container on a network that is not known yet', () => {
+    const BRIDGE = { id: 'n1', name: 'bridge', driver: 'bridge' } as NetworkDetails;
+    /** What the engine is asked about its networks, to be answered by the test. */
+    let listings: PromiseWithResolvers<readonly NetworkDetails[]>[];
+
+    beforeEach(() => {
+      listings = [];
+      inventory = new Inventory({
+        inspectContainer: () => Promise.resolve(RUNNING),
+        listNetworks: async () => {
+          const listing = Promise.withResolvers<readonly NetworkDetails[]>();
+          listings.push(listing);
+          return await listing.promise;
+        },
+      } as unknown as EngineClient);
+    });
+
+    it('does not have the container without its network', async () => {
+      const read = inventory.readContainer(ID);
+      await settle();
+      assert.equal(inventory.container(ID), undefined);
+      listings[0]!.resolve([BRIDGE]);
+      await read;
+      assert.deepEqual(inventory.snapshot.containers, [RUNNING]);
+      assert.deepEqual(inventory.snapshot.networks, [BRIDGE]);
+    });
+
+    it('does not replace what it has read of networks by an older answer', async () => {
+      const before = inventory.readNetworks();
+      const read = inventory.readContainer(ID);
+      await settle();
+      assert.equal(listings.length, 1, 'one reading at a time');
+      listings[0]!.resolve([]);
+      await settle();
+      listings[1]!.resolve([BRIDGE]);
+      await Promise.all([before, read]);
+      assert.deepEqual(inventory.snapshot.networks, [BRIDGE]);
+    });
+
+    it('has not read the container when its network could not be', async () => {
+      const read = inventory.readContainer(ID);
+      await settle();
+      listings[0]!.reject(new Error('the engine is busy'));
+      await assert.rejects(read, /busy/);
+      assert.equal(inventory.container(ID), undefined);
     });
   });
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { WiringMethodName } from '@msi-proxy/shared';
-import { createWiringSelector } from '../../../src/wiring/select.ts';
+import { createWiringSelector, UNKNOWN_DRIVER } from '../../../src/wiring/select.ts';
 import type { Suitability, WiringMethod } from '../../../src/wiring/wiring-method.ts';
-import { wirableClient } from '../support/clients.ts';
+import { network, wirableClient } from '../support/clients.ts';
 
 function method(name: WiringMethodName, reason?: string): WiringMethod {
   const suitability: Suitability = reason === undefined ? { suitable: true } : { suitable: false, reason };
@@ -42,6 +42,16 @@ describe('createWiringSelector', () => {
       kind: 'none',
       code: 'MSI_WIRING_NOT_APPLICABLE',
       reason: 'host: it is on macvlan; nat: it has no address',
+    });
+  });
+
+  it('waits while it is not known what kind of network the client is on', () => {
+    const networks = [network(), network({ name: 'new', driver: UNKNOWN_DRIVER })];
+    const selector = createWiringSelector({ methods: [method('nat')], setting: 'auto' });
+
+    assert.deepEqual(selector.select(wirableClient({ networks })), {
+      kind: 'later',
+      reason: 'nothing is known yet of its network new',
     });
   });
 
