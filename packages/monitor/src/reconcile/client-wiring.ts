@@ -41,6 +41,8 @@ export interface WiringRecord {
 interface Wired {
   readonly client: WirableClient;
   readonly method: WiringMethod;
+  /** Whether this monitor may have changed anything in the client: not as long as all that it found was no way in. */
+  isTouched: boolean;
   /** Why it could not be taken away. */
   problem?: string;
 }
@@ -150,8 +152,6 @@ export class ClientWiring {
       this.#record(key, { state: 'refused', reason: choice.reason });
       return;
     }
-    const { method } = choice;
-    await this.#removeOther(key, method);
     if (choice.kind === 'later') {
       const known = this.#records.get(key);
       const { reason } = choice;
@@ -163,7 +163,10 @@ export class ClientWiring {
       });
       return;
     }
-    this.#wiredBy.set(key, { client, method });
+    const { method } = choice;
+    await this.#removeOther(key, method);
+    const { isTouched = false } = this.#wiredBy.get(key) ?? {};
+    this.#wiredBy.set(key, { client, method, isTouched });
     const serving = this.#options.serving();
     const before = this.#records.get(key);
     if (serving?.target === undefined) {
@@ -251,13 +254,29 @@ export class ClientWiring {
   ): Promise<ApplyResult | undefined> {
     const isLeft = () => this.#options.serving()?.target?.instanceId !== target.instanceId;
     if (isLeft()) return undefined;
-    const result =
+    const result = await this.#touch(
+      key,
       method.appliesSlowly === true
-        ? await this.#applySlowly(key, client, method, target)
-        : await method.apply(client, target);
+        ? this.#applySlowly(key, client, method, target)
+        : method.apply(client, target),
+    );
     if (isLeft()) return undefined;
     if (method.appliesSlowly !== true) await method.verify(client, target);
     return isLeft() ? undefined : result;
+  }
+
+  /** Notes whether the work may have changed anything in the client. */
+  async #touch<Result>(key: string, work: Promise<Result>): Promise<Result> {
+    let isTouched = true;
+    try {
+      return await work;
+    } catch (error) {
+      isTouched = !lacksWay(error);
+      throw error;
+    } finally {
+      const wired = this.#wiredBy.get(key);
+      if (wired !== undefined) wired.isTouched ||= isTouched;
+    }
   }
 
   async #applySlowly(
@@ -344,7 +363,7 @@ export class ClientWiring {
   async #removeOther(key: string, method?: WiringMethod): Promise<void> {
     const wired = this.#wiredBy.get(key);
     if (wired === undefined || wired.method === method) return;
-    await wired.method.remove(wired.client);
+    await this.#remove(wired, { mayBeLeft: method !== undefined });
     this.#wiredBy.delete(key);
     const before = this.#records.get(key);
     if (before === undefined || method === undefined) return;
@@ -356,6 +375,22 @@ export class ClientWiring {
     });
   }
 
+  /** @param mayBeLeft whether to go on where this monitor has no way in and never had: it has left nothing there itself */
+  async #remove(
+    { client, method, isTouched }: Wired,
+    { mayBeLeft }: { readonly mayBeLeft: boolean },
+  ): Promise<void> {
+    try {
+      await method.remove(client);
+    } catch (err) {
+      if (isTouched || !mayBeLeft || !lacksWay(err)) throw err;
+      this.#options.logger.info(
+        'A client is wired by another method from now on; what an earlier monitor may have left in it was not looked for',
+        { err, containerId: client.containerId, method: method.name },
+      );
+    }
+  }
+
   #record(key: string, record: Omit<WiringRecord, 'sinceMillis'>): WiringRecord | undefined {
     if (!this.#wanted.has(key)) return undefined;
     const before = this.#records.get(key);
@@ -365,6 +400,10 @@ export class ClientWiring {
     this.#records.set(key, full);
     return full;
   }
+}
+
+function lacksWay(error: unknown): boolean {
+  return codeOf(error) === 'MSI_WIRING_NO_CAPABILITY';
 }
 
 /** Whether the faster way sufficed. The slower one finds out what is wrong, and throws it. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { silentLogger } from '@msi-proxy/shared';
+import { MsiProxyError, silentLogger } from '@msi-proxy/shared';
 import { FakeClock, settle } from '@msi-proxy/shared/testing';
 import type { ContainerDetails, EngineClient } from '../../../src/docker/index.ts';
 import type { ProxyMember } from '../../../src/proxies/proxy-member.ts';
@@ -187,6 +187,67 @@ describe('the wiring of clients', () => {
     assert.deepEqual(nat.removed, ['app']);
     assert.equal(portproxy.wired.get('app'), 'a');
     assert.equal(wiring.recordOf(first)?.method, 'portproxy');
+  });
+
+  describe('without a way into the client', () => {
+    const noWay = () => Promise.reject(new MsiProxyError('MSI_WIRING_NO_CAPABILITY', 'no SYS_ADMIN'));
+
+    it('wires it by another method that suits it from now on, since nothing was done to it', async () => {
+      nat.apply = noWay;
+      nat.remove = noWay;
+      wiring.update([wanted(first)]);
+      await done();
+      assert.equal(wiring.recordOf(first)?.state, 'failed');
+      nat.unsuitable.add('app');
+      wiring.refreshAll();
+      await done();
+      assert.equal(wiring.recordOf(first)?.state, 'wired');
+      assert.equal(wiring.recordOf(first)?.method, 'portproxy');
+    });
+
+    for (const [what, outcome] of [
+      ['was wired', () => Promise.resolve('applied' as const)],
+      ['may be wired in part', () => Promise.reject(new Error('nft said no'))],
+    ] as const) {
+      it(`does not wire one by another method that ${what}`, async () => {
+        nat.apply = outcome;
+        nat.verify = () => Promise.resolve();
+        nat.remove = noWay;
+        wiring.update([wanted(first)]);
+        await done();
+        nat.unsuitable.add('app');
+        wiring.refreshAll();
+        await done();
+        assert.equal(wiring.recordOf(first)?.state, 'failed');
+        assert.equal(wiring.recordOf(first)?.reason, 'no SYS_ADMIN');
+        assert.ok(!portproxy.wired.has('app'));
+      });
+    }
+
+    it('does not forget what was done to it when it cannot be looked at later', async () => {
+      nat.remove = noWay;
+      wiring.update([wanted(first)]);
+      await done();
+      nat.apply = noWay;
+      wiring.refreshAll();
+      await done();
+      nat.unsuitable.add('app');
+      wiring.refreshAll();
+      await done();
+      assert.ok(!portproxy.wired.has('app'));
+    });
+  });
+
+  it('does nothing to a client before it is known what kind of network it is on', async () => {
+    const unknown = network({ driver: UNKNOWN_DRIVER });
+    wiring.update([wanted({ ...first, networks: [unknown] })]);
+    await done();
+    assert.equal(wiring.recordOf(first)?.state, 'pending');
+    assert.match(wiring.recordOf(first)?.reason ?? '', /nothing is known yet of its network/);
+    assert.equal(nat.applications.size, 0);
+    wiring.update([wanted(first)]);
+    await done();
+    assert.equal(wiring.recordOf(first)?.state, 'wired');
   });
 
   it('remembers by which method a client is wired while none suits it', async () => {
