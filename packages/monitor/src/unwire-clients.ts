@@ -11,7 +11,7 @@ import type { MonitorSettings } from './config.ts';
 import type { EngineClient } from './docker/index.ts';
 import { PROXIES_RULE, TARGET_MAP, VM_TABLE } from './guard/vm-table.ts';
 import { Nft } from './nft/nft.ts';
-import { desiredState } from './reconcile/desired-state.ts';
+import { desiredState, namespaceOf } from './reconcile/desired-state.ts';
 import { Inventory } from './reconcile/inventory.ts';
 import { remedyOf } from './remedies.ts';
 import { createAttachWiring } from './wiring/attach/attach.ts';
@@ -76,12 +76,15 @@ export async function unwireClients(options: UnwireClientsOptions): Promise<bool
         `${who}: the engine does not tell about it, so nothing was removed from it: ${messageOf(unread)}`,
       );
       succeeded = false;
+      continue;
     }
-    if (plan.kind !== 'wire') continue;
-    const choice = methods(plan.namespace);
-    if (choice === undefined) continue;
+    // What is refused now may have been wired before: somebody without the label has joined its network since.
+    const namespace =
+      plan.kind === 'wire' ? plan.namespace : namespaceOf(container.id, inventory.snapshot, settings);
+    const choice = namespace === undefined ? undefined : methods(namespace);
+    if (namespace === undefined || choice === undefined) continue;
     try {
-      await choice.method.remove(plan.namespace);
+      await choice.method.remove(namespace);
       print(`Removed the wiring inside ${who}`);
     } catch (error) {
       if (!choice.isExpected && codeOf(error) === 'MSI_WIRING_NO_CAPABILITY') {

@@ -101,9 +101,29 @@ export function sharersOf(
   containerId: string,
   containers: readonly ContainerDetails[],
 ): readonly ContainerDetails[] {
+  const members = groupOf(containerId, containers)?.members ?? [];
+  return members.filter(({ id }) => id !== containerId);
+}
+
+/**
+ * Where the container is, or would be, wired.
+ *
+ * @returns undefined for that of a proxy, which is never wired, and for one that nobody who runs is known to have
+ */
+export function namespaceOf(
+  containerId: string,
+  snapshot: EngineSnapshot,
+  options: DesiredStateOptions,
+): WirableClient | undefined {
+  const group = groupOf(containerId, snapshot.containers);
+  if (group === undefined || group.members.some(({ labels }) => hasProxyLabel(labels))) return undefined;
+  const networks = new Map(snapshot.networks.map(network => [network.id, network]));
+  return wirableClient(group.owner, networks, snapshot, options);
+}
+
+function groupOf(containerId: string, containers: readonly ContainerDetails[]): NamespaceGroup | undefined {
   const { groups } = groupByNamespace(new Map(containers.map(container => [container.id, container])));
-  const group = groups.find(({ members }) => members.some(({ id }) => id === containerId));
-  return group?.members.filter(({ id }) => id !== containerId) ?? [];
+  return groups.find(({ members }) => members.some(({ id }) => id === containerId));
 }
 
 function isClient({ labels }: ContainerDetails): boolean {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { CLIENT_LABEL, readSettings, silentLogger } from '@msi-proxy/shared';
+import { CLIENT_LABEL, PROXY_LABEL, readSettings, silentLogger } from '@msi-proxy/shared';
 import { MONITOR_SETTINGS } from '../../../src/config.ts';
 import { createEngineClient } from '../../../src/docker/index.ts';
 import { vmTable } from '../../../src/guard/vm-table.ts';
@@ -108,6 +108,38 @@ describe('unwireClients', () => {
 
     assert.equal(nft.exists, false);
     assert.match(printed[0] ?? '', /^Removed the wiring inside app/);
+  });
+
+  describe('for a client that is refused now, and may have been wired before', () => {
+    beforeEach(() => {
+      const id = runClient('app');
+      engine.run({ name: 'stranger', network: `container:${id}` });
+    });
+
+    it('removes what is inside it too', async () => {
+      const nft = wireByExec();
+
+      assert.equal(await unwire('nat'), true, printed.join('\n'));
+
+      assert.equal(nft.exists, false);
+      assert.match(printed[0] ?? '', /^Removed the wiring inside app/);
+    });
+
+    it('names it when it cannot be entered, and fails', async () => {
+      assert.equal(await unwire('nat'), false);
+
+      assert.match(printed[0] ?? '', /^app \(.*has no nft/);
+    });
+  });
+
+  it('leaves a proxy alone that is labelled as a client too', async () => {
+    engine.run({ name: 'both', labels: { [CLIENT_LABEL]: '', [PROXY_LABEL]: '' } });
+    const network = engine.state.createNetwork({ name: LINK_NETWORK, prefix: '169.254.169' });
+    engine.state.connect(LINK_NETWORK, 'both');
+
+    assert.equal(await unwire('auto'), true, printed.join('\n'));
+
+    assert.ok(engine.state.container('both').endpoints.has(network));
   });
 
   it('takes a client for unwired that has stopped meanwhile', async () => {
