@@ -1,3 +1,5 @@
+import { INTERFACES_FILE, interfaceNames } from './network-interfaces.ts';
+
 /** Bits of linux/capability.h. */
 const CAPABILITY_BITS = { NET_ADMIN: 12n, SYS_PTRACE: 19n, SYS_ADMIN: 21n } as const;
 
@@ -5,6 +7,9 @@ export type Capability = keyof typeof CAPABILITY_BITS;
 
 /** Names that Docker gives to its bridges, and that of the proxies' network. */
 const DOCKER_BRIDGE = /^\s*(?:docker0|docker_gwbridge|br-[0-9a-f]{12}|msi-proxy0):/m;
+
+/** Files that the kernel has for the interface of a device, and for a bridge, in `/sys/class/net/<interface>`. */
+const SIGNS_OF_A_VM = ['device/uevent', 'bridge/bridge_id'];
 
 const CONTAINER_MARKS = ['/.dockerenv', '/run/.containerenv'];
 
@@ -17,11 +22,24 @@ const CONTAINER_MARKS = ['/.dockerenv', '/run/.containerenv'];
 export function missingVmAccess(readText: (path: string) => string | undefined): string | undefined {
   if (lacksCapability('NET_ADMIN', readText)) return 'the monitor has no capability NET_ADMIN';
   const isContainer = CONTAINER_MARKS.some(path => readText(path) !== undefined);
-  const interfaces = readText('/proc/self/net/dev');
-  if (isContainer && interfaces !== undefined && !DOCKER_BRIDGE.test(interfaces)) {
+  const interfaces = readText(INTERFACES_FILE);
+  if (isContainer && interfaces !== undefined && !isOfVm(interfaces, readText)) {
     return "the monitor is not on the VM's own network";
   }
   return undefined;
+}
+
+/**
+ * Whether the interfaces are those of the VM. Of a container they are virtual, and no bridges. An engine need not have made a
+ * bridge yet (`"bridge": "none"`), and its bridges may have any name; but a VM has a network device.
+ */
+function isOfVm(interfaces: string, readText: (path: string) => string | undefined): boolean {
+  return (
+    DOCKER_BRIDGE.test(interfaces) ||
+    interfaceNames(interfaces).some(name =>
+      SIGNS_OF_A_VM.some(file => readText(`/sys/class/net/${name}/${file}`) !== undefined),
+    )
+  );
 }
 
 /** Whether this process is known not to have it. */

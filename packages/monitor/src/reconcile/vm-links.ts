@@ -1,5 +1,4 @@
-/** Of the network namespace of this process, which a path by its id is not. */
-const INTERFACES_FILE = '/proc/self/net/dev';
+import { INTERFACES_FILE, interfaceNames } from '../network-interfaces.ts';
 
 /**
  * Sees network interfaces of the VM go. Docker makes one with a new name for each container on a bridge before that runs, and
@@ -22,18 +21,12 @@ export class VmLinks {
    * @returns undefined when this process does not see that namespace
    */
   gone(bridge: string): number | undefined {
-    const names = readNames(this.#readText(INTERFACES_FILE) ?? '');
+    const names = new Set(interfaceNames(this.#readText(INTERFACES_FILE) ?? ''));
     if (!names.has(bridge)) return undefined;
     if (!isSubset(this.#names, names)) this.#gone += 1;
     this.#names = names;
     return this.#gone;
   }
-}
-
-/** Lines are `  name: 1 2 3`, where a name may have colons, but no spaces. */
-function readNames(text: string): ReadonlySet<string> {
-  const [, , ...lines] = text.split('\n');
-  return new Set(lines.map(line => line.trim().replace(/:(?= ).*|:\d+ .*/, '')).filter(name => name !== ''));
 }
 
 function isSubset(small: ReadonlySet<string>, large: ReadonlySet<string>): boolean {
