@@ -24,7 +24,8 @@ ask() {
   if command -v curl >/dev/null; then
     answer=$(curl --silent --noproxy '*' --max-time "$ASK_SECONDS" --write-out '\n%{http_code}' "$READY_URL")
   elif command -v node >/dev/null; then
-    answer=$(node --eval '
+    # Node may have been told to use the proxies of the environment (NODE_USE_ENV_PROXY).
+    answer=$(NO_PROXY='*' no_proxy='*' node --eval '
       const [url, seconds] = process.argv.slice(1);
       fetch(url, { signal: AbortSignal.timeout(seconds * 1000) })
         .then(async response => console.log(`${await response.text()}\n${response.status}`))

@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -155,6 +155,8 @@ async function copyScript(script: string, folder: string): Promise<string> {
     await writeFile(file, (await readFile(source, 'utf8')).replace(/\r?\n/g, '\r\n'));
   } else {
     await copyFile(source, file);
+    // The copy has the mode of a checkout, which may be closed to the users that the image is run as.
+    await chmod(file, 0o755);
   }
   return file;
 }
