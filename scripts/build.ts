@@ -3,8 +3,17 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../test/lab/index.ts';
 import { buildPage } from '../packages/monitor/build/page-assets.ts';
-import { builtFiles, bundleFile, completeBuild, PACKAGES, PAGE_ASSETS, sbomFile } from './lib/built-files.ts';
+import {
+  builtFiles,
+  bundleFile,
+  completeBuild,
+  noticesFile,
+  PACKAGES,
+  PAGE_ASSETS,
+  sbomFile,
+} from './lib/built-files.ts';
 import { bundleProgram, pageModule, PROGRAMS, type ProgramName } from './lib/bundle.ts';
+import { noticesOf } from './lib/notices.ts';
 import { repositoryRoot } from './lib/repository.ts';
 import { runMain } from './lib/run-main.ts';
 import { readLockFile, sbomOf } from './lib/sbom.ts';
@@ -14,8 +23,9 @@ await runMain(async () => {
   write(PAGE_ASSETS, pageModule((await buildPage()).assets));
   for (const name of Object.keys(PROGRAMS) as ProgramName[]) {
     const outfile = join(repositoryRoot, bundleFile(name));
-    await bundleProgram(name, outfile);
+    const files = await bundleProgram(name, outfile);
     console.log(outfile);
+    write(noticesFile(name), noticesOf(files));
   }
   const lockFile = readLockFile();
   for (const folder of PACKAGES) {

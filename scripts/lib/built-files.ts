@@ -1,6 +1,7 @@
 import { globSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { PROGRAMS, type ProgramName } from './bundle.ts';
+import { NOTICES_NAME } from './notices.ts';
 import { repositoryRoot } from './repository.ts';
 
 /** The packages of this repository. */
@@ -23,13 +24,20 @@ export function bundleFile(program: ProgramName): string {
   return `${packageOf(program)}/dist/bundle/${program}.mjs`;
 }
 
+export function noticesFile(program: ProgramName): string {
+  return `${packageOf(program)}/dist/bundle/${NOTICES_NAME}`;
+}
+
 export function sbomFile(folder: string): string {
   return `${folder}/${SBOM}`;
 }
 
-/** All that `npm run build` makes in a package: what its sources are compiled to, its bundle, its list of contents. */
+/** All that `npm run build` makes in a package: what its sources are compiled to, its bundle and lists of contents. */
 export function builtFiles(folder: string): string[] {
-  const bundles = (Object.keys(PROGRAMS) as ProgramName[]).map(bundleFile);
+  const bundles = (Object.keys(PROGRAMS) as ProgramName[]).flatMap(name => [
+    bundleFile(name),
+    noticesFile(name),
+  ]);
   const others = [...bundles, PAGE_ASSETS].filter(file => file.startsWith(`${folder}/`));
   return [
     ...compiledFiles(join(repositoryRoot, folder)),

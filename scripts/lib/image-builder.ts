@@ -1,11 +1,19 @@
-import { chmod, copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fingerprint } from '../../test/lab/cache.ts';
-import { bundle, PROGRAMS } from './bundle.ts';
+import { bundle, PROGRAMS, type BundledFiles } from './bundle.ts';
 import type { Docker } from '../../test/lab/index.ts';
+import { NOTICES_NAME, noticesOf } from './notices.ts';
 import { productVersion, repositoryRoot } from './repository.ts';
+
+interface BundledContent {
+  readonly entry: string;
+  readonly as: string;
+  /** Brings its own licence, and those of what is in the bundle. */
+  readonly withLicences?: boolean;
+}
 
 /** An image: a Dockerfile, the one file that the image carries, and small ones that help it there. */
 export interface ImageSource {
@@ -13,16 +21,18 @@ export interface ImageSource {
   /** This and all other paths are relative to the root of this repository. */
   readonly dockerfile: string;
   /** Bundled to `as`, or copied as it is. */
-  readonly content: { readonly entry: string; readonly as: string } | { readonly file: string };
+  readonly content: BundledContent | { readonly file: string };
   /** Files of installed packages that the program reads, named as imports name them. */
   readonly packageFiles?: readonly string[];
   /** Copied as they are. */
   readonly helpers?: readonly string[];
 }
 
-const PROXY = { entry: PROGRAMS['msi-proxy'], as: 'msi-proxy' };
-const MONITOR = { entry: PROGRAMS['msi-monitor'], as: 'msi-monitor' };
-const EMULATOR = { entry: PROGRAMS['imds-emulator'], as: 'imds-emulator' };
+const LICENCE_NAME = 'LICENSE';
+
+const PROXY = { entry: PROGRAMS['msi-proxy'], as: 'msi-proxy', withLicences: true };
+const MONITOR = { entry: PROGRAMS['msi-monitor'], as: 'msi-monitor', withLicences: true };
+const EMULATOR = { entry: PROGRAMS['imds-emulator'], as: 'imds-emulator', withLicences: true };
 
 /** The product's images. */
 export const IMAGES = {
@@ -91,12 +101,11 @@ export interface BuiltImage {
 
 /** Changes when anything that an image of ours is made from does, other than its base. */
 export async function imageFingerprint(source: ImageSource): Promise<string> {
-  return await withContext(source, async (_context, contentFile) => {
+  return await withContext(source, async context => {
     const dockerfile = await readFile(join(repositoryRoot, source.dockerfile));
-    const helpers = await Promise.all(
-      (source.helpers ?? []).map(helper => readFile(join(repositoryRoot, helper))),
-    );
-    return fingerprint(source.repository, dockerfile, await readFile(contentFile), ...helpers);
+    const names = (await readdir(context)).sort();
+    const contents = await Promise.all(names.map(name => readFile(join(context, name))));
+    return fingerprint(source.repository, dockerfile, ...names, ...contents);
   });
 }
 
@@ -141,10 +150,23 @@ async function placeContent({ content, helpers = [] }: ImageSource, context: str
   for (const helper of helpers) await copyScript(helper, context);
   if ('entry' in content) {
     const outfile = join(context, content.as);
-    await bundle(join(repositoryRoot, content.entry), outfile);
+    const files = await bundle(join(repositoryRoot, content.entry), outfile);
+    if (content.withLicences === true) await placeLicences(files, context);
     return outfile;
   }
   return await copyScript(content.file, context);
+}
+
+async function placeLicences(files: BundledFiles, context: string): Promise<void> {
+  const licence = await readFile(join(repositoryRoot, LICENCE_NAME));
+  for (const [name, text] of [
+    [LICENCE_NAME, licence],
+    [NOTICES_NAME, noticesOf(files)],
+  ] as const) {
+    const file = join(context, name);
+    await writeFile(file, text);
+    await chmod(file, 0o644);
+  }
 }
 
 /** Scripts for Windows get its line ends, whatever the checkout has: cmd loses its way among labels without them. */
