@@ -32,7 +32,7 @@ export function processMetrics<Prefix extends string>(prefix: Prefix) {
     eventLoopLag: {
       name: `${prefix}_process_event_loop_lag_seconds`,
       type: 'gauge',
-      help: 'How late the event loop was at most, in the last 15 to 30 seconds.',
+      help: 'How late the event loop was at most, in the last 15 to 30 seconds, or since the scrape before the last one where that is longer ago.',
     },
   } as const satisfies Record<string, MetricDefinition>;
 }

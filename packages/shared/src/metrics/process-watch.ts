@@ -6,7 +6,10 @@ import type { ProcessState, ProcessUsage } from './process-metrics.ts';
 const RESOLUTION_MILLIS = 100;
 const WINDOW_MILLIS = 15_000;
 
-/** Reads what is shown of the process. Several may read it: nothing begins anew because it was read. */
+/**
+ * Reads what is shown of the process. Several may read it: a window begins anew at the first read after it is over, so that
+ * whoever reads seldom misses nothing in between.
+ */
 export class ProcessWatch {
   readonly #usage: () => ProcessUsage;
   readonly #delay: IntervalHistogram;
