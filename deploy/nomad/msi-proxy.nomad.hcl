@@ -2,8 +2,8 @@
 
 variable "tag" {
   type        = string
-  default     = "latest"
-  description = "Of the images"
+  default     = "0.1.0"
+  description = "Of the images. Never latest, for which Nomad asks a registry even where the image is on the node"
 }
 
 job "msi-proxy" {

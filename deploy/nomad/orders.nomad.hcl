@@ -1,8 +1,9 @@
 # An example of a client: it asks for a token every minute, and prints until when it is valid. Yours needs its labels only.
 
 variable "tag" {
-  type    = string
-  default = "latest"
+  type        = string
+  default     = "0.1.0"
+  description = "Of the image. Never latest, for which Nomad asks a registry even where the image is on the node"
 }
 
 job "orders" {

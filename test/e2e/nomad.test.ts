@@ -6,14 +6,16 @@ import { containerName, dockerRunArguments } from '../nomad/docker-driver.ts';
 import { readJob, type NomadTask } from '../nomad/job-files.ts';
 import { Scenario } from './support/scenario.ts';
 
+const LAB_IMAGES = { tag: 'latest' };
+
 describe('on a node of Nomad, from the job files', () => {
   let scenario: Scenario;
   let client: string;
 
   before(async () => {
     scenario = await Scenario.start({ wiring: 'host' });
-    for (const task of (await readJob('msi-proxy')).tasks) await launch(onThisNode(task));
-    client = await launch((await readJob('orders')).tasks[0]!);
+    for (const task of (await readJob('msi-proxy', LAB_IMAGES)).tasks) await launch(onThisNode(task));
+    client = await launch((await readJob('orders', LAB_IMAGES)).tasks[0]!);
     await scenario.untilWired(client);
   });
   after(() => scenario[Symbol.asyncDispose]());

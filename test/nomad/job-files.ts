@@ -66,13 +66,20 @@ interface JobFile {
   >;
 }
 
-/** A job file as HashiCorp's own parser of its language reads it, with the defaults of its variables. */
-export async function readJob(name: string): Promise<NomadJob> {
+/**
+ * A job file as HashiCorp's own parser of its language reads it.
+ *
+ * @param variables those that shall have other values than their defaults
+ */
+export async function readJob(
+  name: string,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<NomadJob> {
   const path = join(repositoryRoot, 'deploy/nomad', `${name}.nomad.hcl`);
   const parsed = (await parse(path, readFileSync(path, 'utf8'))) as JobFile;
   const withVariables = JSON.stringify(parsed.job).replaceAll(
     /\$\{var\.(\w+)\}/g,
-    (_, variable: string) => parsed.variable[variable]![0].default,
+    (_, variable: string) => variables[variable] ?? parsed.variable[variable]![0].default,
   );
   const [job] = (JSON.parse(withVariables) as JobFile['job'])[name]!;
   const tasks = Object.values(job.group).flatMap(([group]) => Object.entries(group.task));
