@@ -13,6 +13,7 @@ source=$(dirname "$0")
 rules=${DESTDIR-}/etc/msi-proxy/boot-guard.nft
 unit=${DESTDIR-}/etc/systemd/system/msi-proxy-boot-guard.service
 service=$(basename "$unit")
+firewall=${DESTDIR-}/etc/systemd/system/nftables.service.d/msi-proxy-boot-guard.conf
 # What the unit starts, since Docker does not start where that fails.
 nft=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$source/$service")
 
@@ -26,9 +27,10 @@ case ${1-} in
       echo "$nft is missing: install the package nftables. Nothing was changed." >&2
       exit 69
     fi
-    mkdir -p "$(dirname "$rules")" "$(dirname "$unit")"
+    mkdir -p "$(dirname "$rules")" "$(dirname "$firewall")"
     install -m 644 "$source/boot-guard.nft" "$rules"
     install -m 644 "$source/msi-proxy-boot-guard.service" "$unit"
+    install -m 644 "$source/nftables-boot-guard.conf" "$firewall"
     "$nft" -f "$rules"
     tell_systemd daemon-reload
     tell_systemd enable "$service"
@@ -36,7 +38,8 @@ case ${1-} in
   --remove)
     tell_systemd disable "$service"
     "$nft" delete table ip msi_proxy_boot 2>/dev/null || true
-    rm -f "$rules" "$unit"
+    rm -f "$rules" "$unit" "$firewall"
+    rmdir "$(dirname "$firewall")" 2>/dev/null || true
     tell_systemd daemon-reload
     ;;
   *)
