@@ -119,6 +119,12 @@ export class CallerResolver {
     return entry.caller;
   }
 
+  /** Whether it was confirmed a moment ago who has the address. */
+  isConfirmed(address: string): boolean {
+    const entry = this.#options.table.get(address);
+    return entry !== undefined && this.#ageMillis(entry) <= this.#options.limits().confirmAfterMillis;
+  }
+
   /**
    * Waits as long as a request may wait: for a container that is just starting, or for a monitor to be back.
    *

@@ -11,7 +11,7 @@ import { Upstream } from '../upstream/upstream.ts';
 import { asVmExtension, type Send } from '../upstream/vm-extension.ts';
 import type { AnswerSource } from './answer-source.ts';
 import { createOptionalSource } from './optional-source.ts';
-import { createRelaySource } from './relay-source.ts';
+import { createRelaySource, type RelaySourceOptions } from './relay-source.ts';
 import { createSharedSource } from './shared-source.ts';
 import { createTokenSource, type TokenSource } from './token-source.ts';
 
@@ -23,6 +23,7 @@ export interface AnswersOptions {
   readonly logger: Logger;
   readonly version: string;
   readonly onTry: UpstreamCallsOptions['onTry'];
+  readonly isCurrent: RelaySourceOptions['isCurrent'];
 }
 
 /** Everything that answers come from. */
@@ -41,7 +42,7 @@ export interface Answers {
 
 /** Puts together what is behind the decision: broker, shared calls and relay, over one budget and five connections. */
 export function createAnswers(options: AnswersOptions): Answers {
-  const { settings, timeouts, clock, logger, version, onTry } = options;
+  const { settings, timeouts, clock, logger, version, onTry, isCurrent } = options;
   const { maxResponseBytes } = settings;
   const random = Math.random;
   const userAgent = `msi-proxy/${version}`;
@@ -76,7 +77,7 @@ export function createAnswers(options: AnswersOptions): Answers {
     ));
   const { hostHeader } = imds;
   const relayed = (timeoutMillis: () => number) =>
-    fromImds(createRelaySource({ relay, client, hostHeader, calls, clock, timeoutMillis }));
+    fromImds(createRelaySource({ relay, client, hostHeader, calls, clock, timeoutMillis, isCurrent }));
   const timeoutMillis = () => timeouts().upstreamTimeoutMillis;
   const general = relayed(timeoutMillis);
   const scheduledEvents = relayed(() => timeouts().scheduledEventsTimeoutMillis);

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Clock } from '@msi-proxy/shared';
+import type { Caller, Clock } from '@msi-proxy/shared';
 import { forwardedHeaders } from '../relay/forwarded-headers.ts';
 import { filterUserData } from '../relay/user-data-filter.ts';
 import type { Relay } from '../relay.ts';
@@ -7,6 +7,7 @@ import type { ImdsClient } from '../upstream/imds-client.ts';
 import { laneOf } from '../upstream/lane.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { UpstreamCalls } from '../upstream/upstream-calls.ts';
+import { clientLeft } from '../upstream/upstream-failure.ts';
 import type { AnswerSource, AuthorizedRequest } from './answer-source.ts';
 
 export interface RelaySourceOptions {
@@ -19,6 +20,8 @@ export interface RelaySourceOptions {
   readonly clock: Clock;
   /** For the whole answer, waiting and repeats included. */
   readonly timeoutMillis: () => number;
+  /** Whether a container still has its address and its grant. */
+  readonly isCurrent: (caller: Caller) => boolean;
 }
 
 /** Whose answers are small and come at once: documents of some KB. See docs/adr/0027. */
@@ -33,7 +36,7 @@ const SMALL_GROUPS: ReadonlySet<AuthorizedRequest['gated']['endpoint']['group']>
 
 /** Answers each request by passing it on to IMDS with its own headers. */
 export function createRelaySource(options: RelaySourceOptions): AnswerSource {
-  const { relay, client, hostHeader, calls, clock, timeoutMillis } = options;
+  const { relay, client, hostHeader, calls, clock, timeoutMillis, isCurrent } = options;
   const forwarded = [false, true].map(isInspected => {
     const known = new WeakMap<IncomingHttpHeaders, IncomingHttpHeaders>();
     return (headers: IncomingHttpHeaders) => {
@@ -44,7 +47,7 @@ export function createRelaySource(options: RelaySourceOptions): AnswerSource {
   });
 
   const send = async (authorized: AuthorizedRequest, attemptMillis: number): Promise<UpstreamAnswer> => {
-    const { gated, decision, body, headers, client: waiting, exchange } = authorized;
+    const { gated, decision, caller, body, headers, client: waiting, exchange } = authorized;
     const isInspected = decision.userData !== 'granted';
     if (gated.method === 'GET' && SMALL_GROUPS.has(gated.endpoint.group)) {
       const sent = forwarded[Number(isInspected)]!(headers);
@@ -56,6 +59,9 @@ export function createRelaySource(options: RelaySourceOptions): AnswerSource {
     }
     if (exchange === undefined) throw new Error('this request must come through the parser');
     const relaying = await relay();
+    // Before all other answers are given it is looked at whom they are for; this request does something as soon as it is sent,
+    // and it may have waited for its turn.
+    if (gated.method === 'POST' && !isCurrent(caller)) throw clientLeft();
     return await relaying.send({
       ...exchange,
       target: decision.target,

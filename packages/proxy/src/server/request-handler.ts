@@ -12,7 +12,7 @@ import {
 import type { AuditLog, AuditRecord } from '../audit.ts';
 import type { Allowed, AuthorizeOptions } from '../authorize/authorize.ts';
 import { DecisionMemo } from '../authorize/decision-memo.ts';
-import type { CallerResolver } from '../callers/caller-resolver.ts';
+import type { CallerResolver, Resolution } from '../callers/caller-resolver.ts';
 import type { CallerStatistics } from '../callers/caller-statistics.ts';
 import type { CallerTable } from '../callers/caller-table.ts';
 import { BoundedMemo } from '../gate/bounded-memo.ts';
@@ -279,7 +279,7 @@ export class RequestHandler {
     const known = { address, group, caller, askedIdentity, identity, resource };
     const allowed: AllowedExchange = { reply, address, startMillis, gated, decision, caller, known };
     const receiver: AnswerReceiver = {
-      answered: answered => this.#guarded(allowed, () => this.#answer(answered, allowed)),
+      answered: answered => this.#guarded(allowed, () => this.#answerAwaited(answered, allowed)),
       failed: err => this.#guarded(allowed, () => this.#answerFailure(err, allowed)),
     };
     let answered: ReturnType<AnswerSource>;
@@ -295,7 +295,7 @@ export class RequestHandler {
         (err: unknown) => receiver.failed(err),
       );
     } else if (answered.kind === 'shared') answered.tell(receiver);
-    else receiver.answered(answered);
+    else this.#guarded(allowed, () => this.#answer(answered, allowed));
   }
 
   #guarded(exchange: Exchange, action: () => void): void {
@@ -306,40 +306,74 @@ export class RequestHandler {
     }
   }
 
-  #answerFailure(err: unknown, { gated, caller, known, reply, startMillis }: AllowedExchange): void {
+  #answerFailure(err: unknown, allowed: AllowedExchange): void {
     if (!(err instanceof MsiProxyError)) throw err;
-    if (reply.hasLeft) {
-      this.#audit({ ...known, reason: 'client-left' }, 'failed', startMillis);
-      return;
-    }
+    if (this.#isOver(allowed)) return;
+    const { gated, caller, known, reply, startMillis } = allowed;
     const answer = serviceUnavailable(gated.endpoint.errorShape, 'The metadata service does not answer');
     reply.sendLocal(answer, { close: true });
     this.#options.logger.debug('IMDS failed', { err, containerId: caller.containerId });
     this.#audit({ ...known, reason: err.code, status: 503 }, 'failed', startMillis);
   }
 
+  /**
+   * While IMDS was asked, the address may have changed hands, and the event that says so may be lost: who is to have the
+   * answer is confirmed as who asked was.
+   */
+  #answerAwaited(answered: Answered, allowed: AllowedExchange): void {
+    const { resolver, table } = this.#options;
+    const { address, caller, reply } = allowed;
+    const isForCaller = answered.kind === 'answer' && table.isCurrent(caller) && !reply.hasLeft;
+    if (!isForCaller || resolver.isConfirmed(address)) {
+      this.#answer(answered, allowed);
+      return;
+    }
+    resolver.resolve(address, reply).then(
+      resolution => this.#guarded(allowed, () => this.#answerResolved(answered, resolution, allowed)),
+      (err: unknown) => this.#fail(allowed, err),
+    );
+  }
+
+  #answerResolved(answered: Answered, resolution: Resolution, allowed: AllowedExchange): void {
+    const { gated, known, reply, startMillis } = allowed;
+    if (resolution.kind !== 'unavailable' || reply.hasLeft) {
+      this.#answer(answered, allowed); // by the table, which has what the monitor said
+      return;
+    }
+    const text = `Try again: ${resolution.reason}`;
+    reply.sendLocal(serviceUnavailable(gated.endpoint.errorShape, text), { close: true });
+    this.#audit({ ...known, reason: 'caller-unconfirmed', status: 503 }, 'failed', startMillis);
+  }
+
   #answer(answered: Answered, allowed: AllowedExchange): void {
-    const { gated, caller, known, reply, startMillis } = allowed;
-    const { table, statistics } = this.#options;
+    if (this.#isOver(allowed)) return;
+    const { statistics } = this.#options;
+    const { caller } = allowed;
+    if (answered.kind === 'withheld') statistics.refuse(caller.containerId, answered.reason);
+    this.#send(answered, allowed);
+  }
+
+  /** Nobody is to have an answer of IMDS, or not for what was decided; whoever is there still is told so. */
+  #isOver({ gated, caller, known, reply, startMillis }: AllowedExchange): boolean {
+    const { table } = this.#options;
     if (reply.hasLeft) {
       this.#audit({ ...known, reason: 'client-left' }, 'failed', startMillis);
-      return;
+      return true;
     }
     if (!table.holds(caller)) {
       // The address has changed hands since; the answer is not for its new owner.
       reply.destroy();
       this.#audit({ ...known, reason: 'caller-gone' }, 'failed', startMillis);
-      return;
+      return true;
     }
     if (!table.isCurrent(caller)) {
       // What it may have has changed: it asks again, and is judged again.
       const text = 'Try again: the policy of this container has changed';
       reply.sendLocal(serviceUnavailable(gated.endpoint.errorShape, text), { close: true });
       this.#audit({ ...known, reason: 'policy-changed', status: 503 }, 'failed', startMillis);
-      return;
+      return true;
     }
-    if (answered.kind === 'withheld') statistics.refuse(caller.containerId, answered.reason);
-    this.#send(answered, allowed);
+    return false;
   }
 
   #send(answered: Answered, { gated, decision, known, reply, startMillis }: AllowedExchange): void {

@@ -68,6 +68,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
     logger,
     version,
     onTry: (status, durationMillis) => metrics.countUpstream(status, durationMillis),
+    isCurrent: caller => table.isCurrent(caller),
   });
   const { upstream, broker } = answers;
   const standby = new StandbyTokens({ broker, clock });

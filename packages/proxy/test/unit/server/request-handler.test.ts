@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { silentLogger, type LogFields, type Logger } from '@msi-proxy/shared';
+import { MsiProxyError, silentLogger, type LogFields, type Logger } from '@msi-proxy/shared';
 import { FakeClock } from '@msi-proxy/shared/testing';
 import { AuditLog } from '../../../src/audit.ts';
 import { CallerResolver } from '../../../src/callers/caller-resolver.ts';
 import { CallerStatistics } from '../../../src/callers/caller-statistics.ts';
 import { CallerTable } from '../../../src/callers/caller-table.ts';
 import { passGate } from '../../../src/gate/request-gate.ts';
-import type { AnswerSource, KeptAnswer } from '../../../src/server/answer-source.ts';
+import type { Answered, AnswerSource, KeptAnswer } from '../../../src/server/answer-source.ts';
 import { ReadyEndpoint } from '../../../src/server/ready-endpoint.ts';
 import { ProxyMetrics } from '../../../src/metrics/proxy-metrics.ts';
 import { RequestHandler } from '../../../src/server/request-handler.ts';
-import { callerAt } from '../support/callers.ts';
-import { ask, CLIENT_ADDRESS, open, requestText } from '../support/raw-client.ts';
+import { callerAt, grantOf, UNLABELLED } from '../support/callers.ts';
+import { FakeConfirmationSource } from '../support/fake-confirmation-source.ts';
+import { ask, CLIENT_ADDRESS, open, requestText, type RawAnswer } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
 const VERSIONS = '/metadata/versions';
@@ -44,6 +45,9 @@ describe('the handler of requests', () => {
   let handler: RequestHandler;
   let keptAnswer: () => KeptAnswer | undefined;
   let audited: LogFields[];
+  let table: CallerTable;
+  let monitor: FakeConfirmationSource;
+  let confirmAfterMillis: number;
   let holdMillis: number;
   const errors: unknown[] = [];
 
@@ -52,6 +56,7 @@ describe('the handler of requests', () => {
     errors.length = 0;
     keptAnswer = () => undefined;
     audited = [];
+    confirmAfterMillis = 60_000;
     holdMillis = 0;
     const logger: Logger = {
       ...silentLogger,
@@ -59,20 +64,17 @@ describe('the handler of requests', () => {
       warn: (_message, fields = {}) => audited.push(fields),
       error: (_message, fields) => errors.push(fields?.err),
     };
-    const table = new CallerTable(clock);
+    table = new CallerTable(clock);
     table.confirm(callerAt(CLIENT_ADDRESS));
     statistics = new CallerStatistics(clock);
+    monitor = new FakeConfirmationSource();
+    monitor.become('none');
     const resolver = new CallerResolver({
       table,
-      monitor: {
-        monitorState: 'none',
-        canAskWitness: false,
-        confirm: () => Promise.reject(new Error('no monitor')),
-        onMonitorStateChange: () => () => undefined,
-      },
+      monitor,
       clock,
       limits: () => ({
-        confirmAfterMillis: 60_000,
+        confirmAfterMillis,
         callerWaitMillis: 0,
         holdMillis,
         silenceGraceMillis: 0,
@@ -171,6 +173,110 @@ describe('the handler of requests', () => {
         lastRefusal: { at: new Date(clock.wallMillis()).toISOString(), reason: 'endpoint-not-granted' },
       },
     ]);
+  });
+
+  describe('asked for what IMDS takes longer for than a confirmation is good for', () => {
+    const CALLER = callerAt(CLIENT_ADDRESS);
+    let imds: PromiseWithResolvers<Answered>;
+    let asking: Promise<RawAnswer>;
+
+    beforeEach(async () => {
+      confirmAfterMillis = 100;
+      holdMillis = 30_000;
+      monitor.become('live');
+      imds = Promise.withResolvers();
+      let isAsked = false;
+      source = () => {
+        isAsked = true;
+        return imds.promise;
+      };
+      asking = ask(VERSIONS, { port });
+      await until(() => isAsked);
+      clock.pass(101);
+    });
+
+    function answers(): void {
+      imds.resolve(answerOf(Buffer.from('{"secret":1}')));
+    }
+
+    it('confirms who has the address before it answers', async () => {
+      answers();
+      await until(() => monitor.asked.length === 1);
+      monitor.answer({ kind: 'caller', caller: CALLER });
+      assert.equal((await asking).body, '{"secret":1}');
+      assert.deepEqual(monitor.asked, [CLIENT_ADDRESS]);
+      assert.equal(clock.pendingTimers, 0);
+    });
+
+    it('gives the answer to nobody else who has the address by then, though no event has told of it', async () => {
+      answers();
+      await until(() => monitor.asked.length === 1);
+      const caller = callerAt(CLIENT_ADDRESS, { containerId: 'd'.repeat(64), grant: UNLABELLED });
+      monitor.answer({ kind: 'caller', caller });
+      assert.equal((await asking).text, '');
+      assert.equal(audited.at(-1)?.['reason'], 'caller-gone');
+    });
+
+    it('gives it to nobody when nobody has the address any more', async () => {
+      answers();
+      await until(() => monitor.asked.length === 1);
+      monitor.answer({ kind: 'nobody' });
+      assert.equal((await asking).text, '');
+      assert.equal(audited.at(-1)?.['reason'], 'caller-gone');
+    });
+
+    it('does not give what the container may have no more by then', async () => {
+      answers();
+      await until(() => monitor.asked.length === 1);
+      const caller = callerAt(CLIENT_ADDRESS, { grant: grantOf({ endpoints: [] }) });
+      monitor.answer({ kind: 'caller', caller });
+      assert.equal((await asking).status, 503);
+      assert.equal(audited.at(-1)?.['reason'], 'policy-changed');
+    });
+
+    it('waits for a monitor that is away, as requests do', async () => {
+      monitor.endSession();
+      answers();
+      await until(() => clock.pendingTimers === 1);
+      monitor.become('live');
+      await until(() => monitor.asked.length === 1);
+      monitor.answer({ kind: 'caller', caller: CALLER });
+      assert.equal((await asking).status, 200);
+    });
+
+    it('tells the client to try again when no monitor comes', async () => {
+      monitor.endSession();
+      answers();
+      await until(() => clock.pendingTimers === 1);
+      await clock.advance(holdMillis);
+      const answer = await asking;
+      assert.equal(answer.status, 503);
+      assert.match(answer.body, /Try again: no monitor is connected/);
+      assert.equal(answer.headers['connection'], 'close');
+      assert.equal(audited.at(-1)?.['reason'], 'caller-unconfirmed');
+    });
+
+    it('tells of a changed policy also when IMDS was not asked for that reason', async () => {
+      table.learn(callerAt(CLIENT_ADDRESS, { grant: grantOf({ endpoints: [] }) }));
+      imds.reject(new MsiProxyError('MSI_CLIENT_LEFT', 'nobody is to have it'));
+      const answer = await asking;
+      assert.equal(answer.status, 503);
+      assert.match(answer.body, /policy of this container has changed/);
+      assert.equal(audited.at(-1)?.['reason'], 'policy-changed');
+    });
+
+    it('asks nobody when somebody has confirmed it meanwhile', async () => {
+      table.confirm(CALLER);
+      answers();
+      assert.equal((await asking).status, 200);
+      assert.deepEqual(monitor.asked, []);
+    });
+
+    it('asks nobody about what is no answer of IMDS', async () => {
+      imds.resolve({ kind: 'throttled' });
+      assert.equal((await asking).status, 429);
+      assert.deepEqual(monitor.asked, []);
+    });
   });
 
   describe('asked for what is kept', () => {
