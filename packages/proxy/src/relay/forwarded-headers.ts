@@ -5,13 +5,13 @@ import { hopByHopNames } from './hop-by-hop.ts';
 const NEVER_SENT = ['expect', 'forwarded', 'via'];
 const FORWARDED_PREFIX = 'x-forwarded-';
 
-/** What makes an answer partial or unreadable. */
-const NOT_SENT_WHEN_INSPECTED = ['accept-encoding', 'range', 'if-range'];
+/** What makes an answer partial, or gives it a form that is not read here. */
+const NOT_SENT_WHEN_INSPECTED = ['accept', 'accept-encoding', 'range', 'if-range'];
 
 export interface ForwardingOptions {
   /** What IMDS itself expects in `Host`. */
   readonly hostHeader: string;
-  /** The answer will be read here: it is asked for whole and without compression. */
+  /** The answer will be read here: it is asked for whole, in IMDS's own form and without compression. */
   readonly isInspected: boolean;
 }
 

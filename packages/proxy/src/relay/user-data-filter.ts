@@ -56,10 +56,18 @@ export function withoutUserData(body: Buffer, contentType: string | undefined): 
   try {
     document = JSON.parse(text);
   } catch {
-    return contentType?.startsWith('text/') === true ? withoutListedNames(text, body) : undefined;
+    return contentType?.startsWith('text/') === true && isListing(text)
+      ? withoutListedNames(text, body)
+      : undefined;
   }
   const { value, changed } = strip(document);
   return changed ? Buffer.from(JSON.stringify(value)) : body;
+}
+
+/** Names alone, one a line: whatever else is called text may have user data in any form. */
+function isListing(text: string): boolean {
+  const lines = text.replace(/\n$/, '').split('\n');
+  return lines.every(line => /^[\w-]+\/?\r?$/.test(line));
 }
 
 function withoutListedNames(text: string, body: Buffer): Buffer {

@@ -69,12 +69,17 @@ describe('the filter of user data', () => {
   const unreadable: [name: string, body: Buffer][] = [
     ['broken JSON', Buffer.from(`{"userData":"${SECRET}"`)],
     ['JSON after a byte order mark', Buffer.from(`\uFEFF{"userData":"${SECRET}"}`)],
+    ['XML', Buffer.from(`<compute><name>vm</name><userData>${SECRET}</userData></compute>`)],
+    ['XML with line ends', Buffer.from(`<compute>\n<userData>\n${SECRET}\n</userData>\n</compute>\n`)],
+    ['names with values', Buffer.from(`name=vm\nuserData=${SECRET}\n`)],
     ['UTF-16', Buffer.from(`{"userData":"${SECRET}"}`, 'utf16le')],
   ];
   for (const [name, body] of unreadable) {
-    it(`does not pass on what it cannot read: ${name}`, () => {
-      assert.equal(withoutUserData(body, JSON_TYPE), undefined);
-    });
+    for (const contentType of [JSON_TYPE, 'text/plain; charset=utf-8', 'text/xml', undefined]) {
+      it(`does not pass on what it cannot read: ${name} as ${contentType}`, () => {
+        assert.equal(withoutUserData(body, contentType), undefined);
+      });
+    }
   }
 
   it('leaves no secret in any document, and changes nothing else', () => {
