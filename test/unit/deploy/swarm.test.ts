@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { parse } from 'yaml';
 import { repositoryRoot } from '../../../scripts/lib/repository.ts';
 
 const FOLDER = join(repositoryRoot, 'deploy/swarm');
@@ -28,6 +29,43 @@ ExecStart=/usr/sbin/nft -f /etc/nftables.conf
 ExecReload=/usr/sbin/nft -f /etc/nftables.conf
 ExecStop=/usr/sbin/nft flush ruleset
 `;
+
+interface Service {
+  readonly read_only?: boolean;
+  readonly cap_drop?: readonly string[];
+  readonly cap_add?: readonly string[];
+  readonly volumes?: readonly { readonly type: string; readonly target: string }[];
+  readonly deploy: {
+    readonly resources?: { readonly limits?: Readonly<Record<string, string>> };
+    readonly restart_policy: { readonly delay: string };
+  };
+}
+
+describe('deploy/swarm/stack.yml', () => {
+  const text = readFileSync(join(FOLDER, 'stack.yml'), 'utf8');
+  const { services } = parse(text, { merge: true }) as { services: Record<'proxy' | 'monitor', Service> };
+
+  it('leaves proxy and monitor the rights that docs/security.md names, and no other', () => {
+    for (const service of Object.values(services)) assert.deepEqual(service.cap_drop, ['ALL']);
+    assert.deepEqual(services.proxy.cap_add, ['NET_ADMIN', 'SETUID', 'SETGID']);
+    assert.deepEqual(services.monitor.cap_add, ['NET_ADMIN']);
+  });
+
+  it('lets them change no file but in /run, and have no more memory than in the other ways to run them', () => {
+    for (const { read_only, volumes = [], deploy } of Object.values(services)) {
+      assert.equal(read_only, true);
+      assert.deepEqual(
+        volumes.filter(({ type }) => type === 'tmpfs').map(({ target }) => target),
+        ['/run'],
+      );
+      assert.equal(deploy.resources?.limits?.['memory'], '256M');
+    }
+  });
+
+  it('starts a monitor again that ends, without haste', () => {
+    assert.equal(services.monitor.deploy.restart_policy.delay, '2s');
+  });
+});
 
 describe('deploy/swarm/prepare-node.sh', () => {
   let directory: string;
