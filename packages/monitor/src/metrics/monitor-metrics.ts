@@ -124,6 +124,8 @@ export class MonitorMetrics {
       lastSync: [engine.lastSyncAt === undefined ? 0 : Date.parse(engine.lastSyncAt) / 1_000],
       resyncInterval: [resyncSeconds],
       guard: countEach(MONITOR_METRICS.guard.labels.state, [guard.state]),
+      guardMode: countEach(MONITOR_METRICS.guardMode.labels.mode, [guard.mode]),
+      barrier: countEach(MONITOR_METRICS.barrier.labels.state, [guard.barrier?.state ?? 'off']),
       repairs: [guard.repairs],
       stoppedSources: [guard.stopped.length],
       standInHeld: [heldRequests],

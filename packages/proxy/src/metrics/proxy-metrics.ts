@@ -7,12 +7,14 @@ import {
 } from '@msi-proxy/shared/metrics';
 import type { AuditRecord } from '../audit.ts';
 import type { MonitorState } from '../callers/caller-resolver.ts';
+import type { ProxySettings } from '../config.ts';
 
 /** What is looked up when the metrics are read. */
 export interface ProxyGauges {
   readonly budgetWaiting: number;
   readonly callers: number;
   readonly monitor: MonitorState;
+  readonly policy: ProxySettings['policy'];
   readonly tokens: { readonly valid: number; readonly failing: number; readonly failingNearExpiry: number };
   readonly process: ProcessState;
 }
@@ -57,7 +59,7 @@ export class ProxyMetrics {
     this.#upstreamDuration.observe(0, durationMillis / 1_000);
   }
 
-  read({ budgetWaiting, callers, monitor, tokens, process }: ProxyGauges): ProxyMetricNumbers {
+  read({ budgetWaiting, callers, monitor, policy, tokens, process }: ProxyGauges): ProxyMetricNumbers {
     return {
       requests: this.#requests.numbers(),
       failures: this.#failures.numbers(),
@@ -70,6 +72,7 @@ export class ProxyMetrics {
       tokensExpiring: [tokens.failingNearExpiry],
       callers: [callers],
       monitorSession: SESSION_STATES.map(state => (state === monitor ? 1 : 0)),
+      policyMode: PROXY_METRICS.policyMode.labels.mode.map(mode => (mode === policy ? 1 : 0)),
       ...processNumbers(process, this.#startedAtMillis),
     };
   }

@@ -93,6 +93,7 @@ export async function serve(options: ServeOptions): Promise<RunningProxy> {
         budgetWaiting: answers.waiting(),
         callers: table.size,
         monitor: control.monitorState,
+        policy: settings.policy,
         tokens: broker.count(),
         process: processWatch.read(),
       }),

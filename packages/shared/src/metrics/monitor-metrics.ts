@@ -88,6 +88,18 @@ export const MONITOR_METRICS = {
     help: '1 for the state of the guard.',
     labels: { state: ['in-place', 'not-in-place', 'off', 'unavailable'] },
   },
+  guardMode: {
+    name: 'msi_monitor_guard_mode',
+    type: 'gauge',
+    help: '1 for what the guard is to do: MSI_MONITOR_GUARD. With audit it is in place and stops nobody.',
+    labels: { mode: ['enforce', 'audit', 'off'] },
+  },
+  barrier: {
+    name: 'msi_monitor_routing_barrier_state',
+    type: 'gauge',
+    help: '1 for the state of the second barrier, in the routing of the VM, which stops containers while the packet rules are gone; "off": none is wanted.',
+    labels: { state: ['in-place', 'unavailable', 'off'] },
+  },
   repairs: {
     name: 'msi_monitor_guard_repairs_total',
     type: 'counter',

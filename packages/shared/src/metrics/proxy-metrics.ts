@@ -84,8 +84,14 @@ export const PROXY_METRICS = {
   monitorSession: {
     name: 'msi_proxy_monitor_session',
     type: 'gauge',
-    help: '1 for the state of the control session with the monitor.',
+    help: '1 for the state of the control session with the monitor. It is told over that session: where there is none, the metrics of the proxy are missing.',
     labels: { state: ['none', 'silent', 'live'] },
+  },
+  policyMode: {
+    name: 'msi_proxy_policy_mode',
+    type: 'gauge',
+    help: '1 for what the policies of clients do: MSI_PROXY_POLICY.',
+    labels: { mode: ['enforce', 'audit'] },
   },
   ...processMetrics('msi_proxy'),
 } as const satisfies Record<string, MetricDefinition>;

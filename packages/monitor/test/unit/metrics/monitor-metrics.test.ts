@@ -1,6 +1,20 @@
 import assert from 'node:assert/strict';
+import type { MonitorStatus } from '@msi-proxy/shared';
 import { MonitorMetrics } from '../../../src/metrics/monitor-metrics.ts';
 import { someStatus } from '../status/support.ts';
+
+/** Of a monitor that knows no more than its status. */
+function pageOf(status: MonitorStatus): string {
+  return new MonitorMetrics().page({
+    status,
+    imdsIsFailing: false,
+    proxies: [],
+    process: { residentBytes: 1, cpuMicros: 1, openFiles: 1, eventLoopLagMillis: 0 },
+    heldRequests: 0,
+    queueDepth: { inspect: 0, wire: 0 },
+    resyncSeconds: 60,
+  });
+}
 
 describe('MonitorMetrics', () => {
   it('shows the monitor and the proxies it hears from on one page', () => {
@@ -56,16 +70,31 @@ describe('MonitorMetrics', () => {
     assert.equal(page.match(/# TYPE msi_proxy_cached_tokens gauge/g)?.length, 1);
   });
 
+  it('shows that a guard which is in place only audits', () => {
+    const { guard } = someStatus();
+    const page = pageOf(someStatus({ guard: { ...guard, mode: 'audit' } }));
+    for (const line of [
+      'msi_monitor_guard_state{state="in-place"} 1',
+      'msi_monitor_guard_mode{mode="enforce"} 0',
+      'msi_monitor_guard_mode{mode="audit"} 1',
+      'msi_monitor_routing_barrier_state{state="off"} 1',
+    ])
+      assert.ok(page.split('\n').includes(line), line);
+  });
+
+  it('shows that there is no barrier in the routing', () => {
+    const { guard } = someStatus();
+    const page = pageOf(someStatus({ guard: { ...guard, barrier: { state: 'unavailable' } } }));
+    for (const line of [
+      'msi_monitor_guard_mode{mode="enforce"} 1',
+      'msi_monitor_routing_barrier_state{state="in-place"} 0',
+      'msi_monitor_routing_barrier_state{state="unavailable"} 1',
+    ])
+      assert.ok(page.split('\n').includes(line), line);
+  });
+
   it('tells nothing about single containers', () => {
-    const page = new MonitorMetrics().page({
-      status: someStatus(),
-      imdsIsFailing: false,
-      proxies: [],
-      process: { residentBytes: 1, cpuMicros: 1, openFiles: 1, eventLoopLagMillis: 0 },
-      heldRequests: 0,
-      queueDepth: { inspect: 0, wire: 0 },
-      resyncSeconds: 60,
-    });
+    const page = pageOf(someStatus());
     assert.doesNotMatch(page, /web|172\.17|c1c1c1/);
   });
 });

@@ -6,6 +6,7 @@ const GAUGES: ProxyGauges = {
   budgetWaiting: 2,
   callers: 5,
   monitor: 'live',
+  policy: 'enforce',
   tokens: { valid: 3, failing: 1, failingNearExpiry: 0 },
   process: { residentBytes: 1_000, cpuMicros: 2_000_000, openFiles: 12, eventLoopLagMillis: 0 },
 };
@@ -44,6 +45,15 @@ describe('ProxyMetrics', () => {
     const metrics = new ProxyMetrics(0);
     for (const status of [200, 404, 429, 503, undefined]) metrics.countUpstream(status, 10);
     assert.deepEqual(metrics.read(GAUGES).upstreamRequests, [0, 1, 0, 1, 1, 1, 1]);
+  });
+
+  it('shows whether policies are enforced', () => {
+    const { policyMode = [] } = new ProxyMetrics(0).read({ ...GAUGES, policy: 'audit' });
+    const text = metricText(PROXY_METRICS.policyMode, [{ numbers: policyMode }]);
+    assert.match(
+      text,
+      /^msi_proxy_policy_mode\{mode="enforce"\} 0\nmsi_proxy_policy_mode\{mode="audit"\} 1$/m,
+    );
   });
 
   it('is taken by the monitor as it is sent', () => {
