@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller, Clock } from '@msi-proxy/shared';
 import { forwardedHeaders } from '../relay/forwarded-headers.ts';
-import { filterUserData } from '../relay/user-data-filter.ts';
 import type { Relay } from '../relay.ts';
 import type { ImdsClient } from '../upstream/imds-client.ts';
 import { laneOf } from '../upstream/lane.ts';
@@ -9,6 +8,7 @@ import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import type { UpstreamCalls } from '../upstream/upstream-calls.ts';
 import { clientLeft } from '../upstream/upstream-failure.ts';
 import type { AnswerSource, AuthorizedRequest } from './answer-source.ts';
+import { passedOn } from './passed-on.ts';
 
 export interface RelaySourceOptions {
   /** For whatever is not a small GET. */
@@ -73,22 +73,22 @@ export function createRelaySource(options: RelaySourceOptions): AnswerSource {
 
   return async authorized => {
     const { gated, decision, caller } = authorized;
-    const { group } = gated.endpoint;
+    const { method, endpoint } = gated;
+    const { group, errorShape } = endpoint;
     if (group === 'ready') throw new Error('the ready path is answered here');
     const call = calls.start({
       lane: laneOf(group),
       source: caller.containerId,
       priority: 'client',
       deadlineMillis: clock.monotonicMillis() + timeoutMillis(),
-      isRepeatable: gated.method !== 'POST',
+      isRepeatable: method !== 'POST',
       // Of credentials it means that there is none of this kind.
       isUpdatedWhenNotFound: group === 'token' || group === 'identity-info',
       send: attemptMillis => send(authorized, attemptMillis),
     });
     const outcome = await call.outcome;
     if (outcome.kind === 'throttled') return outcome;
-    const { answer, isReported } = filterUserData(outcome.answer, decision.userData);
-    const via = 'upstream';
-    return { kind: 'answer', answer, via, ...(isReported && { wouldDeny: 'endpoint-not-granted' }) };
+    const { userData } = decision;
+    return passedOn(outcome.answer, { method, errorShape, userData, via: 'upstream' });
   };
 }

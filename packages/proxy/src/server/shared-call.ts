@@ -1,14 +1,17 @@
 import type { Clock, Timer } from '@msi-proxy/shared';
+import type { ErrorShape } from '@msi-proxy/shared/http';
 import type { Allowed } from '../authorize/authorize.ts';
-import { filterUserData } from '../relay/user-data-filter.ts';
 import type { Waiting } from '../upstream/asked.ts';
 import { clientLeft } from '../upstream/upstream-failure.ts';
 import type { CallOutcome, UpstreamCall } from '../upstream/upstream-calls.ts';
 import type { Answered, AnswerReceiver, SharedAnswer } from './answer-source.ts';
+import { passedOn } from './passed-on.ts';
 
 export interface Sharing {
   /** On the monotonic clock. */
   readonly deadlineMillis: number;
+  /** The same for all who share the call. */
+  readonly errorShape: ErrorShape;
   readonly userData: Allowed['userData'];
   readonly client: Waiting;
 }
@@ -47,7 +50,7 @@ export class SharedCall {
     return this.#sharer('upstream', sharing);
   }
 
-  #sharer(via: Sharer['via'], { deadlineMillis, userData, client }: Sharing): SharedAnswer {
+  #sharer(via: Sharer['via'], { client, ...sharing }: Sharing): SharedAnswer {
     return {
       kind: 'shared',
       tell: receiver => {
@@ -56,9 +59,9 @@ export class SharedCall {
           return;
         }
         const stopListening = client.onLeave(() => this.#leave(sharer));
-        const sharer: Sharer = { receiver, via, deadlineMillis, userData, stopListening };
+        const sharer: Sharer = { receiver, via, ...sharing, stopListening };
         this.#sharers.add(sharer);
-        this.#wakeAt(deadlineMillis);
+        this.#wakeAt(sharing.deadlineMillis);
       },
     };
   }
@@ -105,10 +108,10 @@ export class SharedCall {
 
   #tell(sharers: readonly Sharer[], outcomeOf: () => CallOutcome): void {
     const known = new Map<Allowed['userData'], Answered>();
-    for (const { receiver, via, userData } of sharers) {
+    for (const { receiver, via, errorShape, userData } of sharers) {
       let answered: Answered;
       try {
-        answered = known.get(userData) ?? answeredBy(outcomeOf(), userData);
+        answered = known.get(userData) ?? answeredBy(outcomeOf(), { errorShape, userData });
       } catch (error) {
         receiver.failed(error);
         continue;
@@ -125,13 +128,10 @@ interface Sharer extends Omit<Sharing, 'client'> {
   readonly stopListening: () => void;
 }
 
-function answeredBy(outcome: CallOutcome, userData: Allowed['userData']): Answered {
+function answeredBy(
+  outcome: CallOutcome,
+  { errorShape, userData }: Pick<Sharing, 'errorShape' | 'userData'>,
+): Answered {
   if (outcome.kind === 'throttled') return outcome;
-  const { answer, isReported } = filterUserData(outcome.answer, userData);
-  return {
-    kind: 'answer',
-    answer,
-    via: 'shared',
-    ...(isReported && { wouldDeny: 'endpoint-not-granted' }),
-  };
+  return passedOn(outcome.answer, { method: 'GET', errorShape, userData, via: 'shared' });
 }

@@ -48,7 +48,8 @@ export function createSharedSource(options: SharedSourceOptions): AnswerSource {
     const source = caller.containerId;
     const deadlineMillis = clock.monotonicMillis() + timeoutMillis();
     const present = underWay.get(target);
-    const sharing = { deadlineMillis, userData, client: waiting };
+    const { errorShape } = gated.endpoint;
+    const sharing = { deadlineMillis, errorShape, userData, client: waiting };
     return present === undefined
       ? begin(target, source, deadlineMillis).first(sharing)
       : present.share(source, sharing);

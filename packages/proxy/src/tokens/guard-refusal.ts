@@ -1,4 +1,4 @@
-import { forbidden, SERVER_HEADER } from '@msi-proxy/shared/http';
+import { forbidden, SERVER_HEADER, type ErrorShape } from '@msi-proxy/shared/http';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import { parseObject } from './token-answer.ts';
 
@@ -15,9 +15,12 @@ export function isGuardRefusal({ status, body }: UpstreamAnswer): boolean {
 }
 
 /** The refusal as SDKs can read it, who parse every body. */
-export function guardRefusalInWords({ status, statusText }: UpstreamAnswer): UpstreamAnswer {
+export function guardRefusalInWords(
+  { status, statusText }: UpstreamAnswer,
+  errorShape: ErrorShape,
+): UpstreamAnswer {
   const { headers, body } = forbidden(
-    'identity',
+    errorShape,
     `Something that guards IMDS on this VM has refused the request with status ${status}, without a reason. With the Metadata ` +
       'Security Protocol (Guest Proxy Agent) on, its allow-list must name the process of msi-proxy.',
   );

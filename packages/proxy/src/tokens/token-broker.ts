@@ -381,7 +381,7 @@ export class TokenBroker {
  * @throws {MsiProxyError} `MSI_UPSTREAM_UNUSABLE`
  */
 function passable(answer: UpstreamAnswer): UpstreamAnswer {
-  if (isGuardRefusal(answer)) return guardRefusalInWords(answer);
+  if (isGuardRefusal(answer)) return guardRefusalInWords(answer, 'identity');
   if (answer.status !== 200 && parseObject(answer.body.toString('utf8')) !== undefined) return answer;
   throw new MsiProxyError(
     'MSI_UPSTREAM_UNUSABLE',

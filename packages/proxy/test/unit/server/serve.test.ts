@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { INSTANCE_HEADER, READY_PATH } from '@msi-proxy/shared';
 import { settle } from '@msi-proxy/shared/testing';
 import { callerAt, grantOf, UNLABELLED } from '../support/callers.ts';
@@ -283,6 +284,58 @@ describe('the server', () => {
         `POST ${TOKEN_REQUEST} HTTP/1.1\r\nHost: a\r\nMetadata: true\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}`,
       );
       assert.equal(answer.text.match(/HTTP\/1\.1/g)?.length, 1);
+    });
+  });
+
+  describe('says in words what a guard of IMDS refuses without any', () => {
+    const INFO = '/metadata/identity/info?api-version=2018-02-01';
+    const ALL = grantOf({ endpoints: ['instance', 'identity-info', 'attested', 'scheduledevents-ack'] });
+    const refusals: [status: string, contentType: string][] = [
+      ['403 Forbidden', 'application/json'],
+      ['421 Misdirected Request', 'text/plain'],
+    ];
+
+    for (const [status, type] of refusals) {
+      const refuse = ({ socket }: { readonly socket: Socket }) => {
+        socket.write(`HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: 0\r\n\r\n`);
+      };
+
+      for (const { method, target, member } of [
+        { method: 'GET', target: INFO, member: 'error_description' },
+        { method: 'GET', target: INSTANCE, member: 'error' },
+        { method: 'GET', target: VERSIONS, member: 'error' },
+        { method: 'GET', target: '/metadata/attested/document?api-version=2020-09-01', member: 'error' },
+        { method: 'POST', target: SCHEDULED_EVENTS, member: 'error' },
+      ]) {
+        it(`of ${method} ${target} with ${status}`, async () => {
+          await start();
+          await running.join(callerAt(CLIENT_ADDRESS, { grant: ALL }));
+          imds.respond = refuse;
+          const body = method === 'POST' ? '{}' : '';
+          const answer = await ask(target, { port: running.port, method, body });
+          assert.ok(answer.text.startsWith(`HTTP/1.1 ${status}\r\n`), answer.text);
+          assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8');
+          assert.match((json(answer.body) as Record<string, string>)[member] ?? '', /Guest Proxy Agent/);
+        });
+      }
+
+      it(`but of no HEAD, with ${status}`, async () => {
+        await start();
+        await running.join(callerAt(CLIENT_ADDRESS, { grant: ALL }));
+        imds.respond = refuse;
+        const answer = await ask(VERSIONS, { port: running.port, method: 'HEAD' });
+        assert.ok(answer.text.startsWith(`HTTP/1.1 ${status}\r\n`), answer.text);
+        assert.equal(answer.headers['content-length'], '0');
+        assert.equal(answer.body, '');
+      });
+    }
+
+    it('and leaves IMDS its own words', async () => {
+      await start();
+      await running.join(CLIENT);
+      imds.respond = ({ socket }) =>
+        socket.write(answerText('{"error":"mine"}', { status: '403 Forbidden' }));
+      assert.equal((await get(INSTANCE)).body, '{"error":"mine"}');
     });
   });
 

@@ -16,7 +16,7 @@ describe('a call that is shared', () => {
 
   function share(client = new FakeClient()): FakeClient {
     const deadlineMillis = clock.monotonicMillis() + PATIENCE_MILLIS;
-    call.share('source', { deadlineMillis, userData: 'granted', client }).tell({
+    call.share('source', { deadlineMillis, errorShape: 'instance', userData: 'granted', client }).tell({
       answered: answered => told.push(answered),
       failed: error => told.push((error as { code?: string }).code),
     });
