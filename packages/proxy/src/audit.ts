@@ -1,5 +1,6 @@
 import {
   formatIdentity,
+  printable,
   type Caller,
   type Clock,
   type IdentityRef,
@@ -221,6 +222,6 @@ function fieldsOf({ caller, askedIdentity, identity, resource, durationMillis, .
     ...told,
     ...(askedIdentity && { askedIdentity: formatIdentity(askedIdentity) }),
     ...(identity && { identity: formatIdentity(identity) }),
-    ...(resource !== undefined && { resource: resource.slice(0, MAX_RESOURCE_LENGTH) }),
+    ...(resource !== undefined && { resource: printable(resource, MAX_RESOURCE_LENGTH) }),
   };
 }

@@ -78,8 +78,18 @@ describe('the audit log', () => {
 
   it('shortens what a client may make as long as it likes', () => {
     audit.write({ ...ALLOWED, resource: 'x'.repeat(4_000) });
-    assert.equal(String(lines[0]?.[1]['resource']).length, 200);
+    assert.equal(lines[0]?.[1]['resource'], `${'x'.repeat(200)}…`);
   });
+
+  for (const { what, sent, written } of [
+    { what: 'moves the cursor of a terminal', sent: 'a\u009b2Jb', written: 'a\\u{9b}2Jb' },
+    { what: 'turns the direction of the text', sent: 'a\u202eb', written: 'a\\u{202e}b' },
+  ]) {
+    it(`writes nothing that ${what}`, () => {
+      audit.write({ ...ALLOWED, resource: sent });
+      assert.equal(lines[0]?.[1]['resource'], written);
+    });
+  }
 
   it('writes a denial once in ten seconds, and then how often it was repeated', async () => {
     for (let count = 0; count < 50; count += 1) audit.write(DENIED);
