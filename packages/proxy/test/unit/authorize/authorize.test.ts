@@ -355,9 +355,14 @@ describe('authorisation', () => {
       for (const parameter of ['x=y', 'Claims=x', 'authority=https://login.example']) {
         const target = `${TOKEN}&${VAULT}&${parameter}`;
         assert.equal(verdictOf(ask(target, policy())), `allow ${target}`);
-        assert.equal(verdictOf(ask(target, vault)), '403 parameter-not-granted');
+        for (const restricted of [vault, policy({ identity: ORDERS })]) {
+          assert.equal(verdictOf(ask(target, restricted)), '403 parameter-not-granted');
+        }
       }
-      assert.equal(verdictOf(ask(`${TOKEN}&${VAULT}&bypass_cache=true`, vault)).slice(0, 5), 'allow');
+      for (const restricted of [vault, policy({ identity: ORDERS })]) {
+        const decision = ask(`${TOKEN}&${VAULT}&bypass_cache=true`, restricted);
+        assert.equal(verdictOf(decision).slice(0, 5), 'allow');
+      }
     });
 
     it('forwards an authority of Microsoft, which Hadoop sends, and no other', () => {
@@ -371,8 +376,10 @@ describe('authorisation', () => {
         [`https://evil.example/?https://login.microsoftonline.com`, '403 parameter-not-granted'],
         ['https://login.microsoftonline.com/a/../b', '403 parameter-not-granted'],
       ] as const) {
-        const decision = ask(`${TOKEN}&${VAULT}&authority=${authority}`, vault);
-        assert.equal(verdictOf(decision).slice(0, expected.length), expected, authority);
+        for (const restricted of [vault, policy({ identity: ORDERS })]) {
+          const decision = ask(`${TOKEN}&${VAULT}&authority=${authority}`, restricted);
+          assert.equal(verdictOf(decision).slice(0, expected.length), expected, authority);
+        }
       }
     });
   });
