@@ -122,7 +122,7 @@ export const MONITOR_PROGRAM = defineProgram({
   examples: [
     {
       command:
-        'docker run -d --name msi-monitor --restart always --network host --pid host --cap-add NET_ADMIN -v /var/run:/host/run -e DOCKER_HOST=unix:///host/run/docker.sock msi-proxy/monitor',
+        'docker run -d --name msi-monitor --restart always --network host --pid host --cap-add NET_ADMIN --log-opt max-size=10m --log-opt max-file=5 -v /var/run:/host/run -e DOCKER_HOST=unix:///host/run/docker.sock msi-proxy/monitor',
       meaning: 'run the monitor as a container',
     },
     {

@@ -70,7 +70,7 @@ export const PROXY_PROGRAM = defineProgram({
   examples: [
     {
       command:
-        'docker run -d --name msi-proxy --restart always --label MSIProxyContainer --cap-add NET_ADMIN --network msi-proxy-net msi-proxy/proxy',
+        'docker run -d --name msi-proxy --restart always --label MSIProxyContainer --cap-add NET_ADMIN --network msi-proxy-net --log-opt max-size=10m --log-opt max-file=5 msi-proxy/proxy',
       meaning: 'run the proxy',
     },
   ],

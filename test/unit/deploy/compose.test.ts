@@ -13,6 +13,7 @@ interface Service {
   readonly environment?: Readonly<Record<string, string>>;
   readonly cap_drop?: readonly string[];
   readonly cap_add?: readonly string[];
+  readonly logging?: { readonly options: Readonly<Record<string, string>> };
 }
 
 function servicesOf(file: string): Readonly<Record<string, Service>> {
@@ -40,6 +41,11 @@ describe('deploy/compose', () => {
     for (const name of ['msi-proxy', 'msi-monitor']) assert.deepEqual(services[name]!.cap_drop, ['ALL']);
     assert.deepEqual(services['msi-proxy']!.cap_add, ['NET_ADMIN', 'SETUID', 'SETGID']);
     assert.deepEqual(services['msi-monitor']!.cap_add, ['NET_ADMIN']);
+  });
+
+  it('bounds the logs of proxy and monitor, which Docker keeps without an end', () => {
+    for (const name of ['msi-proxy', 'msi-monitor'])
+      assert.deepEqual(services[name]!.logging?.options, { 'max-size': '10m', 'max-file': '5' });
   });
 
   it('asks the emulator on a laptop, and only there', () => {

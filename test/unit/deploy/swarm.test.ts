@@ -34,6 +34,7 @@ interface Service {
   readonly read_only?: boolean;
   readonly cap_drop?: readonly string[];
   readonly cap_add?: readonly string[];
+  readonly logging?: { readonly options: Readonly<Record<string, string>> };
   readonly volumes?: readonly { readonly type: string; readonly target: string }[];
   readonly deploy: {
     readonly resources?: { readonly limits?: Readonly<Record<string, string>> };
@@ -60,6 +61,11 @@ describe('deploy/swarm/stack.yml', () => {
       );
       assert.equal(deploy.resources?.limits?.['memory'], '256M');
     }
+  });
+
+  it('bounds their logs, which Docker keeps without an end', () => {
+    for (const { logging } of Object.values(services))
+      assert.deepEqual(logging?.options, { 'max-size': '10m', 'max-file': '5' });
   });
 
   it('starts a monitor again that ends, without haste', () => {

@@ -19,6 +19,15 @@ describe('deploy/systemd', () => {
     assert.doesNotMatch(unit, /^(?:Requires|BindsTo|PartOf)=/m);
   });
 
+  it('keeps the log of the proxy once, at Docker, and in bounds', () => {
+    const unit = readFileSync(join(FOLDER, 'msi-proxy.service'), 'utf8');
+    assert.match(
+      unit,
+      /^ExecStartPre=.*docker create (?:.*\\\n)*.*--log-opt max-size=10m --log-opt max-file=5/m,
+    );
+    assert.match(unit, /^StandardOutput=null\nStandardError=journal$/m);
+  });
+
   describe('in the eyes of systemd', function () {
     this.timeout(60_000);
     let root: string;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import type { CommandBlock } from '../../docs/command-blocks.ts';
 import { readPages, type Page } from '../../docs/pages.ts';
 
 /** Programs whose names begin what a reader would copy. */
@@ -29,6 +30,15 @@ describe('the pages of this repository', () => {
     }
   });
 
+  it('bound the logs of what they start for good, which Docker keeps without an end', () => {
+    for (const { path, blocks } of pages) {
+      for (const command of blocks.flatMap(commandsOf)) {
+        if (!/^docker run .*--restart always .*msi-proxy\/(?:proxy|monitor)/.test(command)) continue;
+        assert.match(command, /--log-opt max-size=10m --log-opt max-file=5/, `${path}: ${command}`);
+      }
+    }
+  });
+
   it('link to files and headings that are there', () => {
     for (const { path, markdown } of pages) {
       for (const target of linksOf(markdown)) {
@@ -41,6 +51,16 @@ describe('the pages of this repository', () => {
     }
   });
 });
+
+/** Each on one line. */
+function commandsOf({ steps }: CommandBlock): string[] {
+  return steps.flatMap(({ commands }) =>
+    commands
+      .replaceAll(/\\\n\s*/g, '')
+      .split('\n')
+      .map(line => line.trim()),
+  );
+}
 
 /** Targets of links and pictures that lie in this repository. */
 function linksOf(markdown: string): string[] {

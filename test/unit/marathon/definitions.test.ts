@@ -74,6 +74,19 @@ describe('the app definitions for Marathon', () => {
     });
 
     for (const role of ['proxy', 'monitor']) {
+      it(`bound the log of the ${role}, which Docker keeps without an end (${os})`, () => {
+        const { parameters = [] } = readApp(`${role}-${os}`).container.docker;
+        assert.deepEqual(
+          parameters.filter(({ key }) => key === 'log-opt').map(({ value }) => value),
+          ['max-size=10m', 'max-file=5'],
+        );
+      });
+
+      it(`give the ${role} the memory that it was seen to need (${os})`, () => {
+        const highestSeenMebibytes = { proxy: 130, monitor: 151 }[role as 'proxy' | 'monitor'];
+        assert.ok(readApp(`${role}-${os}`).mem >= 1.5 * highestSeenMebibytes);
+      });
+
       it(`run one ${role} on each agent (${os})`, () => {
         const constraints = readApp(`${role}-${os}`).constraints;
         assert.deepEqual(constraints?.[0], ['hostname', 'UNIQUE']);
@@ -105,7 +118,7 @@ describe('the app definitions for Marathon', () => {
       const { docker } = readApp(name).container;
       assert.equal(docker.privileged, undefined);
       assert.deepEqual(
-        (docker.parameters ?? []).filter(({ key }) => key !== 'label'),
+        (docker.parameters ?? []).filter(({ key }) => key !== 'label' && key !== 'log-opt'),
         [],
       );
     }

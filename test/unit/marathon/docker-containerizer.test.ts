@@ -24,7 +24,7 @@ describe('the docker run that Mesos makes of the definitions', () => {
       '--cpu-shares',
       '102',
       '--memory',
-      '134217728',
+      '268435456',
       '-v',
       '/var/lib/mesos/s:/mnt/mesos/sandbox',
       '--net',
@@ -33,6 +33,8 @@ describe('the docker run that Mesos makes of the definitions', () => {
       `mesos-${CONTAINER_ID}`,
       '--label=MSIProxyContainer',
       '--cap-add=NET_ADMIN',
+      '--log-opt=max-size=10m',
+      '--log-opt=max-file=5',
       `--label=MESOS_TASK_ID=msi-proxy_proxy-linux.${CONTAINER_ID}`,
       'msi-proxy/proxy:latest',
     ]);
