@@ -123,9 +123,40 @@ describe('a request that came before', () => {
     socket.destroy();
   });
 
+  it('goes the usual way when its version of HTTP closes connections', async () => {
+    const old = text().replace('HTTP/1.1', 'HTTP/1.0');
+    for (let times = 1; times <= 2; times += 1) {
+      const answer = await sendAndLeave({ port: running.port }, old);
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers['connection'], 'close');
+    }
+  });
+
   it('goes the usual way when it wants its connection closed', async () => {
     await get(CLIENT_ADDRESS, 'Connection: close');
     assert.equal((await get(CLIENT_ADDRESS, 'Connection: close')).headers['connection'], 'close');
+  });
+
+  describe('and that keeps its connection,', () => {
+    it('is answered the last time when the proxy stands by', async () => {
+      const { socket, received } = await connected();
+      monitor.send({ type: 'role', role: 'standby' });
+      await until(() => running.log.some(({ msg }) => msg === 'This proxy stands by'));
+      socket.write(text());
+      await until(() => socket.destroyed);
+      const [, last = ''] = received().split(/(?=HTTP\/1\.1 200 )/);
+      assert.match(last, /^Connection: close\r$/m);
+    });
+
+    it('is answered the last time when the proxy stops', async () => {
+      const { socket, received } = await connected();
+      const stopping = running.proxy.stop();
+      socket.write(text());
+      await stopping;
+      await until(() => socket.destroyed);
+      const [, last = ''] = received().split(/(?=HTTP\/1\.1 200 )/);
+      assert.match(last, /^Connection: close\r$/m);
+    });
   });
 
   describe('for something that IMDS is asked for each time,', () => {
