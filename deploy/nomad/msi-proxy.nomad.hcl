@@ -1,9 +1,14 @@
 # Proxy and monitor on each node with Docker. docs/nomad.md says what the nodes' configuration has to allow.
 
-variable "tag" {
-  type        = string
-  default     = "0.1.0"
-  description = "Of the images. Never latest, for which Nomad asks a registry even where the image is on the node"
+# Of the images. Never latest, for which Nomad asks a registry even where the image is on the node.
+variable "proxy_tag" {
+  type    = string
+  default = "0.1.0"
+}
+
+variable "monitor_tag" {
+  type    = string
+  default = "0.1.0"
 }
 
 job "msi-proxy" {
@@ -34,7 +39,7 @@ job "msi-proxy" {
       kill_timeout = "15s"
 
       config {
-        image        = "msi-proxy/monitor:${var.tag}"
+        image        = "msi-proxy/monitor:${var.monitor_tag}"
         network_mode = "host"
         # The folder, not the socket: the engine makes a new one at each start.
         volumes         = ["/var/run:/host/run"]
@@ -76,7 +81,7 @@ job "msi-proxy" {
 
       # On Docker's own bridge: the monitor connects it to msi-proxy-net, which is not there before the monitor is.
       config {
-        image = "msi-proxy/proxy:${var.tag}"
+        image = "msi-proxy/proxy:${var.proxy_tag}"
         labels = {
           MSIProxyContainer = ""
         }

@@ -6,7 +6,7 @@ import { containerName, dockerRunArguments } from '../nomad/docker-driver.ts';
 import { readJob, type NomadTask } from '../nomad/job-files.ts';
 import { Scenario } from './support/scenario.ts';
 
-const LAB_IMAGES = { tag: 'latest' };
+const LAB_IMAGES = { tag: 'latest', proxy_tag: 'latest', monitor_tag: 'latest' };
 
 describe('on a node of Nomad, from the job files', () => {
   let scenario: Scenario;

@@ -45,6 +45,14 @@ describe('deploy/nomad', function () {
     assert.deepEqual((await shownPluginConfig()).gc, [{ image: false }]);
   });
 
+  it('can have the proxy replaced before the monitor', async () => {
+    const { tasks } = await readJob('msi-proxy', { proxy_tag: 'next' });
+    assert.deepEqual(
+      tasks.map(({ config }) => config.image),
+      [`msi-proxy/monitor:${productVersion()}`, 'msi-proxy/proxy:next'],
+    );
+  });
+
   // What a job leaves out is two restarts in 30 minutes (nomad, api/tasks.go), and then a wait for the next 30.
   it('starts a program again within seconds, however often it ends', async () => {
     const { restarts } = await readJob('msi-proxy');
