@@ -4,7 +4,7 @@ import { INSTANCE_HEADER, READY_PATH } from '@msi-proxy/shared';
 import { settle } from '@msi-proxy/shared/testing';
 import { callerAt, grantOf, UNLABELLED } from '../support/callers.ts';
 import { ask, CLIENT_ADDRESS, open, readAll, requestText, sendRaw } from '../support/raw-client.ts';
-import { answerText, RawUpstream } from '../support/raw-upstream.ts';
+import { answerText, RawUpstream, type SeenRequest } from '../support/raw-upstream.ts';
 import { startProxy, type ProxyUnderTest } from '../support/running-proxy.ts';
 import { tokenText } from '../support/token-text.ts';
 import { until } from '../support/until.ts';
@@ -150,6 +150,50 @@ describe('the server', () => {
       await get(TOKEN_REQUEST);
       assert.match(imds.requests[0]?.text ?? '', new RegExp(`^GET \\S+[?&]client_id=${id}&`));
     });
+
+    for (const { method, target } of [
+      { method: 'GET', target: '/metadata/identity/getplatformmetadata?cred-api-version=2.0' },
+      { method: 'HEAD', target: TOKEN_REQUEST },
+    ]) {
+      it(`${method} ${target.split('?', 1)[0]} for the default identity of the policy too`, async () => {
+        await start();
+        const identity = { kind: 'client-id', id: '00000000-0000-0000-0000-000000000007' } as const;
+        const policy = { defaultIdentity: identity, identities: [identity] };
+        const grant = grantOf({ ...policy, endpoints: ['token', 'credential'] });
+        await running.join(callerAt(CLIENT_ADDRESS, { grant }));
+        imds.respond = ({ socket }) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+        assert.equal((await ask(target, { port: running.port, method })).status, 200);
+        const [line = ''] = imds.requests[0]!.text.split('\r\n');
+        assert.equal(line, `${method} ${target}&client_id=${identity.id} HTTP/1.1`);
+      });
+    }
+
+    for (const { fate, respond, status } of [
+      {
+        fate: 'fails',
+        respond: ({ socket }: SeenRequest) => {
+          socket.write(answerText('{"error":"x"}', { status: '500 Oops' }));
+        },
+        status: 500,
+      },
+      {
+        fate: 'is cut off',
+        respond: ({ socket }: SeenRequest) => {
+          socket.resetAndDestroy();
+        },
+        status: 503,
+      },
+    ]) {
+      it(`an acknowledgement of scheduled events once, also when it ${fate}`, async () => {
+        await start({ MSI_PROXY_SCHEDULED_EVENTS_TIMEOUT_MS: '3000' });
+        const grant = grantOf({ endpoints: ['scheduledevents-ack'] });
+        await running.join(callerAt(CLIENT_ADDRESS, { grant }));
+        imds.respond = respond;
+        const answer = await ask(SCHEDULED_EVENTS, { port: running.port, method: 'POST', body: '{}' });
+        assert.equal(answer.status, status);
+        assert.equal(imds.requests.length, 1);
+      });
+    }
 
     it('an acknowledgement of scheduled events with its body untouched', async () => {
       await start();
