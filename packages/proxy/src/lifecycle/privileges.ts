@@ -36,11 +36,17 @@ export function dropPrivileges({ identity, user, readStatus }: PrivilegesOptions
   }
   // Read back: the kernel keeps capabilities across setuid where it is told to.
   if (isRootAgain(identity)) throw notDropped(`The proxy could become root again after changing to ${user}`);
-  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readStatus() ?? '')?.[1];
-  if (capabilities !== undefined && /[^0]/.test(capabilities)) {
-    throw notDropped(`The proxy still has capabilities after changing to ${user}: ${capabilities}`);
-  }
+  const left = capabilitiesIn(readStatus() ?? '');
+  if (left.length > 0)
+    throw notDropped(`The proxy still has capabilities after changing to ${user}: ${left.join(', ')}`);
   return true;
+}
+
+/** Those that the process can use, those that it could take back, and those that programs it starts would have. */
+function capabilitiesIn(status: string): string[] {
+  return [...status.matchAll(/^(Cap(?:Prm|Eff|Amb)):\s*([0-9a-f]+)$/gm)]
+    .filter(([, , bits = '']) => /[^0]/.test(bits))
+    .map(([, set, bits]) => `${set} ${bits}`);
 }
 
 function isRootAgain(identity: ProcessIdentity): boolean {

@@ -93,9 +93,22 @@ describe('dropping privileges', () => {
     assertNotDropped(() => drop(identity), /root again/);
   });
 
-  it('fails when capabilities are left', () => {
-    const left = () => 'CapEff:\t0000000000001000\n';
-    assertNotDropped(() => drop(new FakeProcess(), left), /still has capabilities.*0000000000001000/);
+  for (const left of ['CapPrm', 'CapEff', 'CapAmb']) {
+    it(`fails when capabilities are left in ${left}`, () => {
+      const status = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']
+        .map(set => `${set}:\t${set === left ? '0000000000001000' : '0000000000000000'}\n`)
+        .join('');
+      const text = new RegExp(`still has capabilities.*${left} 0000000000001000$`);
+      assertNotDropped(() => drop(new FakeProcess(), () => status), text);
+    });
+  }
+
+  it('takes no notice of capabilities that it can have by starting another program only', () => {
+    const status = 'CapInh:\t0000000000001000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000001000\n';
+    assert.equal(
+      drop(new FakeProcess(), () => status),
+      true,
+    );
   });
 
   it('does without the list of capabilities where there is none', () => {
