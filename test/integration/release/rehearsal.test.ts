@@ -106,6 +106,9 @@ describe('a release, in a copy of this repository', function () {
   it('is formatted as the checks want it', async () => {
     const changed = (await git('show', '--format=', '--name-only')).split('\n');
     const prettier = join(repositoryRoot, 'node_modules/.bin/prettier');
-    await mustRun([prettier, '--check', '--ignore-unknown', ...changed], { cwd: copy!, timeoutMillis: 60_000 });
+    await mustRun([prettier, '--check', '--ignore-unknown', ...changed], {
+      cwd: copy!,
+      timeoutMillis: 60_000,
+    });
   });
 });
