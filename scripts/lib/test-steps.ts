@@ -11,6 +11,14 @@ export interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** What is known of those that failed. */
+  readonly failures?: readonly Failure[];
+}
+
+export interface Failure {
+  readonly title: string;
+  /** The stack, or what else the failure said of itself. */
+  readonly error: string;
 }
 
 export interface StepContext {
@@ -70,6 +78,8 @@ export const STEPS: readonly Step[] = [
     title: 'Integration tests',
     run: async context => {
       await installCheckPackages(context.progress);
+      // Rules are tested with the real nft and iptables; without them those tests are skipped, and say so.
+      if (labObstacle() === undefined) await installLabPackages(context.progress);
       return await mocha(context, { files: INTEGRATION_TESTS, timeoutMillis: 20_000 });
     },
   },
