@@ -36,6 +36,7 @@ import { LinkNetwork } from './wiring/attach/link-network.ts';
 import { DEFAULT_PROXY_NETWORK } from './wiring/default-proxy-network.ts';
 import { createExecInContainer } from './wiring/exec-in-container.ts';
 import { createHostWiring, routesInternalNetworks } from './wiring/host.ts';
+import { createNamespaceProbe } from './wiring/namespace-probe.ts';
 import { createNatWiring } from './wiring/nat.ts';
 import { createPortproxyWiring } from './wiring/portproxy/portproxy.ts';
 import { probe } from './wiring/probe.ts';
@@ -222,7 +223,7 @@ function createNat({ logger, selfArgv }: RunOptions, engine: EngineClient): Wiri
     runner: localCommandRunner,
     execInContainer: createExecInContainer(engine),
   });
-  return createNatWiring({ namespaces, probeArgv: [...selfArgv, 'probe'], logger });
+  return createNatWiring({ namespaces, probe: createNamespaceProbe([...selfArgv, 'probe']), logger });
 }
 
 function readiness(reconciler: Reconciler, { resyncSeconds }: MonitorSettings, nowMillis: number): Readiness {

@@ -11,6 +11,7 @@ import { createEngineClient } from '../docker/index.ts';
 import { readTextFile } from '../read-text-file.ts';
 import { fetchStatus } from '../status/index.ts';
 import { createClientNamespaces } from '../wiring/client-namespace.ts';
+import { createNamespaceProbe } from '../wiring/namespace-probe.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { CHECKS } from './checks/index.ts';
 import { createFacts, type Subject } from './facts.ts';
@@ -41,7 +42,7 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
     subject,
     version,
     platform,
-    probeArgv,
+    probe: createNamespaceProbe(probeArgv),
     runner: localCommandRunner,
     engine: createEngineClient({
       dockerHost: settings.dockerHost,

@@ -18,6 +18,7 @@ import {
 } from '../reconcile/desired-state.ts';
 import { Inventory } from '../reconcile/inventory.ts';
 import type { ClientNamespaces } from '../wiring/client-namespace.ts';
+import type { NamespaceProbe } from '../wiring/namespace-probe.ts';
 
 /** What is asked about. */
 export interface Subject {
@@ -38,8 +39,7 @@ export interface Facts {
   readonly runner: CommandRunner;
   readonly engine: EngineClient;
   readonly namespaces: ClientNamespaces;
-  /** This program's command `probe`. */
-  readonly probeArgv: readonly [file: string, ...argv: string[]];
+  readonly probe: NamespaceProbe;
   /** The text of a file of this machine; undefined when it cannot be read. */
   readonly readText: (path: string) => string | undefined;
   /** What the engine has. */
@@ -62,15 +62,7 @@ export interface Facts {
 
 export type FactSources = Pick<
   Facts,
-  | 'subject'
-  | 'settings'
-  | 'version'
-  | 'platform'
-  | 'runner'
-  | 'engine'
-  | 'namespaces'
-  | 'probeArgv'
-  | 'readText'
+  'subject' | 'settings' | 'version' | 'platform' | 'runner' | 'engine' | 'namespaces' | 'probe' | 'readText'
 > & {
   /** Asks the running monitor. */
   readonly fetchStatus: () => Promise<MonitorStatus>;

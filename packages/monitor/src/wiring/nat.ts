@@ -1,25 +1,21 @@
-import { MsiProxyError, type Logger } from '@msi-proxy/shared';
+import { type CommandRunner, MsiProxyError, type Logger } from '@msi-proxy/shared';
 import { forgetFlows } from '../conntrack.ts';
 import { Nft } from '../nft/nft.ts';
 import { deleteTable, replaceTable } from '../nft/table-definition.ts';
 import { TableKeeper } from '../nft/table-keeper.ts';
 import { combineResults } from './apply-result.ts';
-import type { ClientNamespace, ClientNamespaces } from './client-namespace.ts';
+import type { ClientNamespaces } from './client-namespace.ts';
 import { ensureImdsRoute, hasImdsRoute, removeImdsRoute } from './client-route.ts';
 import { CLIENT_TABLE, clientTable } from './client-table.ts';
-import { parseProbeOutcome, PROBE_TIMEOUT_MILLIS } from './probe.ts';
+import type { NamespaceProbe } from './namespace-probe.ts';
 import { endpointFor } from './proxy-endpoint.ts';
 import type { ApplyResult, ProxyTarget, Suitability, WirableClient, WiringMethod } from './wiring-method.ts';
 
 export interface NatWiringDependencies {
   readonly namespaces: ClientNamespaces;
-  /** Runs `probe()` in the namespace that it is started in, and prints its outcome as JSON. */
-  readonly probeArgv: readonly [file: string, ...argv: string[]];
+  readonly probe: NamespaceProbe;
   readonly logger: Logger;
 }
-
-/** The probe's own limit, and the start of a Node process on a busy machine. */
-const PROBE_COMMAND_TIMEOUT_MILLIS = PROBE_TIMEOUT_MILLIS + 5_000;
 
 /** Drivers of the engine's networks `host` and `none`. */
 const DRIVERS_WITHOUT_NAMESPACE: readonly string[] = ['host', 'null'];
@@ -35,13 +31,13 @@ export function createNatWiring(dependencies: NatWiringDependencies): WiringMeth
 class NatWiring implements WiringMethod {
   readonly name = 'nat';
   readonly #namespaces: ClientNamespaces;
-  readonly #probeArgv: NatWiringDependencies['probeArgv'];
+  readonly #probe: NamespaceProbe;
   readonly #logger: Logger;
   readonly #keeper = new TableKeeper();
 
-  constructor({ namespaces, probeArgv, logger }: NatWiringDependencies) {
+  constructor({ namespaces, probe, logger }: NatWiringDependencies) {
     this.#namespaces = namespaces;
-    this.#probeArgv = probeArgv;
+    this.#probe = probe;
     this.#logger = logger;
   }
 
@@ -76,15 +72,16 @@ class NatWiring implements WiringMethod {
   }
 
   async verify(client: WirableClient, target: ProxyTarget): Promise<void> {
-    const namespace = await this.#namespaces.enter(client);
-    const { runner, programsFrom } = namespace;
+    const { runner, programsFrom } = await this.#namespaces.enter(client);
+    // The probe is a program of the monitor's, which is not in the client's image.
+    const reason = programsFrom === 'monitor' ? await this.#askFrom(runner, target) : undefined;
+    if (programsFrom === 'monitor' && reason === undefined) return;
+    // An answer of the proxy proves rules and route; without one, they tell what is wrong.
     const table = clientTable(endpointFor(client, target));
     const differences = await this.#keeper.differences(new Nft(runner), table);
     if (differences.length > 0) throw notEffective(client, differences.join('; '));
     if (!(await hasImdsRoute(runner))) throw notEffective(client, 'the route to IMDS is missing');
-
-    // The probe is a program of the monitor's, which is not in the client's image.
-    if (programsFrom === 'monitor') await this.#verifyByRequest(client, namespace, target);
+    if (reason !== undefined) throw notEffective(client, reason);
   }
 
   async remove(client: WirableClient): Promise<void> {
@@ -101,24 +98,13 @@ class NatWiring implements WiringMethod {
     }
   }
 
-  async #verifyByRequest(
-    client: WirableClient,
-    { runner }: ClientNamespace,
-    { instanceId }: ProxyTarget,
-  ): Promise<void> {
-    const [file, ...argv] = this.#probeArgv;
-    const result = await runner.run(file, argv, { timeoutMillis: PROBE_COMMAND_TIMEOUT_MILLIS });
-    const outcome = parseProbeOutcome(result.stdout);
-    if (outcome === undefined) {
-      throw new MsiProxyError('MSI_WIRING_COMMAND', `The probe ended with exit code ${result.exitCode}`, {
-        details: { command: file, stderr: result.stderr.slice(0, 2_000) },
-      });
-    }
-    if ('failure' in outcome) throw notEffective(client, `a request from it failed: ${outcome.failure}`);
-    if (outcome.instanceId !== instanceId) {
-      const who = outcome.instanceId === '' ? 'not by a proxy' : 'by another proxy';
-      throw notEffective(client, `a request from it was answered ${who} (status ${outcome.status})`);
-    }
+  /** @returns why the proxy does not answer there; undefined when it does */
+  async #askFrom(runner: CommandRunner, { instanceId }: ProxyTarget): Promise<string | undefined> {
+    const outcome = await this.#probe(runner);
+    if ('failure' in outcome) return `a request from it failed: ${outcome.failure}`;
+    if (outcome.instanceId === instanceId) return undefined;
+    const who = outcome.instanceId === '' ? 'not by a proxy' : 'by another proxy';
+    return `a request from it was answered ${who} (status ${outcome.status})`;
   }
 
   #loggerOf({ containerId }: WirableClient): Logger {

@@ -47,6 +47,14 @@ export async function probe({
   });
 }
 
+/** Reads the head of an answer as curl and wget print it; undefined when there is none. */
+export function readAnswerHead(text: string): ProbeOutcome | undefined {
+  const status = /^\s*HTTP\/1\.[01] (\d{3})/m.exec(text)?.[1];
+  if (status === undefined) return undefined;
+  const instanceId = new RegExp(`^\\s*${INSTANCE_HEADER}: *(\\S+)`, 'im').exec(text)?.[1] ?? '';
+  return { status: Number(status), instanceId };
+}
+
 /** Reads what a run of {@link probe} printed as JSON; undefined when it is not that. */
 export function parseProbeOutcome(text: string): ProbeOutcome | undefined {
   try {

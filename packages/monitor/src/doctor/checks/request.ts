@@ -1,5 +1,5 @@
-import { IMDS_ADDRESS, IMDS_PORT, INSTANCE_HEADER, READY_PATH } from '@msi-proxy/shared';
-import { parseProbeOutcome, PROBE_TIMEOUT_MILLIS, type ProbeOutcome } from '../../wiring/probe.ts';
+import { IMDS_ADDRESS, IMDS_PORT, messageOf, READY_PATH } from '@msi-proxy/shared';
+import { PROBE_TIMEOUT_MILLIS, readAnswerHead, type ProbeOutcome } from '../../wiring/probe.ts';
 import { failed, ok, skipped, type Check, type Finding } from '../check.ts';
 import type { Facts } from '../facts.ts';
 
@@ -28,13 +28,11 @@ export const requestCheck: Check = {
     const entered = await facts.namespaces.enter(namespace).catch(() => undefined);
     if (entered?.programsFrom !== 'monitor')
       return await askByContainer(facts, namespace.containerId, instanceId);
-    const [file, ...argv] = facts.probeArgv;
-    const { stdout, exitCode } = await entered.runner.run(file, argv, {
-      timeoutMillis: COMMAND_TIMEOUT_MILLIS,
-    });
-    const outcome = parseProbeOutcome(stdout);
-    if (outcome === undefined) return skipped(`the probe ended with exit code ${exitCode}`);
-    return judge(outcome, instanceId);
+    try {
+      return judge(await facts.probe(entered.runner), instanceId);
+    } catch (error) {
+      return skipped(`nothing could be asked from its namespace: ${messageOf(error)}`);
+    }
   },
 };
 
@@ -48,16 +46,11 @@ async function askByContainer(
       timeoutMillis: COMMAND_TIMEOUT_MILLIS,
     });
     if (exitCode === 126 || exitCode === 127) continue;
-    return judge(readHead(stdout + stderr), instanceId);
+    const text = stdout + stderr;
+    const outcome = readAnswerHead(text) ?? { failure: text.trim().slice(0, 200) || 'no answer' };
+    return judge(outcome, instanceId);
   }
   return skipped('its namespace cannot be entered from here, and its image has neither curl nor wget');
-}
-
-function readHead(text: string): ProbeOutcome {
-  const status = /^\s*HTTP\/1\.[01] (\d{3})/m.exec(text)?.[1];
-  if (status === undefined) return { failure: text.trim().slice(0, 200) || 'no answer' };
-  const instanceId = new RegExp(`^\\s*${INSTANCE_HEADER}: *(\\S+)`, 'im').exec(text)?.[1] ?? '';
-  return { status: Number(status), instanceId };
 }
 
 function judge(outcome: ProbeOutcome, instanceId: string | undefined): Finding {

@@ -3,6 +3,7 @@ import { IMDS_ADDRESS, localCommandRunner, silentLogger } from '@msi-proxy/share
 import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import { createClientNamespaces } from '../../../src/wiring/client-namespace.ts';
 import { createExecInContainer } from '../../../src/wiring/exec-in-container.ts';
+import { createNamespaceProbe } from '../../../src/wiring/namespace-probe.ts';
 import { createNatWiring } from '../../../src/wiring/nat.ts';
 import type { ProxyTarget, WirableClient, WiringMethod } from '../../../src/wiring/wiring-method.ts';
 import {
@@ -179,7 +180,9 @@ describe('Wiring by nat', function () {
 
     await nat.apply(client, TARGET);
 
-    await assert.rejects(nat.verify(client, TARGET), { message: /a request from it failed: no answer/ });
+    await assert.rejects(nat.verify(client, TARGET), {
+      message: /a request from it failed: Connection timed out/,
+    });
     await removeAndCompare();
   });
 
@@ -252,7 +255,7 @@ function newNatWiring(): WiringMethod {
         runExec: () => Promise.reject(new Error('there is no container')),
       }),
     }),
-    probeArgv: nodeArgv('probe-main.ts'),
+    probe: createNamespaceProbe(nodeArgv('probe-main.ts')),
     logger: silentLogger,
   });
 }

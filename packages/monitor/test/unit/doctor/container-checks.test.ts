@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { MsiProxyError, parseIdentity, type ClientStatus } from '@msi-proxy/shared';
+import {
+  INSTANCE_HEADER,
+  MsiProxyError,
+  parseIdentity,
+  type ClientStatus,
+  type CommandResult,
+} from '@msi-proxy/shared';
 import type { Check } from '../../../src/doctor/check.ts';
 import { callerCheck } from '../../../src/doctor/checks/caller.ts';
 import { containerCheck } from '../../../src/doctor/checks/container.ts';
@@ -226,8 +232,8 @@ describe('the doctor asks of a container', () => {
     const instanceId = 'instance-1';
     const [proxy] = someStatus().proxies;
     const status = someStatus({ proxies: [{ ...proxy!, instanceId }] });
-    const probed = (answer: object) => {
-      const runner = fakeCommandRunner(() => ({ stdout: JSON.stringify(answer) }));
+    const probed = (answer: Partial<CommandResult>) => {
+      const runner = fakeCommandRunner(() => answer);
       return {
         status,
         runner,
@@ -235,26 +241,28 @@ describe('the doctor asks of a container', () => {
       };
     };
 
+    const answer = (httpStatus: number, by: string) => ({
+      stdout: `HTTP/1.1 ${httpStatus} Any\r\n${by === '' ? '' : `${INSTANCE_HEADER}: ${by}\r\n`}\r\n`,
+    });
+
     it('that reaches the serving proxy', async () => {
-      const world = probed({ status: 200, instanceId });
+      const world = probed(answer(200, instanceId));
       assert.match(await outcome(requestCheck, world), /^ok/);
-      assert.deepEqual(world.runner.commands, ['msi-monitor probe']);
+      assert.match(world.runner.commands.join(), /^curl [^,]*$/);
     });
 
     it('that does not', async () => {
       assert.match(
-        await outcome(requestCheck, probed({ failure: 'ECONNREFUSED' })),
-        /^failed: .*ECONNREFUSED/,
+        await outcome(requestCheck, probed({ exitCode: 7, stderr: 'curl: (7) Failed to connect' })),
+        /^failed: .*Failed to connect/,
       );
+      assert.match(await outcome(requestCheck, probed(answer(400, ''))), /^failed: .*not as a proxy/);
+      assert.match(await outcome(requestCheck, probed(answer(200, 'other'))), /^failed: .*another proxy/);
+      assert.match(await outcome(requestCheck, probed(answer(503, instanceId))), /^failed: .*status 503/);
       assert.match(
-        await outcome(requestCheck, probed({ status: 400, instanceId: '' })),
-        /^failed: .*not as a proxy/,
+        await outcome(requestCheck, probed({ exitCode: 127, stderr: 'cannot load a library' })),
+        /^skipped: .*exit code 127/,
       );
-      assert.match(
-        await outcome(requestCheck, probed({ status: 200, instanceId: 'other' })),
-        /^failed: .*another proxy/,
-      );
-      assert.match(await outcome(requestCheck, probed({ status: 503, instanceId })), /^failed: .*status 503/);
     });
 
     const tools = (answers: Readonly<Record<string, string>>) => {

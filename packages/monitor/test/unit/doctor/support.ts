@@ -8,6 +8,7 @@ import type {
 } from '../../../src/docker/index.ts';
 import { createFacts, type Facts, type Subject } from '../../../src/doctor/facts.ts';
 import type { ClientNamespaces } from '../../../src/wiring/client-namespace.ts';
+import { createNamespaceProbe } from '../../../src/wiring/namespace-probe.ts';
 import { fakeCommandRunner, type FakeCommandRunner } from '../support/fake-command-runner.ts';
 import { CLIENT_ID, PROXY_ID, someStatus } from '../status/support.ts';
 
@@ -105,7 +106,7 @@ export function factsOf(world: World = {}): Facts {
     runner: world.runner ?? fakeCommandRunner(),
     engine: engine as EngineClient,
     namespaces: world.namespaces ?? { enter: () => Promise.reject(new Error('no way in')) },
-    probeArgv: ['msi-monitor', 'probe'],
+    probe: createNamespaceProbe(['msi-monitor', 'probe']),
     readText: path => files[path],
     fetchStatus: () => (status instanceof Error ? Promise.reject(status) : Promise.resolve(status)),
   });

@@ -2,31 +2,39 @@ import assert from 'node:assert/strict';
 import { type CommandResult, MsiProxyError, silentLogger } from '@msi-proxy/shared';
 import type { ClientNamespace } from '../../../src/wiring/client-namespace.ts';
 import { createNatWiring } from '../../../src/wiring/nat.ts';
+import type { ProbeOutcome } from '../../../src/wiring/probe.ts';
 import type { ClientNetwork, WiringMethod } from '../../../src/wiring/wiring-method.ts';
 import { network, proxyTarget, wirableClient } from '../support/clients.ts';
 import { fakeCommandRunner, type FakeCommandRunner } from '../support/fake-command-runner.ts';
 import { FakeNft } from '../support/fake-nft.ts';
 
 const client = wirableClient();
+const ROUTE_TO_IMDS = 'ip -4 -json route get fibmatch 169.254.169.254';
 
 describe('createNatWiring', () => {
   let nft: FakeNft;
   let responses: Record<string, Partial<CommandResult>>;
   let runner: FakeCommandRunner;
+  let outcome: ProbeOutcome;
+  let probes: number;
   let programsFrom: ClientNamespace['programsFrom'];
   let nat: WiringMethod;
 
   beforeEach(() => {
     nft = new FakeNft();
     responses = {
-      'ip -4 -json route get 169.254.169.254': { stdout: '[{"dst":"169.254.169.254","dev":"eth0"}]' },
-      'probe --once': { stdout: JSON.stringify({ status: 200, instanceId: 'instance-1' }) },
+      [ROUTE_TO_IMDS]: { stdout: '[{"dst":"169.254.169.254","dev":"eth0"}]' },
     };
+    probes = 0;
+    outcome = { status: 200, instanceId: 'instance-1' };
     programsFrom = 'monitor';
     runner = fakeCommandRunner((command, stdin) => responses[command] ?? nft.respond(command, stdin));
     nat = createNatWiring({
       namespaces: { enter: () => Promise.resolve({ runner, programsFrom }) },
-      probeArgv: ['probe', '--once'],
+      probe: () => {
+        probes += 1;
+        return Promise.resolve(outcome);
+      },
       logger: silentLogger,
     });
   });
@@ -90,7 +98,7 @@ describe('createNatWiring', () => {
     });
 
     it('adds a route only where there is none', async () => {
-      responses['ip -4 -json route get 169.254.169.254'] = {
+      responses[ROUTE_TO_IMDS] = {
         exitCode: 2,
         stderr: 'RTNETLINK answers: Network is unreachable\n',
       };
@@ -101,8 +109,26 @@ describe('createNatWiring', () => {
       assert.ok(runner.commands.includes('ip -4 -json route add 169.254.169.254/32 dev eth1 proto 77'));
     });
 
+    it('leaves a route of its own alone that leads to the proxy', async () => {
+      responses[ROUTE_TO_IMDS] = { stdout: '[{"dst":"169.254.169.254","dev":"eth1","protocol":"77"}]' };
+      responses['ip -4 -json route get 172.31.250.2'] = { stdout: '[{"dev":"eth1"}]' };
+      await nat.apply(client, proxyTarget);
+
+      assert.equal(await nat.apply(client, proxyTarget), 'unchanged');
+
+      assert.ok(!runner.commands.some(command => / route (add|replace) /.test(command)));
+    });
+
+    it('is content with a route of several ways', async () => {
+      responses[ROUTE_TO_IMDS] = { stdout: '[{"dst":"default","nexthops":[{"dev":"eth0"},{"dev":"eth1"}]}]' };
+
+      assert.equal(await nat.apply(client, proxyTarget), 'applied');
+
+      assert.ok(!runner.commands.some(command => command.includes(' route add ')));
+    });
+
     it('moves its route when the proxy is reached by another interface', async () => {
-      responses['ip -4 -json route show 169.254.169.254/32 proto 77'] = { stdout: '[{"dev":"eth0"}]' };
+      responses[ROUTE_TO_IMDS] = { stdout: '[{"dst":"169.254.169.254","dev":"eth0","protocol":"77"}]' };
       responses['ip -4 -json route get 172.31.250.2'] = { stdout: '[{"dev":"eth1"}]' };
 
       assert.equal(await nat.apply(client, proxyTarget), 'repaired');
@@ -112,7 +138,7 @@ describe('createNatWiring', () => {
 
     it('tells that the proxy cannot be reached from a container without routes', async () => {
       const unreachable = { exitCode: 2, stderr: 'RTNETLINK answers: Network is unreachable\n' };
-      responses['ip -4 -json route get 169.254.169.254'] = unreachable;
+      responses[ROUTE_TO_IMDS] = unreachable;
       responses['ip -4 -json route get 172.31.250.2'] = unreachable;
 
       await assert.rejects(nat.apply(client, proxyTarget), {
@@ -160,33 +186,61 @@ describe('createNatWiring', () => {
       await nat.verify(client, proxyTarget);
     });
 
-    const outcomes: [output: string, code: string, message: RegExp][] = [
-      ['{"status":404,"instanceId":""}', 'MSI_WIRING_NOT_EFFECTIVE', /answered not by a proxy/],
-      ['{"status":200,"instanceId":"old"}', 'MSI_WIRING_NOT_EFFECTIVE', /answered by another proxy/],
-      ['{"failure":"ECONNREFUSED"}', 'MSI_WIRING_NOT_EFFECTIVE', /failed: ECONNREFUSED/],
-      ['', 'MSI_WIRING_COMMAND', /The probe ended with exit code 0/],
+    const outcomes: [outcome: ProbeOutcome, message: RegExp][] = [
+      [{ status: 404, instanceId: '' }, /answered not by a proxy/],
+      [{ status: 200, instanceId: 'old' }, /answered by another proxy/],
+      [{ failure: 'ECONNREFUSED' }, /failed: ECONNREFUSED/],
     ];
-    for (const [stdout, code, message] of outcomes) {
-      it(`fails when the probe printed ${JSON.stringify(stdout)}`, async () => {
-        responses['probe --once'] = { stdout };
+    for (const [bad, message] of outcomes) {
+      it(`fails when the outcome of a request is ${JSON.stringify(bad)}`, async () => {
+        outcome = bad;
 
-        await assert.rejects(nat.verify(client, proxyTarget), { code, message });
+        responses['ip -4 -json route get 169.254.169.254'] = { stdout: '[{"dev":"eth0"}]' };
+
+        await assert.rejects(nat.verify(client, proxyTarget), { code: 'MSI_WIRING_NOT_EFFECTIVE', message });
       });
     }
 
-    it('fails when a rule is gone, before any request', async () => {
-      nft.dropRule('to the proxy');
-
-      await assert.rejects(nat.verify(client, proxyTarget), { message: /the rule "to the proxy"/ });
-      assert.ok(!runner.commands.includes('probe --once'));
-    });
-
-    it("asks for no program of the monitor's inside a container", async () => {
-      programsFrom = 'container';
+    it('takes one request, and no reading of rules that a request goes by', async () => {
+      runner.forget();
 
       await nat.verify(client, proxyTarget);
 
-      assert.ok(!runner.commands.includes('probe --once'));
+      assert.equal(probes, 1);
+      assert.deepEqual(runner.commands, []);
+    });
+
+    it('tells of the rule where a request fails for want of it', async () => {
+      nft.dropRule('to the proxy');
+      outcome = { status: 400, instanceId: '' };
+
+      await assert.rejects(nat.verify(client, proxyTarget), { message: /the rule "to the proxy"/ });
+    });
+
+    it('tells of the route where a request fails for want of it', async () => {
+      outcome = { failure: 'no way' };
+      responses['ip -4 -json route get 169.254.169.254'] = {
+        exitCode: 2,
+        stderr: 'RTNETLINK answers: Network is unreachable\n',
+      };
+
+      await assert.rejects(nat.verify(client, proxyTarget), { message: /the route to IMDS is missing/ });
+    });
+
+    it("asks for no program of the monitor's inside a container, and looks at rules and route instead", async () => {
+      programsFrom = 'container';
+      responses['ip -4 -json route get 169.254.169.254'] = { stdout: '[{"dev":"eth0"}]' };
+
+      await nat.verify(client, proxyTarget);
+
+      assert.equal(probes, 0);
+      responses['ip -4 -json route get 169.254.169.254'] = {
+        exitCode: 2,
+        stderr: 'RTNETLINK answers: Network is unreachable\n',
+      };
+      await assert.rejects(nat.verify(client, proxyTarget), { message: /the route to IMDS is missing/ });
+      nft.dropRule('to the proxy');
+      await assert.rejects(nat.verify(client, proxyTarget), { message: /the rule "to the proxy"/ });
     });
   });
 
@@ -215,7 +269,7 @@ describe('createNatWiring', () => {
       const enter = () => Promise.reject(new MsiProxyError('MSI_NAMESPACE_GONE', 'gone'));
       const wiring = createNatWiring({
         namespaces: { enter },
-        probeArgv: ['probe'],
+        probe: () => Promise.reject(new Error('nothing is verified')),
         logger: silentLogger,
       });
 
