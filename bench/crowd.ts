@@ -118,8 +118,10 @@ interface Replaced {
   readonly failures: number;
   /** Of those that began before the next proxy served, the longest wait from then on. */
   readonly longestWaitMillis: number;
-  /** From the moment at which the next proxy served until all clients were wired to it; absent where none is wired singly. */
+  /** From the moment at which the next proxy served until all clients were sent to it; absent where none is wired singly. */
   readonly rewiredMillis?: number;
+  /** The same, until a request from each had been answered by it. */
+  readonly verifiedMillis?: number;
 }
 
 async function replace(
@@ -148,7 +150,8 @@ async function replace(
   const lines = logLines(scenario.monitorLog());
   const served = lines.findLastIndex(({ msg }) => msg === `Proxy "${to}" serves`);
   const servesAt = Date.parse(lines[served]!.time);
-  const rewired = lines.slice(served).filter(({ msg }) => msg.includes('is wired by'));
+  const sent = lines.slice(served).find(({ msg }) => msg.includes('were sent to the next proxy'));
+  const verified = lines.slice(served).filter(({ msg }) => msg.includes('is wired by'));
   await waitUntil(
     () => {
       requests.read();
@@ -161,13 +164,14 @@ async function replace(
   return {
     failures: requests.failures.length - failuresBefore,
     longestWaitMillis: Math.max(0, ...waited.map(({ endedAt }) => endedAt - servesAt)),
-    ...(rewired.length > 0 && { rewiredMillis: Date.parse(rewired.at(-1)!.time) - servesAt }),
+    ...(sent !== undefined && { rewiredMillis: Date.parse(sent.time) - servesAt }),
+    ...(verified.length > 0 && { verifiedMillis: Date.parse(verified.at(-1)!.time) - servesAt }),
   };
 }
 
 function replacementRows(
   name: string,
-  { failures, longestWaitMillis, rewiredMillis }: Replaced,
+  { failures, longestWaitMillis, rewiredMillis, verifiedMillis }: Replaced,
   isNat: boolean,
 ): Row[] {
   return [
@@ -179,6 +183,9 @@ function replacementRows(
     ],
     ...(isNat && rewiredMillis !== undefined
       ? [[`${name}: all wired to it after`, millis(rewiredMillis), '≤ 2,000 ms'] as const]
+      : []),
+    ...(isNat && verifiedMillis !== undefined
+      ? [[`${name}: all verified after`, millis(verifiedMillis), ''] as const]
       : []),
   ];
 }

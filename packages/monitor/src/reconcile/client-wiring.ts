@@ -115,8 +115,9 @@ export class ClientWiring {
   async follow(serving: ProxyMember, options: { readonly flushFlows: boolean }): Promise<void> {
     const followers = [...this.#wanted].flatMap(([key, client]) => {
       const choice = this.#options.selector.select(client);
-      const isWired = this.#records.get(key)?.state === 'wired';
-      return isWired && choice.kind === 'method' && choice.method.redirect !== undefined
+      // Also those that have had to wait for a proxy since.
+      const wasWired = this.#records.get(key)?.instanceId !== undefined;
+      return wasWired && choice.kind === 'method' && choice.method.redirect !== undefined
         ? [{ key, client, method: choice.method }]
         : [];
     });
@@ -124,6 +125,8 @@ export class ClientWiring {
     followers.sort((a, b) => Number(this.#queue.isInFlight(a.key)) - Number(this.#queue.isInFlight(b.key)));
     if (followers.length === 0) return;
     await this.#options.policyKnown(serving);
+    const { clock, logger } = this.#options;
+    const [count, beginMillis] = [followers.length, clock.monotonicMillis()];
     const workers = Array.from({ length: FOLLOW_CONCURRENCY }, async () => {
       for (let next = followers.shift(); next !== undefined; next = followers.shift()) {
         const { key, client, method } = next;
@@ -134,6 +137,15 @@ export class ClientWiring {
       }
     });
     await Promise.all(workers);
+    const millis = Math.round(clock.monotonicMillis() - beginMillis);
+    logger.info(
+      `${count} clients were sent to the next proxy, each in its own namespace, within ${millis} ms`,
+      {
+        containerId: serving.containerId,
+        clients: count,
+        millis,
+      },
+    );
   }
 
   async stop(): Promise<void> {

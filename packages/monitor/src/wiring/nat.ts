@@ -54,8 +54,16 @@ class NatWiring implements WiringMethod {
   async apply(client: WirableClient, target: ProxyTarget): Promise<ApplyResult> {
     const { runner } = await this.#namespaces.enter(client);
     const endpoint = endpointFor(client, target);
-    const { result } = await this.#keeper.ensure(new Nft(runner), clientTable(endpoint));
-    const route = await ensureImdsRoute(runner, endpoint.address);
+    // At the same time, because loading rules is mostly waiting for the kernel.
+    const ensuring = [
+      this.#keeper
+        .ensure(new Nft(runner), clientTable(endpoint), {}, { provenOtherwise: true })
+        .then(({ result }) => result),
+      ensureImdsRoute(runner, endpoint.address),
+    ] as const;
+    // Nothing of it goes on when this has failed.
+    await Promise.allSettled(ensuring);
+    const [result, route] = await Promise.all(ensuring);
     // Also what waits for an answer: where its SYN goes was decided before the rules were there.
     if (result !== 'unchanged') await forgetFlows({ runner, logger: this.#loggerOf(client) });
     return combineResults(result, route);

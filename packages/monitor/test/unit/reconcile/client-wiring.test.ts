@@ -149,6 +149,26 @@ describe('the wiring of clients', () => {
     assert.equal(wiring.recordOf(first)?.state, 'wired');
   });
 
+  it('sends also clients to the next proxy that had to wait for one, and none that never was wired', async () => {
+    const redirected: string[] = [];
+    nat.redirect = client => {
+      redirected.push(client.name);
+      return Promise.resolve();
+    };
+    wiring.update([wanted(first)]);
+    await done();
+    serving = undefined;
+    wiring.refreshAll();
+    wiring.update([wanted(first), wanted({ ...first, containerId: 'b'.repeat(64), name: 'newcomer' })]);
+    await done();
+    assert.equal(wiring.recordOf(first)?.state, 'pending');
+    serving = proxy('b');
+
+    await wiring.follow(serving, { flushFlows: true });
+
+    assert.deepEqual(redirected, ['app']);
+  });
+
   it('does not count a client as wired to a proxy that was left meanwhile', async () => {
     hold(nat);
     wiring.update([wanted(first)]);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
 import { type CommandResult, MsiProxyError, silentLogger } from '@msi-proxy/shared';
 import type { ClientNamespace } from '../../../src/wiring/client-namespace.ts';
 import { createNatWiring } from '../../../src/wiring/nat.ts';
@@ -95,6 +96,29 @@ describe('createNatWiring', () => {
         runner.commands.filter(command => command.startsWith('conntrack')),
         ['conntrack -D -p tcp --orig-dst 169.254.169.254'],
       );
+    });
+
+    it('reads rules back only until it knows what they read like', async () => {
+      const readings = () => runner.commands.filter(command => command.startsWith('nft -j list')).length;
+      await nat.apply(client, proxyTarget);
+      assert.equal(readings(), 2);
+      await nat.remove(client);
+      runner.forget();
+
+      assert.equal(await nat.apply(client, proxyTarget), 'applied');
+
+      assert.equal(readings(), 1);
+    });
+
+    it('has ended all that it began when it fails', async () => {
+      responses[ROUTE_TO_IMDS] = { exitCode: 1, stderr: 'no ip' };
+
+      await assert.rejects(nat.apply(client, proxyTarget), { code: 'MSI_WIRING_COMMAND' });
+      const { length } = runner.commands;
+      await setImmediate();
+
+      assert.equal(nft.exists, true);
+      assert.equal(runner.commands.length, length);
     });
 
     it('adds a route only where there is none', async () => {
