@@ -24,6 +24,11 @@ export interface ProxyManagerOptions extends Omit<ProxyMemberOptions, 'onChange'
    * @returns settles when clients are sent there
    */
   readonly onServingChange: (serving: ProxyMember | undefined, left: LeftProxies) => Promise<void>;
+  /**
+   * Still none serves, as always while a monitor starts: clients go where an earlier one has sent them.
+   * @param mayAnswer the addresses of the proxies that may answer them there
+   */
+  readonly onNoneYet: (mayAnswer: readonly string[]) => void;
 }
 
 /** Those that do not serve any more. */
@@ -92,6 +97,7 @@ export class ProxyManager {
     const previous = this.#serving;
     const next = electServing(members, previous);
     const target = next?.target;
+    const mayAnswer = members.flatMap(member => (member.mayStillAnswer ? (member.address ?? []) : []));
     if (
       next !== previous ||
       target?.address !== this.#servingTarget?.address ||
@@ -101,8 +107,10 @@ export class ProxyManager {
       this.#servingTarget = target;
       this.#moved = this.#options.onServingChange(next, {
         mayStillAnswer: previous?.mayStillAnswer === true,
-        stillAnswering: members.flatMap(member => (member.mayStillAnswer ? (member.address ?? []) : [])),
+        stillAnswering: mayAnswer,
       });
+    } else if (next === undefined) {
+      this.#options.onNoneYet(mayAnswer);
     }
     this.#assignRoles();
     for (const known of this.#known.values()) this.#note(known);

@@ -167,6 +167,10 @@ export class Reconciler {
       serverAnswers: options.serverAnswers,
       confirm: address => this.confirm(address),
       onServingChange: (serving, left) => this.#servingChanged(serving, left),
+      onNoneYet: mayAnswer => {
+        // Proxies that are not read yet are not gone.
+        if (this.#lastSyncMillis !== undefined) void this.#rules.leaveInheritedUnless(mayAnswer);
+      },
     });
     this.#wiring = new ClientWiring({
       engine,
@@ -249,6 +253,8 @@ export class Reconciler {
     this.#scheduleResync();
     await guarded;
     this.#isGuarded = true;
+    // Also for what may be known by now of the proxy that the rules were found to lead to.
+    this.#proxies.elect();
     this.#wiring.update(this.#desired.clients);
   }
 

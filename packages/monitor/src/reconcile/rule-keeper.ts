@@ -186,6 +186,16 @@ export class RuleKeeper {
     }
   }
 
+  /**
+   * Leaves the proxy that an earlier monitor sent clients to, unless it is one of these. It goes on serving until this monitor knows
+   * better, for instance that it is paused: then clients go to the stand-in, which holds their requests.
+   */
+  async leaveInheritedUnless(addresses: readonly string[]): Promise<void> {
+    const inherited = this.#options.rules.target;
+    if (this.#target !== undefined || inherited === undefined) return;
+    if (!addresses.includes(inherited.address)) await this.switchTarget(undefined, addresses);
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#lookTimer?.cancel();

@@ -46,6 +46,39 @@ describe('the monitor, with proxies', () => {
     await vm.untilServing('proxy');
   });
 
+  it('leaves a proxy that was paused while there was no monitor, and takes it again', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    vm.runProxy();
+    await vm.untilServing('proxy');
+    await until('the rules have the target', () => vm.rules.target !== undefined);
+    await vm.stopMonitor();
+    vm.engine.state.setPaused('proxy', true);
+    await vm.startMonitor();
+    await until('the rules lead nowhere', () => vm.rules.target === undefined);
+    assert.equal(vm.proxyStatus('proxy')?.reason, 'it is paused');
+    vm.engine.state.setPaused('proxy', false);
+    await vm.untilServing('proxy');
+    await until('the rules have the target again', () => vm.rules.target !== undefined);
+  });
+
+  it('keeps the way to a proxy that it finds, until that serves', async () => {
+    await using vm = await MonitoredVm.create();
+    await vm.startMonitor();
+    vm.runProxy();
+    await vm.untilServing('proxy');
+    await until('the rules have the target', () => vm.rules.target !== undefined);
+    const before = vm.rules.switches.length;
+    await vm.stopMonitor();
+    await vm.startMonitor();
+    await vm.untilServing('proxy');
+    const { address } = vm.rules.switches[0]!;
+    assert.deepEqual(
+      vm.rules.switches.slice(before).filter(each => each.address !== address),
+      [],
+    );
+  });
+
   it('lets one serve and the other stand by, which takes over when the first one dies', async () => {
     await using vm = await MonitoredVm.create();
     await vm.startMonitor();
