@@ -47,11 +47,16 @@ export async function probe({
   });
 }
 
+/** A container decides what is printed. Node takes no longer head either. */
+const MAX_HEAD_LENGTH = 16 * 1024;
+
 /** Reads the head of an answer as curl and wget print it; undefined when there is none. */
 export function readAnswerHead(text: string): ProbeOutcome | undefined {
-  const status = /^\s*HTTP\/1\.[01] (\d{3})/m.exec(text)?.[1];
+  // Blanks only within a line: `\s` would go through all that follow, from each of them.
+  const head = text.slice(0, MAX_HEAD_LENGTH);
+  const status = /^[ \t]*HTTP\/1\.[01] (\d{3})/m.exec(head)?.[1];
   if (status === undefined) return undefined;
-  const instanceId = new RegExp(`^\\s*${INSTANCE_HEADER}: *(\\S+)`, 'im').exec(text)?.[1] ?? '';
+  const instanceId = new RegExp(`^[ \\t]*${INSTANCE_HEADER}: *(\\S+)`, 'im').exec(head)?.[1] ?? '';
   return { status: Number(status), instanceId };
 }
 

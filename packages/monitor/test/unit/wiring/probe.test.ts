@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { INSTANCE_HEADER, READY_PATH } from '@msi-proxy/shared';
-import { parseProbeOutcome, probe, type ProbeOutcome } from '../../../src/wiring/probe.ts';
+import { parseProbeOutcome, probe, readAnswerHead, type ProbeOutcome } from '../../../src/wiring/probe.ts';
 
 describe('probe', () => {
   let server: Server | undefined;
@@ -66,6 +66,29 @@ describe('probe', () => {
     await once(server!, 'close');
 
     assert.deepEqual(await probe({ address: '127.0.0.1', port }), { failure: 'ECONNREFUSED' });
+  });
+});
+
+describe('readAnswerHead', () => {
+  it('reads what wget prints, indented and after other lines', () => {
+    assert.deepEqual(readAnswerHead(`Connecting\n  HTTP/1.1 200 OK\n  ${INSTANCE_HEADER}: one\n`), {
+      status: 200,
+      instanceId: 'one',
+    });
+  });
+
+  it('has no outcome where there is no head', () => {
+    assert.equal(readAnswerHead('{"status":"HTTP/1.1 200"}'), undefined);
+  });
+
+  it('is not kept busy by a container that answers with megabytes of blank lines', () => {
+    const blanks = ' \n'.repeat(8 * 1024 * 1024);
+
+    assert.deepEqual(readAnswerHead(`HTTP/1.1 200 OK\n${blanks}${INSTANCE_HEADER}: one\n`), {
+      status: 200,
+      instanceId: '',
+    });
+    assert.equal(readAnswerHead(blanks), undefined);
   });
 });
 
