@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { PROXY_NETWORK, tokenPath } from '../lab/index.ts';
+import { PROXY_NETWORK, tokenPath, waitUntil } from '../lab/index.ts';
 import { Scenario } from './support/scenario.ts';
 
+/** As SDKs begin: without the header `Metadata`. */
+const PROBE = { path: tokenPath('https://vault.azure.net'), headers: {}, timeoutSeconds: 2 };
 const TOKEN = { path: tokenPath('https://vault.azure.net') };
 
 for (const wiring of ['host', 'nat'] as const) {
@@ -78,6 +80,23 @@ for (const wiring of ['host', 'nat'] as const) {
 
     it('follows the serving proxy when it is stopped in order', async () => {
       await scenario.docker('stop', 'second');
+      await isServedBy('third');
+    });
+
+    // `nat` has no stand-in, which answers probes while no proxy does.
+    if (wiring !== 'host') return;
+
+    it('leaves the proxy when it was paused while there was no monitor, and takes it again', async () => {
+      await scenario.stopMonitor();
+      await scenario.pause('third');
+      await scenario.startMonitor();
+      await scenario.untilStatus('the third to be found paused', ({ proxies }) =>
+        proxies.some(({ name, reason }) => name === 'third' && reason === 'it is paused'),
+      );
+      await waitUntil(async () => (await scenario.request('client', PROBE)).status === 400, {
+        what: 'the stand-in to answer a probe',
+      });
+      await scenario.docker('unpause', 'third');
       await isServedBy('third');
     });
   });

@@ -22,7 +22,7 @@ type Argv = readonly [file: string, ...argv: string[]];
 const COMMAND_TIMEOUT_MILLIS = PROBE_TIMEOUT_MILLIS + 5_000;
 
 /** Without the header `Metadata`, so that IMDS itself would refuse it. Prints the head of the answer. */
-export const CURL_ARGV: Argv = [
+const CURL_ARGV: Argv = [
   'curl',
   // No settings of whoever runs the monitor; has to be the first.
   '--disable',
