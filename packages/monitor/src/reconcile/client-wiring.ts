@@ -22,7 +22,8 @@ export interface ClientWiringOptions {
   readonly serving: () => ProxyMember | undefined;
   /** Settles when the serving proxy knows the policy of everything that was published until now. */
   readonly policyKnown: (serving: ProxyMember) => Promise<void>;
-  readonly onWired: (client: WirableClient, record: WiringRecord) => void;
+  /** @param wiredAfterMillis since the start of the container, when this is the first time since then */
+  readonly onWired: (client: WirableClient, method: WiringMethodName, wiredAfterMillis?: number) => void;
 }
 
 /** How far the wiring of one network namespace is. */
@@ -99,7 +100,8 @@ export class ClientWiring {
     for (const [key, client] of namespaces) {
       const known = this.#wanted.get(key);
       this.#wanted.set(key, client);
-      if (JSON.stringify(known) !== JSON.stringify(client)) this.#queue.add(key);
+      if (known !== undefined && !isSame(known.networks, client.networks)) this.#doubt(key);
+      if (!isSame(known, client)) this.#queue.add(key);
     }
   }
 
@@ -238,13 +240,22 @@ export class ClientWiring {
     const startedMillis = Date.parse(client.startedAt);
     const isNew = startedMillis >= this.#startedAtMillis && before?.wiredAfterMillis === undefined;
     const wiredAfterMillis = isNew ? this.#millisSince(startedMillis) : before?.wiredAfterMillis;
-    const record = this.#record(key, {
+    const isWanted = this.#record(key, {
       state: 'wired',
       method: method.name,
       instanceId: target.instanceId,
       ...(wiredAfterMillis !== undefined && { wiredAfterMillis }),
     });
-    if (record !== undefined) this.#options.onWired(client, record);
+    if (isWanted) this.#options.onWired(client, method.name, isNew ? wiredAfterMillis : undefined);
+  }
+
+  /** Its networks have changed: where it is wired singly, what was proved by way of the old ones is proved no more. */
+  #doubt(key: string): void {
+    const before = this.#records.get(key);
+    const method = this.#wiredBy.get(key)?.method;
+    if (before?.state !== 'wired' || method === undefined || method.movesWithProxy === true) return;
+    const reason = 'its networks have changed';
+    this.#record(key, { ...kept(before), state: 'pending', reason, method: method.name });
   }
 
   /** Undefined when the clock was set back past it meanwhile. */
@@ -403,15 +414,19 @@ export class ClientWiring {
     }
   }
 
-  #record(key: string, record: Omit<WiringRecord, 'sinceMillis'>): WiringRecord | undefined {
-    if (!this.#wanted.has(key)) return undefined;
+  /** @returns whether anybody still wants to know */
+  #record(key: string, record: Omit<WiringRecord, 'sinceMillis'>): boolean {
+    if (!this.#wanted.has(key)) return false;
     const before = this.#records.get(key);
     const sinceMillis =
       before?.state === record.state ? before.sinceMillis : this.#options.clock.wallMillis();
-    const full = { ...record, sinceMillis };
-    this.#records.set(key, full);
-    return full;
+    this.#records.set(key, { ...record, sinceMillis });
+    return true;
   }
+}
+
+function isSame(known: unknown, next: unknown): boolean {
+  return JSON.stringify(known) === JSON.stringify(next);
 }
 
 function lacksWay(error: unknown): boolean {

@@ -182,10 +182,10 @@ export class Reconciler {
       policyKnown: async serving => {
         await serving.session?.acknowledged(this.#publisher.revision);
       },
-      onWired: ({ containerId, name }, { method, wiredAfterMillis }) => {
+      onWired: ({ containerId, name }, method, wiredAfterMillis) => {
         if (wiredAfterMillis !== undefined) options.metrics.countWiring(wiredAfterMillis);
         const took = wiredAfterMillis === undefined ? '' : ` ${wiredAfterMillis} ms after its start`;
-        this.#note(`Client "${printable(name)}" is wired by ${method ?? '?'}${took}`, containerId, {
+        this.#note(`Client "${printable(name)}" is wired by ${method}${took}`, containerId, {
           method,
           wiredAfterMillis,
         });

@@ -8,7 +8,7 @@ import type { ClientNamespaces } from './client-namespace.ts';
 import { ensureImdsRoute, hasImdsRoute, removeImdsRoute } from './client-route.ts';
 import { CLIENT_TABLE, clientTable } from './client-table.ts';
 import type { NamespaceProbe } from './namespace-probe.ts';
-import { endpointFor } from './proxy-endpoint.ts';
+import { endpointFor, type ProxyEndpoint } from './proxy-endpoint.ts';
 import type { ApplyResult, ProxyTarget, Suitability, WirableClient, WiringMethod } from './wiring-method.ts';
 
 export interface NatWiringDependencies {
@@ -65,7 +65,7 @@ class NatWiring implements WiringMethod {
     await Promise.allSettled(ensuring);
     const [result, route] = await Promise.all(ensuring);
     // Also what waits for an answer: where its SYN goes was decided before the rules were there.
-    if (result !== 'unchanged') await forgetFlows({ runner, logger: this.#loggerOf(client) });
+    if (result !== 'unchanged') await this.#forgetFlowsBut(endpoint, runner, client);
     return combineResults(result, route);
   }
 
@@ -75,8 +75,9 @@ class NatWiring implements WiringMethod {
     { flushFlows }: { readonly flushFlows: boolean },
   ): Promise<void> {
     const { runner } = await this.#namespaces.enter(client);
-    await new Nft(runner).load(replaceTable(clientTable(endpointFor(client, target)), {}));
-    if (flushFlows) await forgetFlows({ runner, logger: this.#loggerOf(client) });
+    const endpoint = endpointFor(client, target);
+    await new Nft(runner).load(replaceTable(clientTable(endpoint), {}));
+    if (flushFlows) await this.#forgetFlowsBut(endpoint, runner, client);
   }
 
   async verify(client: WirableClient, target: ProxyTarget): Promise<void> {
@@ -113,6 +114,10 @@ class NatWiring implements WiringMethod {
     if (outcome.instanceId === instanceId) return undefined;
     const who = outcome.instanceId === '' ? 'not by a proxy' : 'by another proxy';
     return `a request from it was answered ${who} (status ${outcome.status})`;
+  }
+
+  async #forgetFlowsBut(except: ProxyEndpoint, runner: CommandRunner, client: WirableClient): Promise<void> {
+    await forgetFlows({ runner, logger: this.#loggerOf(client), except });
   }
 
   #loggerOf({ containerId }: WirableClient): Logger {

@@ -143,6 +143,25 @@ describe('Wiring by nat', function () {
       });
     });
 
+    it('lets a request that the proxy has already go on while it is repaired', async () => {
+      const target = { ...TARGET, port: 8081 };
+      const responder = await proxy.respond('slow', '0.0.0.0:8081');
+      await nat.apply(client, target);
+      responder.kill('SIGSTOP');
+      try {
+        const waiting = container.ask(IMDS_ADDRESS, { timeoutMillis: 10_000 });
+        await untilTracked(container, 'ESTABLISHED');
+        await container.run('nft', 'flush', 'chain', 'ip', 'msi_proxy_client', 'own_source');
+
+        assert.equal(await nat.apply(client, target), 'repaired');
+
+        responder.kill('SIGCONT');
+        assert.equal((await waiting).from, 'slow');
+      } finally {
+        responder.kill('SIGCONT');
+      }
+    });
+
     it('serves the request that waited for it, also where connections were tracked before', async () => {
       // As Docker's DNS server has it in user networks.
       await container.run(
@@ -287,8 +306,9 @@ async function addWithoutDefaultRoute(mini: MiniVm): Promise<Namespace> {
   return container;
 }
 
-async function untilTracked(container: Namespace): Promise<void> {
-  await until('a tracked connection', async () => {
-    return (await container.run('conntrack', '-L', '-p', 'tcp')).includes(IMDS_ADDRESS);
+async function untilTracked(container: Namespace, state = 'SYN_SENT'): Promise<void> {
+  await until(`a tracked connection, ${state}`, async () => {
+    const flows = (await container.run('conntrack', '-L', '-p', 'tcp')).split('\n');
+    return flows.some(flow => flow.includes(IMDS_ADDRESS) && flow.includes(state));
   });
 }

@@ -18,6 +18,7 @@ describe('the wiring of clients', () => {
   let portproxy: FakeWiring;
   let serving: ProxyMember | undefined;
   let wiring: ClientWiring;
+  let told: (string | number | undefined)[][];
   let held: { readonly what: string; readonly goOn: () => void }[];
 
   beforeEach(() => {
@@ -26,6 +27,7 @@ describe('the wiring of clients', () => {
     portproxy = new FakeWiring('portproxy');
     serving = proxy('a');
     held = [];
+    told = [];
     wiring = new ClientWiring({
       engine: {} as EngineClient,
       clock,
@@ -34,7 +36,9 @@ describe('the wiring of clients', () => {
       selector: createWiringSelector({ methods: [nat, portproxy], setting: 'auto' }),
       serving: () => serving,
       policyKnown: () => Promise.resolve(),
-      onWired: () => undefined,
+      onWired: (_, ...how) => {
+        told.push(how);
+      },
     });
   });
 
@@ -188,6 +192,40 @@ describe('the wiring of clients', () => {
     await done();
     assert.equal(wiring.recordOf(restarted)?.state, 'wired');
     assert.equal(wiring.recordOf(restarted)?.wiredAfterMillis, undefined);
+  });
+
+  it('does not say that a client is wired whose networks have changed, before that is proved', async () => {
+    wiring.update([wanted(first)]);
+    await done();
+    hold(nat);
+    wiring.update([wanted({ ...first, networks: [network({ address: '172.17.0.3' })] })]);
+    assert.equal(wiring.recordOf(first)?.state, 'pending');
+    assert.equal(wiring.recordOf(first)?.reason, 'its networks have changed');
+    await done();
+    held[0]!.goOn();
+    await done();
+    assert.equal(wiring.recordOf(first)?.state, 'wired');
+  });
+
+  it('leaves one wired whose networks have changed, where one rule serves all', async () => {
+    Object.assign(nat, { movesWithProxy: true });
+    wiring.update([wanted(first)]);
+    await done();
+    wiring.update([wanted({ ...first, networks: [network({ address: '172.17.0.3' })] })]);
+    assert.equal(wiring.recordOf(first)?.state, 'wired');
+  });
+
+  it('tells of the time since the start only when a client is wired for the first time', async () => {
+    wiring.update([wanted(first)]);
+    await done();
+    serving = proxy('b');
+    wiring.refreshAll();
+    await done();
+    assert.deepEqual(told, [
+      ['nat', 0],
+      ['nat', undefined],
+    ]);
+    assert.equal(wiring.recordOf(first)?.wiredAfterMillis, 0);
   });
 
   it('takes the wiring away before it wires a client by another method', async () => {

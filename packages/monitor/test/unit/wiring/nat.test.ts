@@ -11,6 +11,10 @@ import { FakeNft } from '../support/fake-nft.ts';
 
 const client = wirableClient();
 const ROUTE_TO_IMDS = 'ip -4 -json route get fibmatch 169.254.169.254';
+const LIST_FLOWS = 'conntrack -L -p tcp --orig-dst 169.254.169.254';
+const NOWHERE = flow('SYN_SENT', '169.254.169.254', 80);
+const TO_THE_PROXY = flow('ESTABLISHED', '172.31.250.2', 80);
+const TO_ANOTHER = flow('ESTABLISHED', '172.31.250.2', 8080);
 
 describe('createNatWiring', () => {
   let nft: FakeNft;
@@ -42,6 +46,10 @@ describe('createNatWiring', () => {
 
   function batch(): string {
     return runner.inputs[runner.commands.indexOf('nft -f -')]!;
+  }
+
+  function flowCommands(): string[] {
+    return runner.commands.filter(command => command.startsWith('conntrack'));
   }
 
   describe('suits', () => {
@@ -88,14 +96,34 @@ describe('createNatWiring', () => {
       assert.match(batch(), /dnat to 172\.31\.250\.2:80 /);
     });
 
-    it('forgets connections when it changed something, and only then', async () => {
+    it('forgets connections that go elsewhere when it changed something, and only then', async () => {
+      responses[LIST_FLOWS] = { stdout: [NOWHERE, TO_THE_PROXY, TO_ANOTHER, TO_ANOTHER].join('\n') };
+
       await nat.apply(client, proxyTarget);
       await nat.apply(client, proxyTarget);
 
-      assert.deepEqual(
-        runner.commands.filter(command => command.startsWith('conntrack')),
-        ['conntrack -D -p tcp --orig-dst 169.254.169.254'],
-      );
+      assert.deepEqual(flowCommands(), [
+        LIST_FLOWS,
+        'conntrack -D -p tcp --orig-dst 169.254.169.254 --reply-src 169.254.169.254 --reply-port-src 80',
+        'conntrack -D -p tcp --orig-dst 169.254.169.254 --reply-src 172.31.250.2 --reply-port-src 8080',
+      ]);
+    });
+
+    it('forgets all connections at once where a container has made them go to many places', async () => {
+      const lines = Array.from({ length: 9 }, (_, host) => flow('ESTABLISHED', `10.0.0.${host}`, 80));
+      responses[LIST_FLOWS] = { stdout: lines.join('\n') };
+
+      await nat.apply(client, proxyTarget);
+
+      assert.deepEqual(flowCommands(), [LIST_FLOWS, 'conntrack -D -p tcp --orig-dst 169.254.169.254']);
+    });
+
+    it('is content when there is no connection', async () => {
+      responses[LIST_FLOWS] = { exitCode: 1, stderr: '0 flow entries have been shown.' };
+
+      assert.equal(await nat.apply(client, proxyTarget), 'applied');
+
+      assert.deepEqual(flowCommands(), [LIST_FLOWS]);
     });
 
     it('reads rules back only until it knows what they read like', async () => {
@@ -188,16 +216,21 @@ describe('createNatWiring', () => {
     });
 
     it('forgets what goes to a proxy that is gone', async () => {
+      responses[LIST_FLOWS] = { stdout: TO_THE_PROXY };
+
       await nat.redirect!(client, next, { flushFlows: true });
 
-      assert.equal(runner.commands.at(-1), 'conntrack -D -p tcp --orig-dst 169.254.169.254');
+      assert.equal(
+        runner.commands.at(-1),
+        'conntrack -D -p tcp --orig-dst 169.254.169.254 --reply-src 172.31.250.2 --reply-port-src 80',
+      );
     });
 
     it('leaves nothing to do, and cuts no connection later', async () => {
       await nat.redirect!(client, next, { flushFlows: false });
 
       assert.equal(await nat.apply(client, next), 'unchanged');
-      assert.ok(!runner.commands.some(command => command.startsWith('conntrack')));
+      assert.deepEqual(flowCommands(), []);
     });
   });
 
@@ -301,3 +334,11 @@ describe('createNatWiring', () => {
     });
   });
 });
+
+/** As conntrack 1.4.7 lists it. */
+function flow(state: string, answeredBy: string, port: number): string {
+  return (
+    `tcp      6 119 ${state} src=172.17.0.2 dst=169.254.169.254 sport=45678 dport=80 ` +
+    `src=${answeredBy} dst=172.17.0.2 sport=${port} dport=45678 [ASSURED] mark=0 use=1`
+  );
+}
