@@ -6,7 +6,7 @@ import {
   pause,
   systemClock,
 } from '@msi-proxy/shared';
-import { forgetFlows } from '../conntrack.ts';
+import { forgetFlows } from '../conntrack/forget-flows.ts';
 import { Nft } from '../nft/nft.ts';
 import { deleteTable, replaceElements } from '../nft/table-definition.ts';
 import { TableKeeper } from '../nft/table-keeper.ts';

@@ -36,6 +36,18 @@ export class Nft {
     if (result.exitCode !== 0) throw commandFailure('nft', result, 'change packet rules');
   }
 
+  /**
+   * As {@link load}, for a batch that begins by creating a table.
+   *
+   * @returns false when there is one of that name already
+   */
+  async create(batch: string): Promise<boolean> {
+    const result = await this.#runner.run('nft', LOAD_ARGV, { stdin: batch });
+    if (result.exitCode === 0) return true;
+    if (result.stderr.includes('File exists')) return false;
+    throw commandFailure('nft', result, 'change packet rules');
+  }
+
   /** Starts a program ahead for the next {@link loadPrepared}, whose start takes most of the time of a small change. */
   prepare(): void {
     this.#prepared ??= this.#runner.prepare?.('nft', LOAD_ARGV);

@@ -40,32 +40,15 @@ export type MapElements = Readonly<Record<string, readonly string[]>>;
 
 /** A batch for `nft -f` that puts the table into the place of whatever has its name, in one transaction. */
 export function replaceTable(table: TableDefinition, elements: MapElements): string {
-  return [
-    ...deleteTableLines(table.name),
-    `table ip ${table.name} {`,
-    ...table.maps.flatMap(map => [
-      `  map ${map.name} {`,
-      `    type ${map.type}`,
-      `    comment "${map.comment}"`,
-      '  }',
-    ]),
-    ...(table.sets ?? []).flatMap(set => [
-      `  set ${set.name} {`,
-      `    ${set.properties}`,
-      `    comment "${set.comment}"`,
-      '  }',
-    ]),
-    ...table.chains.flatMap(chain => [
-      `  chain ${chain.name} {`,
-      `    comment "${chain.comment}"`,
-      `    ${chain.hook}; policy accept;`,
-      ...chain.rules.map(({ match, verdict, comment }) => `    ${match} ${verdict} comment "${comment}"`),
-      '  }',
-    ]),
-    '}',
-    ...Object.entries(elements).flatMap(([map, content]) => addElementLines(table.name, map, content)),
-    '',
-  ].join('\n');
+  return [...deleteTableLines(table.name), ...tableLines(table, elements)].join('\n');
+}
+
+/**
+ * A batch that makes the table, and fails when there is one. It takes a third of the time of {@link replaceTable}: a
+ * program that has deleted anything waits, when it ends, until no processor can be using it any more.
+ */
+export function createTable(table: TableDefinition, elements: MapElements): string {
+  return [`create table ip ${table.name}`, ...tableLines(table, elements)].join('\n');
 }
 
 /** A batch that gives a map or set other content, in one transaction and without need to know the old one. */
@@ -89,4 +72,32 @@ function deleteTableLines(table: string): string[] {
 
 function addElementLines(table: string, map: string, elements: readonly string[]): string[] {
   return elements.length === 0 ? [] : [`add element ip ${table} ${map} { ${elements.join(', ')} }`];
+}
+
+function tableLines(table: TableDefinition, elements: MapElements): string[] {
+  return [
+    `table ip ${table.name} {`,
+    ...table.maps.flatMap(map => [
+      `  map ${map.name} {`,
+      `    type ${map.type}`,
+      `    comment "${map.comment}"`,
+      '  }',
+    ]),
+    ...(table.sets ?? []).flatMap(set => [
+      `  set ${set.name} {`,
+      `    ${set.properties}`,
+      `    comment "${set.comment}"`,
+      '  }',
+    ]),
+    ...table.chains.flatMap(chain => [
+      `  chain ${chain.name} {`,
+      `    comment "${chain.comment}"`,
+      `    ${chain.hook}; policy accept;`,
+      ...chain.rules.map(({ match, verdict, comment }) => `    ${match} ${verdict} comment "${comment}"`),
+      '  }',
+    ]),
+    '}',
+    ...Object.entries(elements).flatMap(([map, content]) => addElementLines(table.name, map, content)),
+    '',
+  ];
 }

@@ -1,7 +1,13 @@
 import { MsiProxyError } from '@msi-proxy/shared';
 import type { ApplyResult } from '../wiring/wiring-method.ts';
 import type { Nft } from './nft.ts';
-import { replaceElements, replaceTable, type MapElements, type TableDefinition } from './table-definition.ts';
+import {
+  createTable,
+  replaceElements,
+  replaceTable,
+  type MapElements,
+  type TableDefinition,
+} from './table-definition.ts';
 import { describeDifferences, type TableReading } from './table-reading.ts';
 
 export interface EnsureOutcome {
@@ -13,6 +19,8 @@ export interface EnsureOutcome {
 export interface EnsureOptions {
   /** Whether whoever calls sees in another way that the rules work, so that what was learned is not read back after each load. */
   readonly provenOtherwise?: boolean;
+  /** That there is no such table yet is likely enough to try without looking. */
+  readonly isLikelyNew?: boolean;
 }
 
 /** Definitions differ by proxy address only; proxies that were replaced are not asked for again. */
@@ -40,6 +48,10 @@ export class TableKeeper {
     elements: MapElements = {},
     options: EnsureOptions = {},
   ): Promise<EnsureOutcome> {
+    if (options.isLikelyNew === true && this.#expected(table) !== undefined) {
+      const isMade = await this.#make(nft, table, elements, options);
+      if (isMade) return { result: 'applied', previousElements: new Map() };
+    }
     const before = await nft.read(table.name);
     const result = await this.#mend(nft, table, elements, before, options);
     return { result, previousElements: before?.elements ?? new Map() };
@@ -84,19 +96,36 @@ export class TableKeeper {
     table: TableDefinition,
     elements: MapElements,
     before: TableReading | undefined,
-    { provenOtherwise = false }: EnsureOptions,
+    options: EnsureOptions,
   ): Promise<ApplyResult> {
+    if (before === undefined && (await this.#make(nft, table, elements, options))) return 'applied';
     const expected = this.#expected(table);
     if (before !== undefined && expected !== undefined && sameStructure(expected, before)) {
       return await mendElements(nft, table, before, elements);
     }
 
     await nft.load(replaceTable(table, elements));
-    if (provenOtherwise && expected !== undefined) return before === undefined ? 'applied' : 'repaired';
+    if (this.#isProved(table, options)) return before === undefined ? 'applied' : 'repaired';
     const after = await this.#readBack(nft, table);
     if (before === undefined) return 'applied';
     const same = sameStructure(after, before) && differingElements(before, elements).length === 0;
     return same ? 'unchanged' : 'repaired';
+  }
+
+  /** @returns false when there is a table of that name, which is left as it is */
+  async #make(
+    nft: Nft,
+    table: TableDefinition,
+    elements: MapElements,
+    options: EnsureOptions,
+  ): Promise<boolean> {
+    if (!(await nft.create(createTable(table, elements)))) return false;
+    if (!this.#isProved(table, options)) await this.#readBack(nft, table);
+    return true;
+  }
+
+  #isProved(table: TableDefinition, { provenOtherwise = false }: EnsureOptions): boolean {
+    return provenOtherwise && this.#expected(table) !== undefined;
   }
 
   async #readBack(nft: Nft, table: TableDefinition): Promise<TableReading> {

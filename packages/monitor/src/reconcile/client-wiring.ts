@@ -237,9 +237,8 @@ export class ClientWiring {
     }
     const before = this.#records.get(key);
     if (before?.state === 'wired' && before.method === method.name) return;
-    const startedMillis = Date.parse(client.startedAt);
-    const isNew = startedMillis >= this.#startedAtMillis && before?.wiredAfterMillis === undefined;
-    const wiredAfterMillis = isNew ? this.#millisSince(startedMillis) : before?.wiredAfterMillis;
+    const isNew = !this.#isOlder(client) && before?.wiredAfterMillis === undefined;
+    const wiredAfterMillis = isNew ? this.#millisSince(client.startedAt) : before?.wiredAfterMillis;
     const isWanted = this.#record(key, {
       state: 'wired',
       method: method.name,
@@ -258,9 +257,14 @@ export class ClientWiring {
     this.#record(key, { ...kept(before), state: 'pending', reason, method: method.name });
   }
 
+  /** Whether it ran before this monitor, so that an earlier one may have wired it. */
+  #isOlder({ startedAt }: WirableClient): boolean {
+    return !(Date.parse(startedAt) >= this.#startedAtMillis);
+  }
+
   /** Undefined when the clock was set back past it meanwhile. */
-  #millisSince(startedMillis: number): number | undefined {
-    const millis = this.#options.clock.wallMillis() - startedMillis;
+  #millisSince(startedAt: string): number | undefined {
+    const millis = this.#options.clock.wallMillis() - Date.parse(startedAt);
     return millis < 0 ? undefined : millis;
   }
 
@@ -277,11 +281,12 @@ export class ClientWiring {
   ): Promise<ApplyResult | undefined> {
     const isLeft = () => this.#options.serving()?.target?.instanceId !== target.instanceId;
     if (isLeft()) return undefined;
+    const isLikelyNew = this.#records.get(key)?.instanceId === undefined && !this.#isOlder(client);
     const result = await this.#touch(
       key,
       method.appliesSlowly === true
         ? this.#applySlowly(key, client, method, target)
-        : method.apply(client, target),
+        : method.apply(client, target, { isLikelyNew }),
     );
     if (isLeft()) return undefined;
     if (method.appliesSlowly !== true) await method.verify(client, target);
@@ -309,8 +314,7 @@ export class ClientWiring {
     target: ProxyTarget,
   ): Promise<ApplyResult> {
     const wiredTo = this.#records.get(key)?.instanceId;
-    const isOlder = Date.parse(client.startedAt) < this.#startedAtMillis;
-    if (wiredTo === target.instanceId || (wiredTo === undefined && isOlder)) {
+    if (wiredTo === target.instanceId || (wiredTo === undefined && this.#isOlder(client))) {
       if (await succeeds(method.verify(client, target))) return 'unchanged';
     } else if (wiredTo !== undefined && method.retarget !== undefined) {
       if (await succeeds(method.retarget(client, target))) return 'applied';

@@ -22,6 +22,8 @@ export interface ClientNamespace {
   readonly runner: CommandRunner;
   /** `monitor`: programs come from the monitor's own file system. `container`: from the client's, as root there. */
   readonly programsFrom: 'monitor' | 'container';
+  /** A process of the container that is in it, where this one sees the VM's processes. */
+  readonly pid?: number;
 }
 
 export interface ClientNamespaces {
@@ -77,8 +79,13 @@ export function createClientNamespaces({
       for (const find of (await mayEnterFiles(files)) ? [sandboxFile, processFile] : [noRight]) {
         const found = await find(client, files);
         if ('path' in found) {
-          await refuseOwnNamespace(found.path, files);
-          return { runner: namespaceRunner(runner, found.path), programsFrom: 'monitor' };
+          const inode = await refuseOwnNamespace(found.path, files);
+          const isInIt = (await files.inode(processPath(client.pid)).catch(() => undefined)) === inode;
+          return {
+            runner: namespaceRunner(runner, found.path),
+            programsFrom: 'monitor',
+            ...(isInIt && { pid: client.pid }),
+          };
         }
         obstacles.push(found.obstacle);
       }
@@ -120,9 +127,13 @@ async function processFile({ pid, containerId }: WirableClient, files: Namespace
   return await unlessGone(async () => {
     const controlGroups = await files.text(`/proc/${pid}/cgroup`);
     return controlGroups.includes(containerId)
-      ? { path: `/proc/${pid}/ns/net` }
+      ? { path: processPath(pid) }
       : { obstacle: `process ${pid} is not one of the container` };
   });
+}
+
+function processPath(pid: number): string {
+  return `/proc/${pid}/ns/net`;
 }
 
 async function unlessGone(find: () => Promise<Found>): Promise<Found> {
@@ -133,8 +144,12 @@ async function unlessGone(find: () => Promise<Found>): Promise<Found> {
   }
 }
 
-/** Rules that are meant for one container would hit the VM, and cut the proxy from IMDS. */
-async function refuseOwnNamespace(path: string, files: NamespaceFiles): Promise<void> {
+/**
+ * Rules that are meant for one container would hit the VM, and cut the proxy from IMDS.
+ *
+ * @returns its inode
+ */
+async function refuseOwnNamespace(path: string, files: NamespaceFiles): Promise<number> {
   const inode = await files.inode(path).catch((error: unknown) => {
     throw new MsiProxyError(
       codeOf(error) === 'EACCES' ? 'MSI_WIRING_NO_CAPABILITY' : 'MSI_NAMESPACE_GONE',
@@ -152,6 +167,7 @@ async function refuseOwnNamespace(path: string, files: NamespaceFiles): Promise<
       );
     }
   }
+  return inode;
 }
 
 function containerRunner(

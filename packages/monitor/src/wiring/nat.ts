@@ -1,15 +1,22 @@
 import { type CommandRunner, MsiProxyError, type Logger } from '@msi-proxy/shared';
-import { forgetFlows } from '../conntrack.ts';
+import { forgetFlows } from '../conntrack/forget-flows.ts';
 import { Nft } from '../nft/nft.ts';
 import { deleteTable, replaceTable } from '../nft/table-definition.ts';
 import { TableKeeper } from '../nft/table-keeper.ts';
 import { combineResults } from './apply-result.ts';
-import type { ClientNamespaces } from './client-namespace.ts';
+import type { ClientNamespace, ClientNamespaces } from './client-namespace.ts';
 import { ensureImdsRoute, hasImdsRoute, removeImdsRoute } from './client-route.ts';
 import { CLIENT_TABLE, clientTable } from './client-table.ts';
 import type { NamespaceProbe } from './namespace-probe.ts';
 import { endpointFor, type ProxyEndpoint } from './proxy-endpoint.ts';
-import type { ApplyResult, ProxyTarget, Suitability, WirableClient, WiringMethod } from './wiring-method.ts';
+import type {
+  ApplyHints,
+  ApplyResult,
+  ProxyTarget,
+  Suitability,
+  WirableClient,
+  WiringMethod,
+} from './wiring-method.ts';
 
 export interface NatWiringDependencies {
   readonly namespaces: ClientNamespaces;
@@ -51,13 +58,18 @@ class NatWiring implements WiringMethod {
     return { suitable: false, reason: 'it has no address of its own' };
   }
 
-  async apply(client: WirableClient, target: ProxyTarget): Promise<ApplyResult> {
-    const { runner } = await this.#namespaces.enter(client);
+  async apply(
+    client: WirableClient,
+    target: ProxyTarget,
+    { isLikelyNew = false }: ApplyHints = {},
+  ): Promise<ApplyResult> {
+    const namespace = await this.#namespaces.enter(client);
+    const { runner } = namespace;
     const endpoint = endpointFor(client, target);
     // At the same time, because loading rules is mostly waiting for the kernel.
     const ensuring = [
       this.#keeper
-        .ensure(new Nft(runner), clientTable(endpoint), {}, { provenOtherwise: true })
+        .ensure(new Nft(runner), clientTable(endpoint), {}, { provenOtherwise: true, isLikelyNew })
         .then(({ result }) => result),
       ensureImdsRoute(runner, endpoint.address),
     ] as const;
@@ -65,7 +77,7 @@ class NatWiring implements WiringMethod {
     await Promise.allSettled(ensuring);
     const [result, route] = await Promise.all(ensuring);
     // Also what waits for an answer: where its SYN goes was decided before the rules were there.
-    if (result !== 'unchanged') await this.#forgetFlowsBut(endpoint, runner, client);
+    if (result !== 'unchanged') await this.#forgetFlowsBut(endpoint, namespace, client);
     return combineResults(result, route);
   }
 
@@ -74,10 +86,10 @@ class NatWiring implements WiringMethod {
     target: ProxyTarget,
     { flushFlows }: { readonly flushFlows: boolean },
   ): Promise<void> {
-    const { runner } = await this.#namespaces.enter(client);
+    const namespace = await this.#namespaces.enter(client);
     const endpoint = endpointFor(client, target);
-    await new Nft(runner).load(replaceTable(clientTable(endpoint), {}));
-    if (flushFlows) await this.#forgetFlowsBut(endpoint, runner, client);
+    await new Nft(namespace.runner).load(replaceTable(clientTable(endpoint), {}));
+    if (flushFlows) await this.#forgetFlowsBut(endpoint, namespace, client);
   }
 
   async verify(client: WirableClient, target: ProxyTarget): Promise<void> {
@@ -116,8 +128,13 @@ class NatWiring implements WiringMethod {
     return `a request from it was answered ${who} (status ${outcome.status})`;
   }
 
-  async #forgetFlowsBut(except: ProxyEndpoint, runner: CommandRunner, client: WirableClient): Promise<void> {
-    await forgetFlows({ runner, logger: this.#loggerOf(client), except });
+  async #forgetFlowsBut(
+    except: ProxyEndpoint,
+    { runner, pid }: ClientNamespace,
+    client: WirableClient,
+  ): Promise<void> {
+    const logger = this.#loggerOf(client);
+    await forgetFlows({ runner, logger, except, ...(pid !== undefined && { pid }) });
   }
 
   #loggerOf({ containerId }: WirableClient): Logger {

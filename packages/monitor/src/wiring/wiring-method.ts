@@ -61,7 +61,7 @@ export interface WiringMethod {
   suits(client: WirableClient): Suitability;
 
   /** Makes the wiring true. Does nothing where it is already. */
-  apply(client: WirableClient, target: ProxyTarget): Promise<ApplyResult>;
+  apply(client: WirableClient, target: ProxyTarget, hints?: ApplyHints): Promise<ApplyResult>;
 
   /**
    * For methods that apply slowly: sends a client that is wired to one proxy to another, and verifies it.
@@ -94,3 +94,9 @@ export interface WiringMethod {
 
 /** `repaired`: part of it was there, but not as it should be. */
 export type ApplyResult = 'unchanged' | 'applied' | 'repaired';
+
+/** What need not be true, and saves a look where it is. */
+export interface ApplyHints {
+  /** Nothing of the wiring is there yet. */
+  readonly isLikelyNew?: boolean;
+}

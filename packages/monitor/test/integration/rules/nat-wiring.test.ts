@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { IMDS_ADDRESS, localCommandRunner, silentLogger } from '@msi-proxy/shared';
+import { type CommandRunner, IMDS_ADDRESS, localCommandRunner, silentLogger } from '@msi-proxy/shared';
 import { createVmRules } from '../../../src/guard/nft-vm-rules.ts';
 import { createClientNamespaces } from '../../../src/wiring/client-namespace.ts';
 import { createExecInContainer } from '../../../src/wiring/exec-in-container.ts';
@@ -162,6 +162,31 @@ describe('Wiring by nat', function () {
       }
     });
 
+    it('asks the kernel where connections go, and starts no program for it where none goes elsewhere', async () => {
+      const { pid } = await container.respond('anybody', '127.0.0.1:8080');
+      const withProcess = { ...client, pid: pid! };
+      const commands: string[] = [];
+      nat = newNatWiring({
+        run: (file, argv, options) => {
+          commands.push([file, ...argv].join(' '));
+          return localCommandRunner.run(file, argv, options);
+        },
+      });
+      const conntrack = () => commands.filter(command => command.includes(' conntrack '));
+      await nat.apply(withProcess, { ...TARGET, address: '172.18.0.20' });
+      const held = await container.hold(IMDS_ADDRESS);
+      await container.run('nft', 'flush', 'chain', 'ip', 'msi_proxy_client', 'own_source');
+
+      assert.equal(await nat.apply(withProcess, TARGET), 'repaired');
+
+      assert.deepEqual(conntrack(), []);
+      assert.equal(await held.request(), 'HTTP/1.1 200 OK');
+      await nat.redirect!(withProcess, { ...TARGET, port: 9 }, { flushFlows: true });
+      assert.deepEqual(conntrack(), [
+        `nsenter --net=${container.path} -- conntrack -D -p tcp --orig-dst ${IMDS_ADDRESS} --reply-src 172.18.0.20 --reply-port-src 8080`,
+      ]);
+    });
+
     it('serves the request that waited for it, also where connections were tracked before', async () => {
       // As Docker's DNS server has it in user networks.
       await container.run(
@@ -264,10 +289,10 @@ function nextHost(): number {
   return hosts++;
 }
 
-function newNatWiring(): WiringMethod {
+function newNatWiring(runner: CommandRunner = localCommandRunner): WiringMethod {
   return createNatWiring({
     namespaces: createClientNamespaces({
-      runner: localCommandRunner,
+      runner,
       // The containers are namespaces alone: the engine knows of none.
       execInContainer: createExecInContainer({
         inspectContainer: () => Promise.resolve(undefined),

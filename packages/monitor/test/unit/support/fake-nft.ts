@@ -16,6 +16,8 @@ export class FakeNft {
 
   readonly respond = (command: string, stdin: string): Partial<CommandResult> | undefined => {
     if (command.startsWith('nft -j list table')) return this.#list();
+    if (command === 'nft -f -' && stdin.startsWith('create') && this.#exists)
+      return { exitCode: 1, stderr: 'Error: Could not process rule: File exists' };
     if (command === 'nft -f -') this.#load(stdin);
     return undefined;
   };

@@ -36,6 +36,16 @@ describe('createClientNamespaces', () => {
     assert.equal(await enteredPath({}), `nsenter --net=${client.sandboxKey} -- ip route`);
   });
 
+  it('names a process that is in it, and none that has the number but is elsewhere', async () => {
+    const runner = fakeCommandRunner();
+    const elsewhere = files({
+      inode: path => Promise.resolve(path === client.sandboxKey ? 2 : path === PROCESS_FILE ? 3 : 1),
+    });
+
+    assert.equal((await createClientNamespaces({ runner, files: files() }).enter(client)).pid, client.pid);
+    assert.equal((await createClientNamespaces({ runner, files: elsewhere }).enter(client)).pid, undefined);
+  });
+
   it("enters by the process where the engine's folder is not mounted", async () => {
     assert.equal(await enteredPath({ fileSystemType: gone }), `nsenter --net=${PROCESS_FILE} -- ip route`);
   });

@@ -138,6 +138,21 @@ describe('createNatWiring', () => {
       assert.equal(readings(), 1);
     });
 
+    it('makes rules without looking for others where there are likely none, and looks when there are', async () => {
+      const nftCommands = () => runner.commands.filter(command => command.startsWith('nft'));
+      await nat.apply(client, proxyTarget);
+      await nat.remove(client);
+      runner.forget();
+
+      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'applied');
+      assert.deepEqual(nftCommands(), ['nft -f -']);
+      assert.match(batch(), /^create table ip msi_proxy_client\n/);
+
+      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'unchanged');
+      nft.dropRule('to the proxy');
+      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'repaired');
+    });
+
     it('has ended all that it began when it fails', async () => {
       responses[ROUTE_TO_IMDS] = { exitCode: 1, stderr: 'no ip' };
 
