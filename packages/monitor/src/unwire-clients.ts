@@ -134,7 +134,7 @@ async function methodsFor({
         ...(files !== undefined && { files }),
         ...(ways.byExec && { execInContainer: createExecInContainer(engine) }),
       }),
-      probe: () => Promise.reject(new Error('whoever unwires verifies nothing')),
+      probe: { ask: verifiesNothing, prepare: verifiesNothing },
       logger: silentLogger,
     });
   const [natByAnyWay, natByFiles] = [nat({ byExec: true }), nat({ byExec: false })];
@@ -164,4 +164,8 @@ async function vmRedirects(runner: CommandRunner): Promise<boolean | undefined> 
   // Without the network of the proxies there is no redirect yet.
   const knowsProxies = [...table.rules.values()].flat().some(({ comment }) => comment === PROXIES_RULE);
   return knowsProxies ? false : undefined;
+}
+
+function verifiesNothing(): never {
+  throw new Error('whoever unwires verifies nothing');
 }

@@ -9,7 +9,13 @@ import {
 import type { EngineClient } from '../docker/index.ts';
 import type { ProxyMember } from '../proxies/proxy-member.ts';
 import type { WiringSelector } from '../wiring/select.ts';
-import type { ApplyResult, ProxyTarget, WirableClient, WiringMethod } from '../wiring/wiring-method.ts';
+import type {
+  ApplyHints,
+  ApplyResult,
+  ProxyTarget,
+  WirableClient,
+  WiringMethod,
+} from '../wiring/wiring-method.ts';
 import type { DesiredClient } from './desired-state.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -197,7 +203,13 @@ export class ClientWiring {
     await this.#options.policyKnown(serving);
     const target =
       method.movesWithProxy === true ? serving.target : await this.#shareNetwork(serving, client);
-    await this.#ensure(key, client, method, target);
+    await this.#ensure(key, client, method, target, this.#hints(client, before));
+  }
+
+  /** Those that were wired when the proxy changed have been sent to the next one; see {@link follow}. */
+  #hints(client: WirableClient, before: WiringRecord | undefined): ApplyHints {
+    if (before?.state === 'wired') return { likely: 'all' };
+    return before?.instanceId === undefined && !this.#isOlder(client) ? { likely: 'nothing' } : {};
   }
 
   async #redirect(
@@ -223,8 +235,9 @@ export class ClientWiring {
     client: WirableClient,
     method: WiringMethod,
     target: ProxyTarget,
+    hints: ApplyHints,
   ): Promise<void> {
-    const result = await this.#apply(key, client, method, target);
+    const result = await this.#apply(key, client, method, target, hints);
     if (result === undefined) {
       this.#queue.add(key);
       return;
@@ -278,19 +291,25 @@ export class ClientWiring {
     client: WirableClient,
     method: WiringMethod,
     target: ProxyTarget,
+    hints: ApplyHints,
   ): Promise<ApplyResult | undefined> {
     const isLeft = () => this.#options.serving()?.target?.instanceId !== target.instanceId;
     if (isLeft()) return undefined;
-    const isLikelyNew = this.#records.get(key)?.instanceId === undefined && !this.#isOlder(client);
-    const result = await this.#touch(
-      key,
-      method.appliesSlowly === true
-        ? this.#applySlowly(key, client, method, target)
-        : method.apply(client, target, { isLikelyNew }),
-    );
-    if (isLeft()) return undefined;
-    if (method.appliesSlowly !== true) await method.verify(client, target);
-    return isLeft() ? undefined : result;
+    try {
+      const result = await this.#touch(
+        key,
+        method.appliesSlowly === true
+          ? this.#applySlowly(key, client, method, target)
+          : method.apply(client, target, hints),
+      );
+      if (isLeft()) return undefined;
+      if (method.applyVerifies !== true) await method.verify(client, target);
+      return isLeft() ? undefined : result;
+    } catch (error) {
+      // What was asked of one proxy was answered by the next, or by none.
+      if (isLeft() && codeOf(error) === 'MSI_WIRING_NOT_EFFECTIVE') return undefined;
+      throw error;
+    }
   }
 
   /** Notes whether the work may have changed anything in the client. */

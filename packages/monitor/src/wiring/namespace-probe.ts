@@ -1,5 +1,6 @@
 import {
   codeOf,
+  type CommandResult,
   type CommandRunner,
   IMDS_ADDRESS,
   IMDS_PORT,
@@ -8,20 +9,31 @@ import {
 } from '@msi-proxy/shared';
 import { parseProbeOutcome, PROBE_TIMEOUT_MILLIS, readAnswerHead, type ProbeOutcome } from './probe.ts';
 
-/**
- * Asks at the address of IMDS from inside a network namespace.
- *
- * @param runner runs programs of the monitor's in that namespace
- * @throws {MsiProxyError} `MSI_WIRING_COMMAND` when there was no outcome; what the runner throws
- */
-export type NamespaceProbe = (runner: CommandRunner) => Promise<ProbeOutcome>;
+/** Asks at the address of IMDS from inside a network namespace. */
+export interface NamespaceProbe {
+  /**
+   * @param runner runs programs of the monitor's in that namespace
+   * @throws {MsiProxyError} `MSI_WIRING_COMMAND` when there was no outcome; what the runner throws
+   */
+  ask(runner: CommandRunner): Promise<ProbeOutcome>;
+
+  /** Starts ahead what {@link ask} runs, where the runner can: half of the time of a request is the start of its program. */
+  prepare(runner: CommandRunner): PreparedProbe;
+}
+
+export interface PreparedProbe {
+  /** Once, as {@link NamespaceProbe.ask}. */
+  ask(): Promise<ProbeOutcome>;
+  /** For one that was not needed; does nothing to one that has asked. */
+  cancel(): void;
+}
 
 type Argv = readonly [file: string, ...argv: string[]];
 
 /** The probe's own limit, and the start of a program on a busy machine. */
 const COMMAND_TIMEOUT_MILLIS = PROBE_TIMEOUT_MILLIS + 5_000;
 
-/** Without the header `Metadata`, so that IMDS itself would refuse it. Prints the head of the answer. */
+/** Waits for what to ask. Prints the head of the answer. */
 const CURL_ARGV: Argv = [
   'curl',
   // No settings of whoever runs the monitor; has to be the first.
@@ -36,8 +48,12 @@ const CURL_ARGV: Argv = [
   '/dev/null',
   '--dump-header',
   '-',
-  `http://${IMDS_ADDRESS}:${IMDS_PORT}${READY_PATH}`,
+  '--config',
+  '-',
 ];
+
+/** Without the header `Metadata`, so that IMDS itself would refuse it. */
+const CURL_INPUT = `url = "http://${IMDS_ADDRESS}:${IMDS_PORT}${READY_PATH}"\n`;
 
 /**
  * With curl, where the monitor has it: a start of Node takes ten times as long and as much of the processor, which decides
@@ -47,27 +63,45 @@ const CURL_ARGV: Argv = [
  */
 export function createNamespaceProbe(ownArgv: Argv): NamespaceProbe {
   let hasCurl = true;
-  return async runner => {
+
+  const askBy = async (curl: Program, own: Program) => {
     if (hasCurl) {
       try {
-        return await probeBy(runner, CURL_ARGV, readAnswerHead);
+        return readOutcome('curl', await curl(CURL_INPUT), readAnswerHead);
       } catch (error) {
         if (codeOf(error) !== 'MSI_WIRING_NO_CAPABILITY') throw error;
         hasCurl = false;
       }
     }
-    return await probeBy(runner, ownArgv, parseProbeOutcome);
+    return readOutcome(ownArgv[0], await own(''), parseProbeOutcome);
+  };
+
+  return {
+    ask: async runner => await askBy(programOf(runner, CURL_ARGV), programOf(runner, ownArgv)),
+    prepare(runner) {
+      const [file, ...argv] = CURL_ARGV;
+      const prepared = hasCurl ? runner.prepare?.(file, argv) : undefined;
+      const curl: Program =
+        prepared === undefined ? programOf(runner, CURL_ARGV) : async stdin => await prepared.run(stdin);
+      return {
+        ask: async () => await askBy(curl, programOf(runner, ownArgv)),
+        cancel: () => prepared?.cancel(),
+      };
+    },
   };
 }
 
-async function probeBy(
-  runner: CommandRunner,
-  [file, ...argv]: Argv,
+type Program = (stdin: string) => Promise<CommandResult>;
+
+function programOf(runner: CommandRunner, [file, ...argv]: Argv): Program {
+  return async stdin => await runner.run(file, argv, { stdin, timeoutMillis: COMMAND_TIMEOUT_MILLIS });
+}
+
+function readOutcome(
+  file: string,
+  { exitCode, stdout, stderr }: CommandResult,
   read: (stdout: string) => ProbeOutcome | undefined,
-): Promise<ProbeOutcome> {
-  const { exitCode, stdout, stderr } = await runner.run(file, argv, {
-    timeoutMillis: COMMAND_TIMEOUT_MILLIS,
-  });
+): ProbeOutcome {
   const outcome = read(stdout);
   if (outcome !== undefined) return outcome;
   const failure = failureOfCurl(stderr);

@@ -1,4 +1,4 @@
-import { type CommandRunner, MsiProxyError, type Logger } from '@msi-proxy/shared';
+import { MsiProxyError, type Logger } from '@msi-proxy/shared';
 import { forgetFlows } from '../conntrack/forget-flows.ts';
 import { Nft } from '../nft/nft.ts';
 import { deleteTable, replaceTable } from '../nft/table-definition.ts';
@@ -8,6 +8,7 @@ import type { ClientNamespace, ClientNamespaces } from './client-namespace.ts';
 import { ensureImdsRoute, hasImdsRoute, removeImdsRoute } from './client-route.ts';
 import { CLIENT_TABLE, clientTable } from './client-table.ts';
 import type { NamespaceProbe } from './namespace-probe.ts';
+import type { ProbeOutcome } from './probe.ts';
 import { endpointFor, type ProxyEndpoint } from './proxy-endpoint.ts';
 import type {
   ApplyHints,
@@ -37,6 +38,7 @@ export function createNatWiring(dependencies: NatWiringDependencies): WiringMeth
 
 class NatWiring implements WiringMethod {
   readonly name = 'nat';
+  readonly applyVerifies = true;
   readonly #namespaces: ClientNamespaces;
   readonly #probe: NamespaceProbe;
   readonly #logger: Logger;
@@ -58,12 +60,62 @@ class NatWiring implements WiringMethod {
     return { suitable: false, reason: 'it has no address of its own' };
   }
 
-  async apply(
+  async apply(client: WirableClient, target: ProxyTarget, { likely }: ApplyHints = {}): Promise<ApplyResult> {
+    const namespace = await this.#namespaces.enter(client);
+    const asks = asksFrom(namespace);
+    if (likely === 'all' && asks) {
+      const reason = unansweredBy(target, await this.#probe.ask(namespace.runner));
+      if (reason === undefined) return 'unchanged';
+    }
+    const prepared = asks ? this.#probe.prepare(namespace.runner) : undefined;
+    try {
+      const result = await this.#ensure(client, target, namespace, likely === 'nothing');
+      const reason = prepared && unansweredBy(target, await prepared.ask());
+      if (!asks || reason !== undefined) await this.#examine(client, target, namespace, reason);
+      return result;
+    } finally {
+      prepared?.cancel();
+    }
+  }
+
+  async redirect(
     client: WirableClient,
     target: ProxyTarget,
-    { isLikelyNew = false }: ApplyHints = {},
-  ): Promise<ApplyResult> {
+    { flushFlows }: { readonly flushFlows: boolean },
+  ): Promise<void> {
     const namespace = await this.#namespaces.enter(client);
+    const endpoint = endpointFor(client, target);
+    await new Nft(namespace.runner).load(replaceTable(clientTable(endpoint), {}));
+    if (flushFlows) await this.#forgetFlowsBut(endpoint, namespace, client);
+  }
+
+  async verify(client: WirableClient, target: ProxyTarget): Promise<void> {
+    const namespace = await this.#namespaces.enter(client);
+    const asks = asksFrom(namespace);
+    const reason = asks ? unansweredBy(target, await this.#probe.ask(namespace.runner)) : undefined;
+    if (!asks || reason !== undefined) await this.#examine(client, target, namespace, reason);
+  }
+
+  async remove(client: WirableClient): Promise<void> {
+    try {
+      const { runner } = await this.#namespaces.enter(client);
+      const nft = new Nft(runner);
+      if ((await nft.read(CLIENT_TABLE)) !== undefined) {
+        await nft.load(deleteTable(CLIENT_TABLE));
+        await forgetFlows({ runner, logger: this.#loggerOf(client) });
+      }
+      await removeImdsRoute(runner);
+    } catch (error) {
+      if (!(error instanceof MsiProxyError) || error.code !== 'MSI_NAMESPACE_GONE') throw error;
+    }
+  }
+
+  async #ensure(
+    client: WirableClient,
+    target: ProxyTarget,
+    namespace: ClientNamespace,
+    isLikelyNew: boolean,
+  ): Promise<ApplyResult> {
     const { runner } = namespace;
     const endpoint = endpointFor(client, target);
     // At the same time, because loading rules is mostly waiting for the kernel.
@@ -81,51 +133,22 @@ class NatWiring implements WiringMethod {
     return combineResults(result, route);
   }
 
-  async redirect(
+  /**
+   * An answer of the proxy proves rules and route; without one, they tell what is wrong.
+   *
+   * @param reason why the proxy did not answer; undefined when nothing could be asked, and rules and route have to do
+   */
+  async #examine(
     client: WirableClient,
     target: ProxyTarget,
-    { flushFlows }: { readonly flushFlows: boolean },
+    { runner }: ClientNamespace,
+    reason: string | undefined,
   ): Promise<void> {
-    const namespace = await this.#namespaces.enter(client);
-    const endpoint = endpointFor(client, target);
-    await new Nft(namespace.runner).load(replaceTable(clientTable(endpoint), {}));
-    if (flushFlows) await this.#forgetFlowsBut(endpoint, namespace, client);
-  }
-
-  async verify(client: WirableClient, target: ProxyTarget): Promise<void> {
-    const { runner, programsFrom } = await this.#namespaces.enter(client);
-    // The probe is a program of the monitor's, which is not in the client's image.
-    const reason = programsFrom === 'monitor' ? await this.#askFrom(runner, target) : undefined;
-    if (programsFrom === 'monitor' && reason === undefined) return;
-    // An answer of the proxy proves rules and route; without one, they tell what is wrong.
     const table = clientTable(endpointFor(client, target));
     const differences = await this.#keeper.differences(new Nft(runner), table);
     if (differences.length > 0) throw notEffective(client, differences.join('; '));
     if (!(await hasImdsRoute(runner))) throw notEffective(client, 'the route to IMDS is missing');
     if (reason !== undefined) throw notEffective(client, reason);
-  }
-
-  async remove(client: WirableClient): Promise<void> {
-    try {
-      const { runner } = await this.#namespaces.enter(client);
-      const nft = new Nft(runner);
-      if ((await nft.read(CLIENT_TABLE)) !== undefined) {
-        await nft.load(deleteTable(CLIENT_TABLE));
-        await forgetFlows({ runner, logger: this.#loggerOf(client) });
-      }
-      await removeImdsRoute(runner);
-    } catch (error) {
-      if (!(error instanceof MsiProxyError) || error.code !== 'MSI_NAMESPACE_GONE') throw error;
-    }
-  }
-
-  /** @returns why the proxy does not answer there; undefined when it does */
-  async #askFrom(runner: CommandRunner, { instanceId }: ProxyTarget): Promise<string | undefined> {
-    const outcome = await this.#probe(runner);
-    if ('failure' in outcome) return `a request from it failed: ${outcome.failure}`;
-    if (outcome.instanceId === instanceId) return undefined;
-    const who = outcome.instanceId === '' ? 'not by a proxy' : 'by another proxy';
-    return `a request from it was answered ${who} (status ${outcome.status})`;
   }
 
   async #forgetFlowsBut(
@@ -140,6 +163,19 @@ class NatWiring implements WiringMethod {
   #loggerOf({ containerId }: WirableClient): Logger {
     return this.#logger.child({ containerId });
   }
+}
+
+/** The probe is a program of the monitor's, which is not in the client's image. */
+function asksFrom({ programsFrom }: ClientNamespace): boolean {
+  return programsFrom === 'monitor';
+}
+
+/** @returns why it is not the proxy that answers; undefined when it is */
+function unansweredBy({ instanceId }: ProxyTarget, outcome: ProbeOutcome): string | undefined {
+  if ('failure' in outcome) return `a request from it failed: ${outcome.failure}`;
+  if (outcome.instanceId === instanceId) return undefined;
+  const who = outcome.instanceId === '' ? 'not by a proxy' : 'by another proxy';
+  return `a request from it was answered ${who} (status ${outcome.status})`;
 }
 
 function notEffective({ name }: WirableClient, reason: string): MsiProxyError {

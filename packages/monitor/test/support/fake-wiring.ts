@@ -18,8 +18,8 @@ export class FakeWiring implements WiringMethod {
   readonly removed: string[] = [];
   /** How often it was applied, by the client's name. */
   readonly applications = new Map<string, number>();
-  /** What was said of each application, in their order. */
-  readonly takenForNew: boolean[] = [];
+  /** What was said to be there at each application, in their order. */
+  readonly likely: ApplyHints['likely'][] = [];
   /** Names of clients that cannot be wired at the moment. */
   readonly failing = new Set<string>();
   readonly unsuitable = new Set<string>();
@@ -41,12 +41,8 @@ export class FakeWiring implements WiringMethod {
     return this.unsuitable.has(name) ? { suitable: false, reason: 'the test says so' } : { suitable: true };
   }
 
-  async apply(
-    client: WirableClient,
-    target: ProxyTarget,
-    { isLikelyNew = false }: ApplyHints = {},
-  ): Promise<ApplyResult> {
-    this.takenForNew.push(isLikelyNew);
+  async apply(client: WirableClient, target: ProxyTarget, { likely }: ApplyHints = {}): Promise<ApplyResult> {
+    this.likely.push(likely);
     const end = this.#beginWork(client);
     this.peak = Math.max(this.peak, (this.#busy += 1));
     this.onApply(client);

@@ -29,7 +29,7 @@ export const requestCheck: Check = {
     if (entered?.programsFrom !== 'monitor')
       return await askByContainer(facts, namespace.containerId, instanceId);
     try {
-      return judge(await facts.probe(entered.runner), instanceId);
+      return judge(await facts.probe.ask(entered.runner), instanceId);
     } catch (error) {
       return skipped(`nothing could be asked from its namespace: ${messageOf(error)}`);
     }

@@ -42,6 +42,7 @@ export function createPortproxyWiring(dependencies: PortproxyWiringDependencies)
 
 class PortproxyWiring implements WiringMethod {
   readonly name = 'portproxy';
+  readonly applyVerifies = true;
   readonly appliesSlowly = true;
   readonly #engine: PortproxyWiringDependencies['engine'];
   readonly #clock: Clock;

@@ -228,15 +228,15 @@ describe('the wiring of clients', () => {
     assert.equal(wiring.recordOf(first)?.wiredAfterMillis, 0);
   });
 
-  it('takes only a client for new that was started since, and never was wired', async () => {
+  it('looks no more than a client’s past makes it necessary', async () => {
     wiring.update([wanted(first)]);
     await done();
     wiring.refreshAll();
     await done();
-    assert.deepEqual(nat.takenForNew, [true, false]);
+    assert.deepEqual(nat.likely, ['nothing', 'all']);
     wiring.update([wanted(wirableClient({ startedAt: '2025-12-31T23:59:59Z' }))]);
     await done();
-    assert.deepEqual(nat.takenForNew, [true, false, false]);
+    assert.deepEqual(nat.likely, ['nothing', 'all', undefined]);
   });
 
   it('takes the wiring away before it wires a client by another method', async () => {

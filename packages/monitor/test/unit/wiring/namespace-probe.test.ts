@@ -8,19 +8,20 @@ const OWN_ARGV = ['probe', '--once'] as const;
 
 describe('createNamespaceProbe', () => {
   async function outcomeOf(result: Partial<CommandResult>): Promise<ProbeOutcome> {
-    return await createNamespaceProbe(OWN_ARGV)(fakeCommandRunner(() => result));
+    return await createNamespaceProbe(OWN_ARGV).ask(fakeCommandRunner(() => result));
   }
 
   it('asks by curl for the ready path, without a proxy of its own or the header that IMDS wants', async () => {
     const runner = fakeCommandRunner(() => ({ stdout: 'HTTP/1.1 200 OK\r\n\r\n' }));
 
-    await createNamespaceProbe(OWN_ARGV)(runner);
+    await createNamespaceProbe(OWN_ARGV).ask(runner);
 
     const [command] = runner.commands;
     assert.equal(runner.commands.length, 1);
     assert.match(command!, /^curl --disable /);
     assert.ok(command!.includes(' --noproxy * '));
-    assert.ok(command!.endsWith(` http://169.254.169.254:80${READY_PATH}`));
+    assert.ok(command!.endsWith(' --config -'));
+    assert.equal(runner.inputs[0], `url = "http://169.254.169.254:80${READY_PATH}"\n`);
     assert.doesNotMatch(command!, /metadata:/i);
   });
 
@@ -74,14 +75,14 @@ describe('createNamespaceProbe', () => {
       const commands = runner(JSON.stringify(outcome));
       const probe = createNamespaceProbe(OWN_ARGV);
 
-      assert.deepEqual(await probe(commands), outcome);
-      assert.deepEqual(await probe(commands), outcome);
+      assert.deepEqual(await probe.ask(commands), outcome);
+      assert.deepEqual(await probe.ask(commands), outcome);
 
       assert.deepEqual(commands.commands.slice(1), ['probe --once', 'probe --once']);
     });
 
     it('throws when it printed no outcome', async () => {
-      await assert.rejects(createNamespaceProbe(OWN_ARGV)(runner('')), { code: 'MSI_WIRING_COMMAND' });
+      await assert.rejects(createNamespaceProbe(OWN_ARGV).ask(runner('')), { code: 'MSI_WIRING_COMMAND' });
     });
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
-import { type CommandResult, MsiProxyError, silentLogger } from '@msi-proxy/shared';
+import { type CommandResult, IMDS_ADDRESS, MsiProxyError, silentLogger } from '@msi-proxy/shared';
 import type { ClientNamespace } from '../../../src/wiring/client-namespace.ts';
 import { createNatWiring } from '../../../src/wiring/nat.ts';
 import type { ProbeOutcome } from '../../../src/wiring/probe.ts';
@@ -22,6 +22,8 @@ describe('createNatWiring', () => {
   let runner: FakeCommandRunner;
   let outcome: ProbeOutcome;
   let probes: number;
+  /** Probes that wait for their use, or for their end. */
+  let prepared: number;
   let programsFrom: ClientNamespace['programsFrom'];
   let nat: WiringMethod;
 
@@ -31,18 +33,32 @@ describe('createNatWiring', () => {
       [ROUTE_TO_IMDS]: { stdout: '[{"dst":"169.254.169.254","dev":"eth0"}]' },
     };
     probes = 0;
+    prepared = 0;
     outcome = { status: 200, instanceId: 'instance-1' };
     programsFrom = 'monitor';
     runner = fakeCommandRunner((command, stdin) => responses[command] ?? nft.respond(command, stdin));
-    nat = createNatWiring({
+    nat = natAsking(() => outcome);
+  });
+
+  afterEach(() => assert.equal(prepared, 0, 'a program was left waiting'));
+
+  function natAsking(answer: () => ProbeOutcome): WiringMethod {
+    const ask = () => {
+      probes += 1;
+      return Promise.resolve(answer());
+    };
+    return createNatWiring({
       namespaces: { enter: () => Promise.resolve({ runner, programsFrom }) },
-      probe: () => {
-        probes += 1;
-        return Promise.resolve(outcome);
+      probe: {
+        ask,
+        prepare: () => {
+          prepared += 1;
+          return { ask, cancel: () => (prepared -= 1) };
+        },
       },
       logger: silentLogger,
     });
-  });
+  }
 
   function batch(): string {
     return runner.inputs[runner.commands.indexOf('nft -f -')]!;
@@ -144,13 +160,43 @@ describe('createNatWiring', () => {
       await nat.remove(client);
       runner.forget();
 
-      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'applied');
+      assert.equal(await nat.apply(client, proxyTarget, { likely: 'nothing' }), 'applied');
       assert.deepEqual(nftCommands(), ['nft -f -']);
       assert.match(batch(), /^create table ip msi_proxy_client\n/);
 
-      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'unchanged');
+      assert.equal(await nat.apply(client, proxyTarget, { likely: 'nothing' }), 'unchanged');
       nft.dropRule('to the proxy');
-      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'repaired');
+      assert.equal(await nat.apply(client, proxyTarget, { likely: 'nothing' }), 'repaired');
+    });
+
+    it('looks at nothing where the proxy answers that was likely wired to', async () => {
+      await nat.apply(client, proxyTarget);
+      runner.forget();
+
+      assert.equal(await nat.apply(client, proxyTarget, { likely: 'all' }), 'unchanged');
+
+      assert.deepEqual(runner.commands, []);
+    });
+
+    it('mends what was likely there, and is not', async () => {
+      await nat.apply(client, proxyTarget);
+      nft.dropRule('to the proxy');
+      const mended = [{ failure: 'no answer' }, { status: 200, instanceId: 'instance-1' }];
+      nat = natAsking(() => mended.shift()!);
+
+      assert.equal(await nat.apply(client, proxyTarget, { likely: 'all' }), 'repaired');
+
+      assert.match(nft.ruleText('to the proxy'), /dnat to 172\.31\.250\.2:80/);
+    });
+
+    it('is not done before the proxy has answered', async () => {
+      outcome = { status: 200, instanceId: 'old' };
+      responses[`ip -4 -json route get ${IMDS_ADDRESS}`] = { stdout: '[{"dev":"eth0"}]' };
+
+      await assert.rejects(nat.apply(client, proxyTarget), {
+        code: 'MSI_WIRING_NOT_EFFECTIVE',
+        message: /answered by another proxy/,
+      });
     });
 
     it('has ended all that it began when it fails', async () => {
@@ -275,6 +321,7 @@ describe('createNatWiring', () => {
 
     it('takes one request, and no reading of rules that a request goes by', async () => {
       runner.forget();
+      probes = 0;
 
       await nat.verify(client, proxyTarget);
 
@@ -301,8 +348,10 @@ describe('createNatWiring', () => {
 
     it("asks for no program of the monitor's inside a container, and looks at rules and route instead", async () => {
       programsFrom = 'container';
+      probes = 0;
       responses['ip -4 -json route get 169.254.169.254'] = { stdout: '[{"dev":"eth0"}]' };
 
+      assert.equal(await nat.apply(client, proxyTarget, { likely: 'all' }), 'unchanged');
       await nat.verify(client, proxyTarget);
 
       assert.equal(probes, 0);
@@ -341,7 +390,7 @@ describe('createNatWiring', () => {
       const enter = () => Promise.reject(new MsiProxyError('MSI_NAMESPACE_GONE', 'gone'));
       const wiring = createNatWiring({
         namespaces: { enter },
-        probe: () => Promise.reject(new Error('nothing is verified')),
+        probe: { ask: () => assert.fail(), prepare: () => assert.fail() },
         logger: silentLogger,
       });
 
