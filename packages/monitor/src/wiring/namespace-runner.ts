@@ -11,14 +11,13 @@ const NSENTER_COULD_NOT_EXECUTE = 127;
  */
 export function namespaceRunner(runner: CommandRunner, path: string): CommandRunner {
   const inside = (file: string, argv: readonly string[]) => [`--net=${path}`, '--', file, ...argv];
-  const { prepare } = runner;
   return {
     async run(file, argv, options) {
       return entered(await runner.run('nsenter', inside(file, argv), options), file, path);
     },
-    ...(prepare !== undefined && {
+    ...(runner.prepare !== undefined && {
       prepare(file, argv) {
-        const prepared = prepare.call(runner, 'nsenter', inside(file, argv));
+        const prepared = runner.prepare!('nsenter', inside(file, argv));
         return {
           run: async stdin => entered(await prepared.run(stdin), file, path),
           cancel: () => prepared.cancel(),

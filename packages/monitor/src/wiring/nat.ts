@@ -67,9 +67,11 @@ class NatWiring implements WiringMethod {
       const reason = unansweredBy(target, await this.#probe.ask(namespace.runner));
       if (reason === undefined) return 'unchanged';
     }
+    const ensuring = this.#ensure(client, target, namespace, likely === 'nothing');
+    // The rules come first: each start of a program holds this process up.
     const prepared = asks ? this.#probe.prepare(namespace.runner) : undefined;
     try {
-      const result = await this.#ensure(client, target, namespace, likely === 'nothing');
+      const result = await ensuring;
       const reason = prepared && unansweredBy(target, await prepared.ask());
       if (!asks || reason !== undefined) await this.#examine(client, target, namespace, reason);
       return result;
