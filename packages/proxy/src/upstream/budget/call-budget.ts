@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@msi-proxy/shared';
 import type { Random } from '../backoff.ts';
+import { Deadlines, type Deadline } from '../deadlines.ts';
 import { LANES, type Lane } from '../lane.ts';
 import { FairQueue, type Turn } from './fair-queue.ts';
 import { Pause, type PauseCause } from './pause.ts';
@@ -45,8 +46,7 @@ export interface CallBudgetOptions {
 
 interface WaitingCall {
   readonly resolve: (admission: Admission | undefined) => void;
-  deadlineMillis: number;
-  timer: Timer | undefined;
+  deadline: Deadline | undefined;
 }
 
 interface LaneState {
@@ -57,6 +57,8 @@ interface LaneState {
   underWay: number;
   /** Of each source whose turn it was. */
   readonly underWayOf: Map<string, number>;
+  /** See {@link mayBegin}. */
+  readonly mayTake: (source: string) => boolean;
   admittedAtMillis: number;
   succeededAtMillis: number;
 }
@@ -82,24 +84,31 @@ export class CallBudget {
   readonly #clock: Clock;
   readonly #lanes: Readonly<Record<Lane, LaneState>>;
   /** In the order in which they have their turn when a connection becomes free. */
-  #turns: Lane[] = [...LANES];
+  readonly #turns: Lane[] = [...LANES];
+  /** When calls that wait have waited too long. */
+  readonly #deadlines: Deadlines;
   #underWay = 0;
   #wake: Timer | undefined;
 
   constructor(options: CallBudgetOptions) {
     const { clock, random, identityPerSecond, identityConcurrent, generalPerSecond } = options;
     this.#clock = clock;
+    this.#deadlines = new Deadlines(clock);
     const general = new RateWindow(generalPerSecond);
-    const lane = (rate: RateWindow, concurrent: number): LaneState => ({
-      rate,
-      concurrent,
-      pause: new Pause(random),
-      waiting: { client: new FairQueue(), background: new FairQueue() },
-      underWay: 0,
-      underWayOf: new Map(),
-      admittedAtMillis: Number.NEGATIVE_INFINITY,
-      succeededAtMillis: Number.NEGATIVE_INFINITY,
-    });
+    const lane = (rate: RateWindow, concurrent: number): LaneState => {
+      const underWayOf = new Map<string, number>();
+      return {
+        rate,
+        concurrent,
+        pause: new Pause(random),
+        waiting: { client: new FairQueue(), background: new FairQueue() },
+        underWay: 0,
+        underWayOf,
+        mayTake: mayBegin(concurrent, underWayOf),
+        admittedAtMillis: Number.NEGATIVE_INFINITY,
+        succeededAtMillis: Number.NEGATIVE_INFINITY,
+      };
+    };
     this.#lanes = {
       identity: lane(new RateWindow(identityPerSecond), identityConcurrent),
       general: lane(general, GENERAL_CONCURRENT),
@@ -125,7 +134,7 @@ export class CallBudget {
   request(lane: Lane, source: string, priority: Priority, deadlineMillis: number): Ticket {
     const state = this.#lanes[lane];
     const { promise, resolve } = Promise.withResolvers<Admission | undefined>();
-    const call: WaitingCall = { resolve, deadlineMillis, timer: undefined };
+    const call: WaitingCall = { resolve, deadline: undefined };
     const ticket: Ticket = {
       admitted: promise,
       alsoFor: other => this.#join(state, call, other),
@@ -161,18 +170,14 @@ export class CallBudget {
   }
 
   #expireAt({ waiting }: LaneState, call: WaitingCall, deadlineMillis: number): void {
-    call.deadlineMillis = deadlineMillis;
-    call.timer?.cancel();
+    this.#deadlines.cancel(call.deadline);
     if (!waiting.client.has(call) && !waiting.background.has(call)) return;
-    call.timer = this.#clock.setTimer(
-      () => {
-        waiting.client.remove(call);
-        waiting.background.remove(call);
-        call.resolve(undefined);
-        this.#pump();
-      },
-      Math.max(0, deadlineMillis - this.#clock.monotonicMillis()),
-    );
+    call.deadline = this.#deadlines.add(deadlineMillis, () => {
+      waiting.client.remove(call);
+      waiting.background.remove(call);
+      call.resolve(undefined);
+      this.#pump();
+    });
   }
 
   /** Lets through what may go, lane by lane in turn. */
@@ -182,21 +187,29 @@ export class CallBudget {
     for (let lane = this.#nextLane(nowMillis); lane !== undefined; lane = this.#nextLane(nowMillis)) {
       const state = this.#lanes[lane];
       const turn = takeTurn(state);
-      this.#turns = [...this.#turns.filter(other => other !== lane), lane];
+      this.#toTheEnd(lane);
       if (turn !== undefined) this.#admit(state, turn, nowMillis);
     }
     this.#scheduleWake(nowMillis);
   }
 
+  #toTheEnd(lane: Lane): void {
+    if (this.#turns.at(-1) === lane) return;
+    this.#turns.splice(this.#turns.indexOf(lane), 1);
+    this.#turns.push(lane);
+  }
+
   #nextLane(nowMillis: number): Lane | undefined {
     if (this.#underWay >= MAX_UPSTREAM_SOCKETS) return undefined;
-    return this.#turns.find(
-      lane => hasCallFor(this.#lanes[lane]) && opensInMillis(this.#lanes[lane], nowMillis) === 0,
-    );
+    for (const lane of this.#turns) {
+      const state = this.#lanes[lane];
+      if (hasCallFor(state) && opensInMillis(state, nowMillis) === 0) return lane;
+    }
+    return undefined;
   }
 
   #admit(state: LaneState, { item: call, source }: Turn<WaitingCall>, atMillis: number): void {
-    call.timer?.cancel();
+    this.#deadlines.cancel(call.deadline);
     this.#underWay += 1;
     state.underWay += 1;
     count(state.underWayOf, source, 1);
@@ -229,11 +242,14 @@ export class CallBudget {
     this.#wake?.cancel();
     this.#wake = undefined;
     if (this.#underWay >= MAX_UPSTREAM_SOCKETS) return;
-    const delays = LANES.filter(lane => hasCallFor(this.#lanes[lane]))
-      .map(lane => opensInMillis(this.#lanes[lane], nowMillis))
-      .filter(delay => delay !== undefined);
-    if (delays.length === 0) return;
-    this.#wake = this.#clock.setTimer(() => this.#pump(), Math.min(...delays));
+    let delayMillis = Number.POSITIVE_INFINITY;
+    for (const lane of LANES) {
+      const state = this.#lanes[lane];
+      if (hasCallFor(state))
+        delayMillis = Math.min(delayMillis, opensInMillis(state, nowMillis) ?? delayMillis);
+    }
+    if (delayMillis === Number.POSITIVE_INFINITY) return;
+    this.#wake = this.#clock.setTimer(() => this.#pump(), delayMillis);
   }
 }
 
@@ -242,23 +258,22 @@ export class CallBudget {
  * back when another source asks, so the last place is kept for others also while nobody else waits; what the lane allows in
  * a second is reached without it.
  */
-function mayBegin({ concurrent, underWayOf }: LaneState): (source: string) => boolean {
+function mayBegin(concurrent: number, underWayOf: ReadonlyMap<string, number>): (source: string) => boolean {
   const most = Math.max(1, concurrent - 1);
   return source => (underWayOf.get(source) ?? 0) < most;
 }
 
 function takeTurn(state: LaneState): Turn<WaitingCall> | undefined {
-  const { pause, underWayOf, waiting } = state;
+  const { pause, underWayOf, mayTake, waiting } = state;
   const { client, background } = waiting;
   // A try that hangs may be the fault of what it asks for.
   const hasNotTried = (source: string) => !underWayOf.has(source);
   const other = pause.cause === undefined ? undefined : client.take(hasNotTried);
-  return other ?? client.take(mayBegin(state)) ?? background.take(mayBegin(state));
+  return other ?? client.take(mayTake) ?? background.take(mayTake);
 }
 
-function hasCallFor(state: LaneState): boolean {
-  const { client, background } = state.waiting;
-  return client.hasFor(mayBegin(state)) || background.hasFor(mayBegin(state));
+function hasCallFor({ waiting, mayTake }: LaneState): boolean {
+  return waiting.client.hasFor(mayTake) || waiting.background.hasFor(mayTake);
 }
 
 function count(counts: Map<string, number>, key: string, change: 1 | -1): void {

@@ -10,8 +10,8 @@ export interface Turn<Item> {
 export class FairQueue<Item extends object> {
   /** In the order in which they have their turn. */
   readonly #lines = new Map<string, Set<Item>>();
-  /** The lines that an item stands in. */
-  readonly #sources = new Map<Item, Set<string>>();
+  /** The lines that an item stands in: mostly one. */
+  readonly #sources = new Map<Item, string[]>();
 
   get size(): number {
     return this.#sources.size;
@@ -32,8 +32,8 @@ export class FairQueue<Item extends object> {
     if (line === undefined) this.#lines.set(source, new Set([item]));
     else line.add(item);
     const sources = this.#sources.get(item);
-    if (sources === undefined) this.#sources.set(item, new Set([source]));
-    else sources.add(source);
+    if (sources === undefined) this.#sources.set(item, [source]);
+    else if (!sources.includes(source)) sources.push(source);
   }
 
   /** Whether an item waits for one of these sources. */
@@ -52,8 +52,10 @@ export class FairQueue<Item extends object> {
       if (!mayTake(source)) continue;
       const [item] = line;
       // To the end of the lines; without items the line is gone.
-      this.#lines.delete(source);
-      this.#lines.set(source, line);
+      if (this.#lines.size > 1) {
+        this.#lines.delete(source);
+        this.#lines.set(source, line);
+      }
       this.remove(item!);
       return { source, item: item! };
     }

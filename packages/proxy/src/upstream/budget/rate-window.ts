@@ -1,5 +1,8 @@
 const WINDOW_MILLIS = 1_000;
 
+// So many that are over may stay in the list, so that it is not moved for each.
+const MAX_FORGOTTEN = 1_000;
+
 /**
  * Counts calls against a rate. IMDS counts a call at some moment between its sending and its answer, so one that is
  * under way counts, and goes on counting for a second after its answer: then no second can hold too many, however IMDS
@@ -9,7 +12,9 @@ export class RateWindow {
   readonly perSecond: number;
   #underWay = 0;
   /** When calls were answered, oldest first. */
-  #answeredAtMillis: number[] = [];
+  readonly #answeredAtMillis: number[] = [];
+  /** Those before this one do not count any more. */
+  #first = 0;
 
   constructor(perSecond: number) {
     this.perSecond = perSecond;
@@ -22,8 +27,9 @@ export class RateWindow {
    */
   roomInMillis(nowMillis: number): number | undefined {
     this.#forget(nowMillis);
-    if (this.#underWay + this.#answeredAtMillis.length < this.perSecond) return 0;
-    const [oldest] = this.#answeredAtMillis;
+    const answered = this.#answeredAtMillis.length - this.#first;
+    if (this.#underWay + answered < this.perSecond) return 0;
+    const oldest = this.#answeredAtMillis[this.#first];
     return oldest === undefined ? undefined : oldest + WINDOW_MILLIS - nowMillis;
   }
 
@@ -37,8 +43,13 @@ export class RateWindow {
   }
 
   #forget(nowMillis: number): void {
-    const kept = this.#answeredAtMillis.findIndex(atMillis => nowMillis - atMillis < WINDOW_MILLIS);
-    if (kept === -1) this.#answeredAtMillis = [];
-    else if (kept > 0) this.#answeredAtMillis.splice(0, kept);
+    const answeredAt = this.#answeredAtMillis;
+    while (this.#first < answeredAt.length && nowMillis - answeredAt[this.#first]! >= WINDOW_MILLIS) {
+      this.#first += 1;
+    }
+    const isMostlyForgotten = 2 * this.#first >= answeredAt.length;
+    if (this.#first < answeredAt.length && !(this.#first > MAX_FORGOTTEN && isMostlyForgotten)) return;
+    answeredAt.splice(0, this.#first);
+    this.#first = 0;
   }
 }
