@@ -27,5 +27,7 @@ export function passedOn(
   const isRefused = method !== 'HEAD' && isGuardRefusal(received);
   const readable = isRefused ? guardRefusalInWords(received, errorShape) : received;
   const { answer, isReported } = filterUserData(readable, userData);
-  return { kind: 'answer', answer, via, ...(isReported && { wouldDeny: 'endpoint-not-granted' }) };
+  return isReported
+    ? { kind: 'answer', answer, via, wouldDeny: 'endpoint-not-granted' }
+    : { kind: 'answer', answer, via };
 }

@@ -46,17 +46,14 @@ export function createRelaySource(options: RelaySourceOptions): AnswerSource {
     };
   });
 
-  const send = async (authorized: AuthorizedRequest, attemptMillis: number): Promise<UpstreamAnswer> => {
-    const { gated, decision, caller, body, headers, client: waiting, exchange } = authorized;
-    const isInspected = decision.userData !== 'granted';
-    if (gated.method === 'GET' && SMALL_GROUPS.has(gated.endpoint.group)) {
-      const sent = forwarded[Number(isInspected)]!(headers);
-      return await client.get(decision.target, {
-        timeoutMillis: attemptMillis,
-        headers: sent,
-        client: waiting,
-      });
-    }
+  const sendSmall = (authorized: AuthorizedRequest, timeoutMillis: number): Promise<UpstreamAnswer> => {
+    const { decision, headers, client: waiting } = authorized;
+    const sent = forwarded[Number(decision.userData !== 'granted')]!(headers);
+    return client.get(decision.target, { timeoutMillis, headers: sent, client: waiting });
+  };
+
+  const sendOther = async (authorized: AuthorizedRequest, timeoutMillis: number): Promise<UpstreamAnswer> => {
+    const { gated, decision, caller, body, exchange } = authorized;
     if (exchange === undefined) throw new Error('this request must come through the parser');
     const relaying = await relay();
     // Before all other answers are given it is looked at whom they are for; this request does something as soon as it is sent,
@@ -66,16 +63,17 @@ export function createRelaySource(options: RelaySourceOptions): AnswerSource {
       ...exchange,
       target: decision.target,
       body,
-      timeoutMillis: attemptMillis,
-      isInspected,
+      timeoutMillis,
+      isInspected: decision.userData !== 'granted',
     });
   };
 
-  return async authorized => {
+  return authorized => {
     const { gated, decision, caller } = authorized;
     const { method, endpoint } = gated;
     const { group, errorShape } = endpoint;
     if (group === 'ready') throw new Error('the ready path is answered here');
+    const send = method === 'GET' && SMALL_GROUPS.has(group) ? sendSmall : sendOther;
     const call = calls.start({
       lane: laneOf(group),
       source: caller.containerId,
@@ -86,9 +84,10 @@ export function createRelaySource(options: RelaySourceOptions): AnswerSource {
       isUpdatedWhenNotFound: group === 'token' || group === 'identity-info',
       send: attemptMillis => send(authorized, attemptMillis),
     });
-    const outcome = await call.outcome;
-    if (outcome.kind === 'throttled') return outcome;
-    const { userData } = decision;
-    return passedOn(outcome.answer, { method, errorShape, userData, via: 'upstream' });
+    return call.outcome.then(outcome => {
+      if (outcome.kind === 'throttled') return outcome;
+      const { userData } = decision;
+      return passedOn(outcome.answer, { method, errorShape, userData, via: 'upstream' });
+    });
   };
 }

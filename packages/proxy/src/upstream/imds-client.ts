@@ -67,28 +67,26 @@ export class ImdsClient {
     }
   }
 
-  async #getAsPlainAsItIs(asked: Asked): Promise<UpstreamAnswer> {
-    const { clock } = this.#options;
-    const startMillis = clock.monotonicMillis();
-    if (startMillis < this.#plainFromMillis) return await this.#getOverLivingConnection(asked, this.#getOnce);
-    const answer = await this.#getOverLivingConnection(asked, this.#plain.get);
-    if (answer !== NOT_PLAIN) return answer;
-    this.#plainFromMillis = clock.monotonicMillis() + NOT_PLAIN_MILLIS;
-    return await this.#getOverLivingConnection(this.#askedSince(startMillis, asked), this.#getOnce);
+  #getAsPlainAsItIs(asked: Asked): Promise<UpstreamAnswer> {
+    const startMillis = this.#options.clock.monotonicMillis();
+    if (startMillis < this.#plainFromMillis) return this.#getOverLivingConnection(asked, this.#getOnce);
+    return this.#getOverLivingConnection(asked, this.#plain.get).then(answer => {
+      if (answer !== NOT_PLAIN) return answer;
+      this.#plainFromMillis = this.#options.clock.monotonicMillis() + NOT_PLAIN_MILLIS;
+      return this.#getOverLivingConnection(this.#askedSince(startMillis, asked), this.#getOnce);
+    });
   }
 
-  async #getOverLivingConnection<Answer>(
+  #getOverLivingConnection<Answer>(
     asked: Asked,
     getOnce: (asked: Asked) => Promise<Answer>,
   ): Promise<Answer> {
     const startMillis = this.#options.clock.monotonicMillis();
-    try {
-      return await getOnce(asked);
-    } catch (error) {
+    return getOnce(asked).catch((error: unknown) => {
       if (!isStaleConnection(error)) throw error;
       this.#options.upstream.closeIdle();
-      return await getOnce(this.#askedSince(startMillis, asked));
-    }
+      return getOnce(this.#askedSince(startMillis, asked));
+    });
   }
 
   /** The same with the time that is left of it. */

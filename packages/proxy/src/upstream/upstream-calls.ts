@@ -122,55 +122,57 @@ class RepeatedCall implements UpstreamCall {
     return { kind: 'throttled' };
   }
 
+  // In one function: most calls are one try, and each further promise would be made for all of them.
   async #run(): Promise<CallOutcome> {
+    const { isRepeatable, longestTryMillis = Number.POSITIVE_INFINITY, send } = this.#options;
     for (let failures = 0; ; failures += 1) {
-      const admission = await this.#admission();
+      this.#ticket = this.#request();
+      const admission = await this.#ticket.admitted;
+      this.#ticket = undefined;
       if (admission === undefined) return this.soFar();
-      const { answered, verdict, isFinal } = await this.#try();
+      const timeoutMillis = Math.max(1, Math.min(this.#leftMillis, longestTryMillis));
+      this.#sentAtMillis = this.#clock.monotonicMillis();
+      let judgement: Judgement;
+      try {
+        judgement = this.#judge(await send(timeoutMillis));
+      } catch (error) {
+        judgement = this.#judgeFailure(error, timeoutMillis);
+      }
+      const { verdict, isFinal } = judgement;
       admission.end(verdict);
-      this.#last = answered;
-      if (isFinal || !this.#options.isRepeatable) return endedBy(answered);
+      if (isFinal || !isRepeatable) return endedBy(this.#last!);
       // What concerns the lane is waited for there.
       if (verdict === 'throttled' || verdict === 'unavailable') continue;
       const delayMillis = backoffMillis(failures, this.#random);
-      if (delayMillis >= this.#leftMillis) return endedBy(answered);
+      if (delayMillis >= this.#leftMillis) return endedBy(this.#last!);
       await this.#sleep(delayMillis);
     }
   }
 
-  async #admission() {
+  #request(): Ticket {
     const [source, ...others] = this.#sources;
-    this.#ticket = this.#budget.request(this.#options.lane, source!, this.#priority, this.#deadlineMillis);
-    for (const other of others) this.#ticket.alsoFor(other);
-    const admission = await this.#ticket.admitted;
-    this.#ticket = undefined;
-    return admission;
+    const ticket = this.#budget.request(this.#options.lane, source!, this.#priority, this.#deadlineMillis);
+    for (const other of others) ticket.alsoFor(other);
+    return ticket;
   }
 
-  async #try(): Promise<{ answered: Try } & Judgement> {
-    const {
-      send,
-      isUpdatedWhenNotFound,
-      isUsable = () => true,
-      longestTryMillis = Number.POSITIVE_INFINITY,
-    } = this.#options;
-    const timeoutMillis = Math.max(1, Math.min(this.#leftMillis, longestTryMillis));
-    this.#sentAtMillis = this.#clock.monotonicMillis();
-    try {
-      const answer = await send(timeoutMillis);
-      this.#tell(answer.status);
-      const judgement = judgeAnswer(answer, isUpdatedWhenNotFound);
-      const isFinal = judgement.isFinal && isUsable(answer);
-      return { answered: { kind: 'answered', answer }, ...judgement, isFinal };
-    } catch (error) {
-      this.#tell(undefined);
-      const hasTimedOut = error instanceof MsiProxyError && error.code === 'MSI_UPSTREAM_TIMEOUT';
-      // Not when it waited because IMDS is away.
-      const isLate =
-        hasTimedOut && this.#isLate(timeoutMillis) && !this.#budget.isUnavailable(this.#options.lane);
-      const answered: Try = isLate ? { kind: 'late' } : { kind: 'failed', error };
-      return { answered, ...judgeFailure(error, timeoutMillis) };
-    }
+  #judge(answer: UpstreamAnswer): Judgement {
+    const { isUpdatedWhenNotFound, isUsable } = this.#options;
+    this.#tell(answer.status);
+    const { isFinal, verdict } = judgeAnswer(answer, isUpdatedWhenNotFound);
+    const isUsed = isUsable === undefined || isUsable(answer);
+    this.#last = { kind: 'answered', answer };
+    return { isFinal: isFinal && isUsed, verdict };
+  }
+
+  #judgeFailure(error: unknown, timeoutMillis: number): Judgement {
+    this.#tell(undefined);
+    const hasTimedOut = error instanceof MsiProxyError && error.code === 'MSI_UPSTREAM_TIMEOUT';
+    // Not when it waited because IMDS is away.
+    const isLate =
+      hasTimedOut && this.#isLate(timeoutMillis) && !this.#budget.isUnavailable(this.#options.lane);
+    this.#last = isLate ? { kind: 'late' } : { kind: 'failed', error };
+    return judgeFailure(error, timeoutMillis);
   }
 
   #tell(status: number | undefined): void {

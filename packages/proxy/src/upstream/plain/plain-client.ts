@@ -1,13 +1,12 @@
 import { validateHeaderName, validateHeaderValue, type OutgoingHttpHeaders } from 'node:http';
 import { MsiProxyError, type Clock, type Timer } from '@msi-proxy/shared';
-import { hopByHopNames, withoutHeaders } from '../../relay/hop-by-hop.ts';
 import type { Asked } from '../asked.ts';
 import { CONNECT_TIMEOUT_MILLIS } from '../connect-timeout.ts';
+import { Deadlines, type Deadline } from '../deadlines.ts';
 import type { UpstreamAnswer } from '../upstream-answer.ts';
 import { clientLeft, upstreamFailure, upstreamTimeout } from '../upstream-failure.ts';
 import type { Upstream } from '../upstream.ts';
-import type { PlainConnection } from './plain-connection.ts';
-import type { PlainHead } from './plain-head.ts';
+import type { PlainConnection, PlainReceiver } from './plain-connection.ts';
 
 export interface PlainClientOptions {
   readonly upstream: Upstream;
@@ -18,100 +17,34 @@ export interface PlainClientOptions {
 /** The answer must be asked for with `node:http`. */
 export const NOT_PLAIN = Symbol('not-plain');
 
+export type PlainOutcome = UpstreamAnswer | typeof NOT_PLAIN;
+
+interface CallContext extends PlainClientOptions {
+  readonly deadlines: Deadlines;
+}
+
+interface Settle {
+  readonly resolve: (outcome: PlainOutcome) => void;
+  readonly reject: (error: Error) => void;
+}
+
 /** Sends GETs over plain connections. */
 export class PlainClient {
-  readonly #options: PlainClientOptions;
+  readonly #context: CallContext;
   /** Headers as they are sent; the same object is sent again and again. */
   readonly #headerLines = new WeakMap<OutgoingHttpHeaders, string>();
 
   constructor(options: PlainClientOptions) {
-    this.#options = options;
+    this.#context = { ...options, deadlines: new Deadlines(options.clock) };
   }
 
   /** Rejects as `ImdsClient.get`. */
-  readonly get = async ({
-    target,
-    headers,
-    timeoutMillis,
-    client,
-  }: Asked): Promise<UpstreamAnswer | typeof NOT_PLAIN> => {
-    const { upstream, clock } = this.#options;
-    if (client?.hasLeft === true) throw clientLeft();
-    const text = this.#requestText(target, headers);
-    return await new Promise((resolve, reject) => {
-      let connection: PlainConnection | undefined;
-      let connectTimer: Timer | undefined;
-      let hasEnded = false;
-      const end = () => {
-        hasEnded = true;
-        timer.cancel();
-        connectTimer?.cancel();
-        stopListening?.();
-      };
-      const abort = (error: Error) => {
-        end();
-        connection?.destroy();
-        reject(error);
-      };
-      const timer = clock.setTimer(
-        () => abort(upstreamTimeout('no whole answer', timeoutMillis)),
-        timeoutMillis,
-      );
-      const stopListening = client?.onLeave(() => abort(clientLeft()));
-      upstream.plain.take(taken => {
-        // It waited for a connection, and nobody wants it any more.
-        if (hasEnded) {
-          upstream.plain.release(taken);
-          return;
-        }
-        connection = taken;
-        if (taken.isConnecting) {
-          connectTimer = clock.setTimer(
-            () => abort(upstreamTimeout('no connection', CONNECT_TIMEOUT_MILLIS)),
-            CONNECT_TIMEOUT_MILLIS,
-          );
-          taken.onConnect(() => connectTimer?.cancel());
-        }
-        this.#send(taken, text, { end, resolve, reject });
-      });
+  readonly get = (asked: Asked): Promise<PlainOutcome> =>
+    new Promise((resolve, reject) => {
+      if (asked.client?.hasLeft === true) throw clientLeft();
+      const text = this.#requestText(asked.target, asked.headers);
+      new PlainCall(this.#context, text, { resolve, reject }).start(asked);
     });
-  };
-
-  #send(
-    connection: PlainConnection,
-    text: string,
-    {
-      end,
-      resolve,
-      reject,
-    }: {
-      readonly end: () => void;
-      readonly resolve: (answer: UpstreamAnswer | typeof NOT_PLAIN) => void;
-      readonly reject: (error: Error) => void;
-    },
-  ): void {
-    const { upstream, maxResponseBytes } = this.#options;
-    connection.send(text, maxResponseBytes, {
-      answered: (head, body) => {
-        end();
-        upstream.plain.release(connection);
-        resolve(answerOf(head, body));
-      },
-      notPlain: () => {
-        end();
-        resolve(NOT_PLAIN);
-      },
-      tooLarge: () => {
-        end();
-        const text = `the answer is larger than ${maxResponseBytes} bytes`;
-        reject(new MsiProxyError('MSI_UPSTREAM_TOO_LARGE', text));
-      },
-      failed: (error, isUntouched) => {
-        end();
-        reject(upstreamFailure(error, connection.isReused && isUntouched));
-      },
-    });
-  }
 
   #requestText(target: string, headers: OutgoingHttpHeaders): string {
     // The gate lets nothing else pass; a request line with a space or a line's end in it would be two things.
@@ -135,14 +68,80 @@ function headerLines(headers: OutgoingHttpHeaders): string {
     .join('');
 }
 
-function answerOf({ status, statusText, rawHeaders, headers }: PlainHead, body: Buffer): UpstreamAnswer {
-  return {
-    status,
-    statusText,
-    rawHeaders: withoutHeaders(rawHeaders, hopByHopNames(headers.get('connection'))),
-    contentType: headers.get('content-type'),
-    contentEncoding: headers.get('content-encoding'),
-    contentLength: headers.get('content-length'),
-    body,
-  };
+/** One GET under way. */
+class PlainCall implements PlainReceiver {
+  readonly #context: CallContext;
+  readonly #text: string;
+  readonly #settle: Settle;
+  #connection: PlainConnection | undefined;
+  #deadline: Deadline | undefined;
+  #connectTimer: Timer | undefined;
+  #stopListening: (() => void) | undefined;
+  #hasEnded = false;
+
+  /** @param text the whole request */
+  constructor(context: CallContext, text: string, settle: Settle) {
+    this.#context = context;
+    this.#text = text;
+    this.#settle = settle;
+  }
+
+  start({ timeoutMillis, client }: Pick<Asked, 'timeoutMillis' | 'client'>): void {
+    const { upstream, clock, deadlines } = this.#context;
+    const timeUp = () => this.#abort(upstreamTimeout('no whole answer', timeoutMillis));
+    this.#deadline = deadlines.add(clock.monotonicMillis() + timeoutMillis, timeUp);
+    this.#stopListening = client?.onLeave(() => this.#abort(clientLeft()));
+    upstream.plain.take(connection => this.#send(connection));
+  }
+
+  answered(answer: UpstreamAnswer): void {
+    this.#end();
+    this.#context.upstream.plain.release(this.#connection!);
+    this.#settle.resolve(answer);
+  }
+
+  notPlain(): void {
+    this.#end();
+    this.#settle.resolve(NOT_PLAIN);
+  }
+
+  tooLarge(): void {
+    this.#end();
+    const text = `the answer is larger than ${this.#context.maxResponseBytes} bytes`;
+    this.#settle.reject(new MsiProxyError('MSI_UPSTREAM_TOO_LARGE', text));
+  }
+
+  failed(error: Error, isUntouched: boolean): void {
+    this.#end();
+    this.#settle.reject(upstreamFailure(error, this.#connection!.isReused && isUntouched));
+  }
+
+  #send(connection: PlainConnection): void {
+    const { upstream, clock, maxResponseBytes } = this.#context;
+    // It waited for a connection, and nobody wants it any more.
+    if (this.#hasEnded) {
+      upstream.plain.release(connection);
+      return;
+    }
+    this.#connection = connection;
+    if (connection.isConnecting) {
+      const notConnected = () => this.#abort(upstreamTimeout('no connection', CONNECT_TIMEOUT_MILLIS));
+      this.#connectTimer = clock.setTimer(notConnected, CONNECT_TIMEOUT_MILLIS);
+      connection.onConnect(() => this.#connectTimer?.cancel());
+    }
+    connection.send(this.#text, maxResponseBytes, this);
+  }
+
+  #abort(error: Error): void {
+    this.#end();
+    this.#connection?.destroy();
+    this.#settle.reject(error);
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.#context.deadlines.cancel(this.#deadline);
+    this.#connectTimer?.cancel();
+    this.#stopListening?.();
+  }
 }

@@ -1,28 +1,43 @@
 import { connect, type Socket } from 'node:net';
 import type { HostPort } from '@msi-proxy/shared';
-import { readPlainHead, type PlainHead } from './plain-head.ts';
+import type { UpstreamAnswer } from '../upstream-answer.ts';
+import type { AnswerHead } from './answer-head.ts';
 
 /** Who waits for an answer. Exactly one of its functions is called, once. */
 export interface PlainReceiver {
-  readonly answered: (head: PlainHead, body: Buffer) => void;
+  answered(answer: UpstreamAnswer): void;
   /** What came is for `node:http` to read; the connection is closed. */
-  readonly notPlain: () => void;
+  notPlain(): void;
   /** The body is longer than it may be; the connection is closed. */
-  readonly tooLarge: () => void;
+  tooLarge(): void;
   /** @param isUntouched nothing had come yet */
-  readonly failed: (error: Error, isUntouched: boolean) => void;
+  failed(error: Error, isUntouched: boolean): void;
+}
+
+export interface PlainConnectionOptions {
+  readonly address: HostPort;
+  /** After which a connection without a request is closed. */
+  readonly idleMillis: number;
+  /** `undefined` for what is not plain. */
+  readonly readHead: (text: string) => AnswerHead | undefined;
+  readonly onClose: () => void;
 }
 
 const MAX_HEAD_BYTES = 16 * 1024;
-const END_OF_HEAD = '\r\n\r\n';
+const END_OF_HEAD = Buffer.from('\r\n\r\n');
+
+/** Most answers are smaller; larger ones are read in several pieces. */
+const READ_BYTES = 16 * 1024;
+
+const SHARED_BYTES = 1_024;
 
 /** A connection to IMDS, for one request after the other. */
 export class PlainConnection {
+  readonly #options: PlainConnectionOptions;
   readonly #socket: Socket;
-  readonly #idleMillis: number;
   #receiver: PlainReceiver | undefined;
   #maxBytes = 0;
-  #head: PlainHead | undefined;
+  #head: AnswerHead | undefined;
   #chunks: Buffer[] = [];
   #length = 0;
   #isTouched = false;
@@ -30,11 +45,18 @@ export class PlainConnection {
   #error: Error | undefined;
   #endsAfterAnswer = false;
 
-  constructor({ host, port }: HostPort, idleMillis: number, onClose: () => void) {
-    this.#idleMillis = idleMillis;
-    this.#socket = connect({ host, port, noDelay: true });
-    this.#socket.setTimeout(idleMillis);
-    this.#socket.on('data', chunk => this.#take(chunk));
+  constructor(options: PlainConnectionOptions) {
+    this.#options = options;
+    // One buffer for all that is read, of which what came is copied: without it Node makes one of 64 KB for each answer.
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (length: number, buffer: Uint8Array) => {
+        this.#take(copyOf(buffer, length));
+        return true;
+      },
+    };
+    this.#socket = connect({ ...options.address, noDelay: true, onread });
+    this.#socket.setTimeout(options.idleMillis);
     this.#socket.on('error', error => (this.#error = error));
     this.#socket.on('end', () => this.#socket.destroy());
     // Counts from what was sent or came last.
@@ -43,7 +65,7 @@ export class PlainConnection {
     });
     this.#socket.on('close', () => {
       const receiver = this.#finish();
-      onClose();
+      options.onClose();
       receiver?.failed(this.#error ?? hangUp(), !this.#isTouched);
     });
   }
@@ -93,8 +115,8 @@ export class PlainConnection {
     this.#chunks.push(chunk);
     if (this.#head === undefined && !this.#readHead(receiver)) return;
     const { length } = this.#head!;
-    if (length > this.#maxBytes) this.#giveUp(receiver.tooLarge);
-    else if (this.#length > length) this.#giveUp(receiver.notPlain);
+    if (length > this.#maxBytes) this.#giveUp(() => receiver.tooLarge());
+    else if (this.#length > length) this.#giveUp(() => receiver.notPlain());
     else if (this.#length === length) this.#answer(receiver, this.#head!);
   }
 
@@ -106,9 +128,9 @@ export class PlainConnection {
       this.#chunks = [received];
       return false;
     }
-    const head = end === -1 ? undefined : readPlainHead(received.toString('latin1', 0, end));
+    const head = end === -1 ? undefined : this.#options.readHead(received.toString('latin1', 0, end));
     if (head === undefined) {
-      this.#giveUp(receiver.notPlain);
+      this.#giveUp(() => receiver.notPlain());
       return false;
     }
     this.#head = head;
@@ -118,13 +140,13 @@ export class PlainConnection {
     return true;
   }
 
-  #answer(receiver: PlainReceiver, head: PlainHead): void {
+  #answer(receiver: PlainReceiver, { keptMillis, answer }: AnswerHead): void {
     const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
     this.#finish();
-    const idleMillis = Math.min(this.#idleMillis, keptMillis(head));
+    const idleMillis = Math.min(this.#options.idleMillis, keptMillis);
     this.#endsAfterAnswer = idleMillis === 0;
     if (idleMillis !== this.#socket.timeout) this.#socket.setTimeout(idleMillis);
-    receiver.answered(head, body);
+    receiver.answered({ ...answer, body });
   }
 
   #giveUp(tell: () => void): void {
@@ -142,11 +164,11 @@ export class PlainConnection {
   }
 }
 
-/** How long the server keeps the connection, less a second for what is on the way (as Node's agent reads it). */
-function keptMillis({ headers }: PlainHead): number {
-  if (/\bclose\b/i.test(headers.get('connection') ?? '')) return 0;
-  const seconds = /\btimeout=(\d{1,6})\b/i.exec(headers.get('keep-alive') ?? '')?.[1];
-  return seconds === undefined ? Number.POSITIVE_INFINITY : Math.max(0, Number(seconds) - 1) * 1_000;
+function copyOf(buffer: Uint8Array, length: number): Buffer {
+  // Small ones share a buffer of Node's, as its own do. A token is larger: it is kept, and must not keep others with it.
+  const copy = length < SHARED_BYTES ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length);
+  copy.set(buffer.subarray(0, length));
+  return copy;
 }
 
 /** As Node says it. */

@@ -1,5 +1,7 @@
 import type { HostPort } from '@msi-proxy/shared';
+import { BoundedMemo } from '../../gate/bounded-memo.ts';
 import type { ConnectionPlaces } from '../connection-places.ts';
+import { readAnswerHead } from './answer-head.ts';
 import { PlainConnection } from './plain-connection.ts';
 
 export interface PlainConnectionsOptions {
@@ -9,12 +11,16 @@ export interface PlainConnectionsOptions {
   readonly idleMillis: number;
 }
 
+// Answers differ in their length, and from second to second in their date.
+const HEAD_MEMO_LIMITS = { maxEntries: 100, maxLength: 1_024 };
+
 /** Connections for one plain request at a time each, kept for the next one. */
 export class PlainConnections {
   readonly #options: PlainConnectionsOptions;
   readonly #all = new Set<PlainConnection>();
   /** The last one was used last. */
   readonly #idle: PlainConnection[] = [];
+  readonly #heads = new BoundedMemo(readAnswerHead, HEAD_MEMO_LIMITS);
 
   constructor(options: PlainConnectionsOptions) {
     this.#options = options;
@@ -54,12 +60,14 @@ export class PlainConnections {
 
   #open(): PlainConnection {
     const { address, places, idleMillis } = this.#options;
-    const connection: PlainConnection = new PlainConnection(address, idleMillis, () => {
+    const onClose = () => {
       this.#all.delete(connection);
       const index = this.#idle.indexOf(connection);
       if (index !== -1) this.#idle.splice(index, 1);
       places.release();
-    });
+    };
+    const readHead = (text: string) => this.#heads.get(text);
+    const connection = new PlainConnection({ address, idleMillis, readHead, onClose });
     this.#all.add(connection);
     return connection;
   }

@@ -98,6 +98,20 @@ describe('the client of IMDS', () => {
   });
 
   describe('receives', () => {
+    it('answers one after the other, none of which changes another', async () => {
+      const bodies = ['{"a":1}', '{"a":2}', `{"a":"${'x'.repeat(3_000)}"}`, `{"b":"${'y'.repeat(50_000)}"}`, '{"a":3}'];
+      const answers: UpstreamAnswer[] = [];
+      for (const body of bodies) {
+        imds.respond = ({ socket }) => socket.write(answerText(body));
+        answers.push(await get());
+      }
+      assert.deepEqual(
+        answers.map(answer => answer.body.toString()),
+        bodies,
+      );
+      assert.equal(imds.openSockets, 1);
+    });
+
     it('an answer byte for byte, without the headers of the connection', async () => {
       const body = '{"a":"\xe4\u20ac"}';
       imds.respond = ({ socket }) =>
