@@ -10,14 +10,19 @@ import {
 import type { Waiting } from '../upstream/asked.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-answer.ts';
 import { onConnectionEnd } from './connection-end.ts';
-import { sendUpstreamAnswer, wireText } from './send-answer.ts';
+import { sendUpstreamAnswer, wireText, wireTextOnce } from './send-answer.ts';
+
+export interface SendUpstreamOptions extends SendOptions {
+  /** Others are sent the same answer, too. */
+  readonly isShared: boolean;
+}
 
 /** Where the answer to one request goes. */
 export interface Reply extends Waiting {
   /** A part of it, or all, has been sent. */
   readonly hasBegun: boolean;
   sendLocal(answer: LocalAnswer, options: SendOptions): void;
-  sendUpstream(answer: UpstreamAnswer, options: SendOptions): void;
+  sendUpstream(answer: UpstreamAnswer, options: SendUpstreamOptions): void;
   /** Ends the connection without an answer, or in the middle of one. */
   destroy(): void;
 }
@@ -107,9 +112,9 @@ export class KnownReply implements Reply {
     this.#reply.send(localWireText(answer, { close }), close);
   }
 
-  sendUpstream(answer: UpstreamAnswer, options: SendOptions): void {
-    const close = options.close || this.#reply.isLast;
-    this.#reply.send(wireText(answer, close), close);
+  sendUpstream(answer: UpstreamAnswer, { close: mustClose, isShared }: SendUpstreamOptions): void {
+    const close = mustClose || this.#reply.isLast;
+    this.#reply.send(isShared ? wireText(answer, close) : wireTextOnce(answer, close), close);
   }
 
   destroy(): void {

@@ -399,7 +399,7 @@ export class RequestHandler {
       }
       case 'answer': {
         const { answer, via } = answered;
-        reply.sendUpstream(answer, options);
+        reply.sendUpstream(answer, { ...options, isShared: via !== 'upstream' });
         const { status } = answer;
         const reason = decision.wouldDeny ?? answered.wouldDeny;
         const verdict = reason === undefined ? 'allowed' : 'would-deny';

@@ -44,16 +44,47 @@ export function wireText(answer: UpstreamAnswer, close: boolean): string {
     : (known.kept ??= wire(answer, known.headers, KEEP_ALIVE_LINES));
 }
 
-function wire(
-  { status, statusText, body }: UpstreamAnswer,
-  headers: readonly string[],
-  last: string,
-): string {
+/** The head of answers that have it in common. */
+interface WireHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly length: number;
+  readonly close: boolean;
+  readonly text: string;
+}
+
+/** By the headers as they were received: of the same bytes they are the same object. */
+const wireHeads = new WeakMap<UpstreamAnswer['rawHeaders'], WireHead>();
+
+/** The same for an answer that nobody else is sent: nothing of it is remembered but the head, which the next one may have. */
+export function wireTextOnce(answer: UpstreamAnswer, close: boolean): string {
+  const { status, statusText, rawHeaders, body } = answer;
+  const { length } = body;
+  let head = wireHeads.get(rawHeaders);
+  const isSame =
+    head?.status === status &&
+    head.statusText === statusText &&
+    head.length === length &&
+    head.close === close;
+  if (head === undefined || !isSame) {
+    const headers = withContentLength(rawHeaders, String(length));
+    const text = headText(answer, headers, close ? CLOSE_LINE : KEEP_ALIVE_LINES);
+    head = { status, statusText, length, close, text };
+    wireHeads.set(rawHeaders, head);
+  }
+  return head.text + body.toString('latin1');
+}
+
+function wire(answer: UpstreamAnswer, headers: readonly string[], last: string): string {
+  return headText(answer, headers, last) + answer.body.toString('latin1');
+}
+
+function headText({ status, statusText }: UpstreamAnswer, headers: readonly string[], last: string): string {
   const lines = [`HTTP/1.1 ${status} ${statusText}\r\n`];
   for (let index = 0; index + 1 < headers.length; index += 2) {
     lines.push(`${headers[index]!}: ${headers[index + 1]!}\r\n`);
   }
-  return `${lines.join('')}${last}\r\n${body.toString('latin1')}`;
+  return `${lines.join('')}${last}\r\n`;
 }
 
 function prepare(answer: UpstreamAnswer): PreparedAnswer {
