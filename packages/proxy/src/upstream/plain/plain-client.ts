@@ -95,6 +95,8 @@ class PlainCall implements PlainReceiver {
   }
 
   answered(answer: UpstreamAnswer): void {
+    // It came at the last moment, and nobody wants it any more.
+    if (this.#hasEnded) return;
     this.#end();
     this.#context.upstream.plain.release(this.#connection!);
     this.#settle.resolve(answer);

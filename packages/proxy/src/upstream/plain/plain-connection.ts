@@ -20,6 +20,8 @@ export interface PlainConnectionOptions {
   readonly idleMillis: number;
   /** `undefined` for what is not plain. */
   readonly readHead: (text: string) => AnswerHead | undefined;
+  /** Gives an answer to who waits for it. */
+  readonly deliver: (answer: UpstreamAnswer, receiver: PlainReceiver) => void;
   readonly onClose: () => void;
 }
 
@@ -146,7 +148,7 @@ export class PlainConnection {
     const idleMillis = Math.min(this.#options.idleMillis, keptMillis);
     this.#endsAfterAnswer = idleMillis === 0;
     if (idleMillis !== this.#socket.timeout) this.#socket.setTimeout(idleMillis);
-    receiver.answered({ ...answer, body });
+    this.#options.deliver({ ...answer, body }, receiver);
   }
 
   #giveUp(tell: () => void): void {

@@ -2,7 +2,8 @@ import type { HostPort } from '@msi-proxy/shared';
 import { BoundedMemo } from '../../gate/bounded-memo.ts';
 import type { ConnectionPlaces } from '../connection-places.ts';
 import { readAnswerHead } from './answer-head.ts';
-import { PlainConnection } from './plain-connection.ts';
+import type { UpstreamAnswer } from '../upstream-answer.ts';
+import { PlainConnection, type PlainReceiver } from './plain-connection.ts';
 
 export interface PlainConnectionsOptions {
   readonly address: HostPort;
@@ -14,12 +15,19 @@ export interface PlainConnectionsOptions {
 // Answers differ in their length, and from second to second in their date.
 const HEAD_MEMO_LIMITS = { maxEntries: 100, maxLength: 1_024 };
 
+interface Arrived {
+  readonly answer: UpstreamAnswer;
+  readonly receiver: PlainReceiver;
+}
+
 /** Connections for one plain request at a time each, kept for the next one. */
 export class PlainConnections {
   readonly #options: PlainConnectionsOptions;
   readonly #all = new Set<PlainConnection>();
   /** The last one was used last. */
   readonly #idle: PlainConnection[] = [];
+  /** Answers that have come in this turn of the event loop. */
+  #arrived: Arrived[] = [];
   readonly #heads = new BoundedMemo(readAnswerHead, HEAD_MEMO_LIMITS);
 
   constructor(options: PlainConnectionsOptions) {
@@ -58,6 +66,27 @@ export class PlainConnections {
     for (const connection of [...this.#all]) connection.destroy();
   }
 
+  /**
+   * While several calls are under way, answers wait for the end of the turn of the event loop, so that those that come together
+   * are dealt with together: what is sent then goes out in one go. IMDS and the clients sleep meanwhile, and to wake one
+   * costs more processor time than everything else about a request; who is still awake costs nothing.
+   */
+  readonly #deliver = (answer: UpstreamAnswer, receiver: PlainReceiver): void => {
+    const underWay = this.#all.size - this.#idle.length;
+    if (underWay === 1) {
+      receiver.answered(answer);
+      return;
+    }
+    if (this.#arrived.length === 0) setImmediate(this.#deliverAll);
+    this.#arrived.push({ answer, receiver });
+  };
+
+  readonly #deliverAll = (): void => {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    for (const { answer, receiver } of arrived) receiver.answered(answer);
+  };
+
   #open(): PlainConnection {
     const { address, places, idleMillis } = this.#options;
     const onClose = () => {
@@ -67,7 +96,8 @@ export class PlainConnections {
       places.release();
     };
     const readHead = (text: string) => this.#heads.get(text);
-    const connection = new PlainConnection({ address, idleMillis, readHead, onClose });
+    const deliver = this.#deliver;
+    const connection = new PlainConnection({ address, idleMillis, readHead, deliver, onClose });
     this.#all.add(connection);
     return connection;
   }

@@ -98,8 +98,28 @@ describe('the client of IMDS', () => {
   });
 
   describe('receives', () => {
+    it('answers that come together, each for who has asked for it', async () => {
+      const waiting: { readonly text: string; readonly socket: Socket }[] = [];
+      imds.respond = request => waiting.push(request);
+      const numbers = [1, 2, 3, 4];
+      const asking = numbers.map(number => client.get(`/${number}`, { timeoutMillis: TIMEOUT_MILLIS }));
+      await until(() => waiting.length === numbers.length);
+      for (const { text, socket } of waiting) socket.write(answerText(text.slice(0, 6)));
+      const answers = await Promise.all(asking);
+      assert.deepEqual(
+        answers.map(({ body }) => body.toString()),
+        numbers.map(number => `GET /${number}`),
+      );
+    });
+
     it('answers one after the other, none of which changes another', async () => {
-      const bodies = ['{"a":1}', '{"a":2}', `{"a":"${'x'.repeat(3_000)}"}`, `{"b":"${'y'.repeat(50_000)}"}`, '{"a":3}'];
+      const bodies = [
+        '{"a":1}',
+        '{"a":2}',
+        `{"a":"${'x'.repeat(3_000)}"}`,
+        `{"b":"${'y'.repeat(50_000)}"}`,
+        '{"a":3}',
+      ];
       const answers: UpstreamAnswer[] = [];
       for (const body of bodies) {
         imds.respond = ({ socket }) => socket.write(answerText(body));
