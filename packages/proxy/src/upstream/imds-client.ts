@@ -2,7 +2,7 @@ import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http';
 import type { Clock, Timer } from '@msi-proxy/shared';
 import type { Asked, Waiting } from './asked.ts';
 import { limitConnecting } from './connect-timeout.ts';
-import { NOT_PLAIN, PlainClient } from './plain/plain-client.ts';
+import { NOT_PLAIN, PlainClient, type PlainOutcome } from './plain/plain-client.ts';
 import { readAnswer, type UpstreamAnswer } from './upstream-answer.ts';
 import { clientLeft, isStaleConnection, upstreamFailure, upstreamTimeout } from './upstream-failure.ts';
 import type { Upstream } from './upstream.ts';
@@ -56,9 +56,21 @@ export class ImdsClient {
     target: string,
     { timeoutMillis, headers = this.#ownHeaders, client }: ImdsGetOptions,
   ): Promise<UpstreamAnswer> {
-    const { upstream } = this.#options;
+    const { upstream, clock } = this.#options;
+    const asked = { target, timeoutMillis, headers, client };
+    const startMillis = clock.monotonicMillis();
     try {
-      const answer = await this.#getAsPlainAsItIs({ target, timeoutMillis, headers, client });
+      let answer: PlainOutcome = NOT_PLAIN;
+      if (startMillis >= this.#plainFromMillis) {
+        // Nearly always this is all: one promise, and none for what else may be.
+        try {
+          answer = await this.#plain.get(asked);
+        } catch (error) {
+          answer = await this.#getAgain(error, { asked, startMillis, getOnce: this.#plain.get });
+        }
+        if (answer === NOT_PLAIN) this.#plainFromMillis = clock.monotonicMillis() + NOT_PLAIN_MILLIS;
+      }
+      if (answer === NOT_PLAIN) answer = await this.#getWithNode(this.#askedSince(startMillis, asked));
       upstream.answered();
       return answer;
     } catch (error) {
@@ -67,26 +79,31 @@ export class ImdsClient {
     }
   }
 
-  #getAsPlainAsItIs(asked: Asked): Promise<UpstreamAnswer> {
+  async #getWithNode(asked: Asked): Promise<UpstreamAnswer> {
     const startMillis = this.#options.clock.monotonicMillis();
-    if (startMillis < this.#plainFromMillis) return this.#getOverLivingConnection(asked, this.#getOnce);
-    return this.#getOverLivingConnection(asked, this.#plain.get).then(answer => {
-      if (answer !== NOT_PLAIN) return answer;
-      this.#plainFromMillis = this.#options.clock.monotonicMillis() + NOT_PLAIN_MILLIS;
-      return this.#getOverLivingConnection(this.#askedSince(startMillis, asked), this.#getOnce);
-    });
+    try {
+      return await this.#getOnce(asked);
+    } catch (error) {
+      return await this.#getAgain(error, { asked, startMillis, getOnce: this.#getOnce });
+    }
   }
 
-  #getOverLivingConnection<Answer>(
-    asked: Asked,
-    getOnce: (asked: Asked) => Promise<Answer>,
+  /** Over another connection, if the one that failed was an idle one that IMDS had closed. */
+  async #getAgain<Answer>(
+    error: unknown,
+    {
+      asked,
+      startMillis,
+      getOnce,
+    }: {
+      readonly asked: Asked;
+      readonly startMillis: number;
+      readonly getOnce: (asked: Asked) => Promise<Answer>;
+    },
   ): Promise<Answer> {
-    const startMillis = this.#options.clock.monotonicMillis();
-    return getOnce(asked).catch((error: unknown) => {
-      if (!isStaleConnection(error)) throw error;
-      this.#options.upstream.closeIdle();
-      return getOnce(this.#askedSince(startMillis, asked));
-    });
+    if (!isStaleConnection(error)) throw error;
+    this.#options.upstream.closeIdle();
+    return await getOnce(this.#askedSince(startMillis, asked));
   }
 
   /** The same with the time that is left of it. */

@@ -81,7 +81,8 @@ class RepeatedCall implements UpstreamCall {
   readonly #random: Random;
   readonly #onTry: UpstreamCallsOptions['onTry'];
   readonly #options: CallOptions;
-  readonly #sources: Set<string>;
+  /** Who else waits for it. */
+  #others: Set<string> | undefined;
   #priority: Priority;
   #deadlineMillis: number;
   readonly #startedAtMillis: number;
@@ -95,7 +96,6 @@ class RepeatedCall implements UpstreamCall {
     this.#random = random;
     this.#onTry = onTry;
     this.#options = options;
-    this.#sources = new Set([options.source]);
     this.#priority = options.priority;
     this.#deadlineMillis = options.deadlineMillis;
     this.#startedAtMillis = clock.monotonicMillis();
@@ -103,7 +103,7 @@ class RepeatedCall implements UpstreamCall {
   }
 
   join(source: string, deadlineMillis: number): void {
-    this.#sources.add(source);
+    (this.#others ??= new Set()).add(source);
     this.#priority = 'client';
     this.#deadlineMillis = Math.max(this.#deadlineMillis, deadlineMillis);
     this.#ticket?.alsoFor(source);
@@ -130,8 +130,9 @@ class RepeatedCall implements UpstreamCall {
       const admission = await this.#ticket.admitted;
       this.#ticket = undefined;
       if (admission === undefined) return this.soFar();
-      const timeoutMillis = Math.max(1, Math.min(this.#leftMillis, longestTryMillis));
-      this.#sentAtMillis = this.#clock.monotonicMillis();
+      const nowMillis = this.#clock.monotonicMillis();
+      const timeoutMillis = Math.max(1, Math.min(this.#deadlineMillis - nowMillis, longestTryMillis));
+      this.#sentAtMillis = nowMillis;
       let judgement: Judgement;
       try {
         judgement = this.#judge(await send(timeoutMillis));
@@ -150,9 +151,9 @@ class RepeatedCall implements UpstreamCall {
   }
 
   #request(): Ticket {
-    const [source, ...others] = this.#sources;
-    const ticket = this.#budget.request(this.#options.lane, source!, this.#priority, this.#deadlineMillis);
-    for (const other of others) ticket.alsoFor(other);
+    const { lane, source } = this.#options;
+    const ticket = this.#budget.request(lane, source, this.#priority, this.#deadlineMillis);
+    if (this.#others !== undefined) for (const other of this.#others) ticket.alsoFor(other);
     return ticket;
   }
 

@@ -140,22 +140,15 @@ export class CallBudget {
       alsoFor: other => this.#join(state, call, other),
       expireAt: laterMillis => this.#expireAt(state, call, laterMillis),
     };
-    if (this.#isHopeless(state, source, deadlineMillis)) {
+    const nowMillis = this.#clock.monotonicMillis();
+    if (isHopeless(state, source, deadlineMillis, nowMillis)) {
       resolve(undefined);
       return ticket;
     }
     state.waiting[priority].add(source, call);
-    this.#pump();
+    this.#pump(nowMillis);
     this.#expireAt(state, call, deadlineMillis);
     return ticket;
-  }
-
-  /** Its own line alone takes longer than the time it has, or the pause does. */
-  #isHopeless({ waiting, rate, pause }: LaneState, source: string, deadlineMillis: number): boolean {
-    const nowMillis = this.#clock.monotonicMillis();
-    const leftMillis = deadlineMillis - nowMillis;
-    const leastMillis = (waiting.client.lengthOf(source) / rate.perSecond - 1) * 1_000;
-    return leftMillis <= 0 || leastMillis > leftMillis || pause.leftMillis(nowMillis) > leftMillis;
   }
 
   #join({ waiting }: LaneState, call: WaitingCall, source: string): void {
@@ -181,9 +174,8 @@ export class CallBudget {
   }
 
   /** Lets through what may go, lane by lane in turn. */
-  #pump(): void {
+  #pump(nowMillis = this.#clock.monotonicMillis()): void {
     // One reading of the clock for everything that is compared, or a lane could open between two looks at it.
-    const nowMillis = this.#clock.monotonicMillis();
     for (let lane = this.#nextLane(nowMillis); lane !== undefined; lane = this.#nextLane(nowMillis)) {
       const state = this.#lanes[lane];
       const turn = takeTurn(state);
@@ -232,7 +224,7 @@ export class CallBudget {
         }
         const cause = causeOf(verdict, state.succeededAtMillis > atMillis);
         if (cause !== undefined) state.pause.begin(cause, atMillis, endMillis);
-        this.#pump();
+        this.#pump(endMillis);
       },
     });
   }
@@ -251,6 +243,18 @@ export class CallBudget {
     if (delayMillis === Number.POSITIVE_INFINITY) return;
     this.#wake = this.#clock.setTimer(() => this.#pump(), delayMillis);
   }
+}
+
+/** Its own line alone takes longer than the time it has, or the pause does. */
+function isHopeless(
+  { waiting, rate, pause }: LaneState,
+  source: string,
+  deadlineMillis: number,
+  nowMillis: number,
+): boolean {
+  const leftMillis = deadlineMillis - nowMillis;
+  const leastMillis = (waiting.client.lengthOf(source) / rate.perSecond - 1) * 1_000;
+  return leftMillis <= 0 || leastMillis > leftMillis || pause.leftMillis(nowMillis) > leftMillis;
 }
 
 /**
