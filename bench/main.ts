@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { benchObstacle, installBenchPackages } from '../scripts/lib/debian-packages.ts';
 import { repositoryRoot } from '../scripts/lib/repository.ts';
 import { runMain } from '../scripts/lib/run-main.ts';
+import { bindSelf } from './lib/binding.ts';
 import { describeMachine, machineText } from './lib/machine.ts';
 import { writeData, writePage } from './lib/page.ts';
 import type { BenchContext, Part } from './lib/part.ts';
@@ -17,6 +18,8 @@ import { footprint } from './parts/footprint.ts';
 import { monitor } from './parts/monitor.ts';
 import { fixedRate, free, saturation } from './parts/saturation.ts';
 import { underLoad } from './parts/under-load.ts';
+
+const LOAD_CPUS = '1';
 
 const PARTS: readonly Part[] = [saturation, free, fixedRate, underLoad, footprint, monitor];
 
@@ -40,6 +43,7 @@ await runMain(async () => {
   if (cpus().length < 2) throw new Error('the benchmarks need 2 CPUs: one for the load');
   await installBenchPackages(console.log);
 
+  bindSelf(LOAD_CPUS);
   const machine = await describeMachine();
   const measuredAt = new Date();
   console.log(machineText(machine, measuredAt));
@@ -50,7 +54,7 @@ await runMain(async () => {
       folder,
       isQuick: quick,
       cpus: '0',
-      loadCpus: '1',
+      loadCpus: LOAD_CPUS,
       proxyBundle: await bundled('msi-proxy', folder),
       nodeArguments: values['node-arguments'].split(' ').filter(argument => argument !== ''),
       further,

@@ -1,6 +1,6 @@
 import { fetchText } from './net.ts';
 import { openLoop } from './open-loop.ts';
-import type { CpuList } from './processes.ts';
+import type { CpuList } from './binding.ts';
 import { REFERENCE_SIDE, type Side } from './sides.ts';
 import { median, ratios, spreadOf, type Spread } from './statistics.ts';
 import { IMDS_HEADERS, type Workload } from './workloads.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { mustRun } from '../../test/lab/index.ts';
-import type { CpuList } from './processes.ts';
+import { boundTo, type CpuList } from './binding.ts';
 
 export interface OpenLoopOptions {
   readonly host: string;
@@ -12,10 +12,6 @@ export interface OpenLoopOptions {
   /** Kept open; requests wait for a free one. */
   readonly connections: number;
   readonly expectedStatus: number;
-  /** As SDKs send their probes. */
-  readonly isNewConnectionEach?: boolean;
-  /** Of the sender; loopback has many. */
-  readonly localAddress?: string;
 }
 
 /** Latencies from the moment at which each request was due. */
@@ -39,13 +35,7 @@ const WORKER = join(import.meta.dirname, '../load/open-loop-worker.ts');
 /** Sends requests at a fixed rate, whatever becomes of them. */
 export async function openLoop(options: OpenLoopOptions, cpus: CpuList | undefined): Promise<OpenLoopResult> {
   const output = await mustRun(
-    [
-      ...(cpus === undefined ? (['env'] as const) : (['taskset', '--cpu-list', cpus] as const)),
-      process.execPath,
-      '--conditions=@msi-proxy/source',
-      WORKER,
-      JSON.stringify(options),
-    ],
+    boundTo(cpus, [process.execPath, '--conditions=@msi-proxy/source', WORKER, JSON.stringify(options)]),
     { timeoutMillis: (options.seconds + 30) * 1_000 },
   );
   return JSON.parse(output) as OpenLoopResult;

@@ -1,4 +1,4 @@
-import type { CpuList } from './processes.ts';
+import type { CpuList } from './binding.ts';
 import type { Side } from './sides.ts';
 
 /** What a part of the benchmarks has to work with. */

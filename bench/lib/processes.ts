@@ -2,9 +2,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { waitUntil, type Argv } from '../../test/lab/index.ts';
-
-/** CPUs as `taskset` lists them. */
-export type CpuList = string;
+import { boundTo, type CpuList } from './binding.ts';
 
 /** Of Linux on every architecture that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -43,8 +41,7 @@ export class PinnedProcess {
 
   constructor({ argv, cpus, env, onOutput }: PinnedProcessOptions) {
     this.#name = argv.join(' ');
-    // taskset replaces itself by the program, so the process id is the program's.
-    const [file, ...args] = cpus === undefined ? argv : (['taskset', '--cpu-list', cpus, ...argv] as const);
+    const [file, ...args] = boundTo(cpus, argv);
     this.#child = spawn(file, args, { env: env ?? process.env, stdio: ['pipe', 'pipe', 'pipe'] });
     const keep = (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString('utf8')).slice(-64 * 1024);

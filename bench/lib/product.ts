@@ -16,7 +16,8 @@ import {
 import { bundleProgram, type ProgramName } from '../../scripts/lib/bundle.ts';
 import { waitUntil } from '../../test/lab/index.ts';
 import { freePort } from './net.ts';
-import { PinnedProcess, type CpuList } from './processes.ts';
+import type { CpuList } from './binding.ts';
+import { PinnedProcess } from './processes.ts';
 import { CLIENT_ID, RESOURCE } from './workloads.ts';
 
 const SESSION_ID = 'bench';

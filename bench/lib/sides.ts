@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './net.ts';
 import type { BenchContext } from './part.ts';
-import { PinnedProcess, type CpuList, type Usage } from './processes.ts';
+import type { CpuList } from './binding.ts';
+import { PinnedProcess, type Usage } from './processes.ts';
 import { BenchProxy } from './product.ts';
 import { FastUpstream, startNginx, type Arrivals } from './upstream.ts';
 

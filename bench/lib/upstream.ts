@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fetchText, freePort } from './net.ts';
-import { PinnedProcess, type CpuList } from './processes.ts';
+import type { CpuList } from './binding.ts';
+import { PinnedProcess } from './processes.ts';
 import { ANSWERS } from './workloads.ts';
 
 /** What the stand-in for IMDS has seen. */

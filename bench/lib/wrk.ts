@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { mustRun } from '../../test/lab/index.ts';
-import type { CpuList } from './processes.ts';
+import { boundTo, type CpuList } from './binding.ts';
 
 const REPORT_SCRIPT = join(import.meta.dirname, '../load/report.lua');
 
@@ -30,13 +30,12 @@ export interface ClosedLoopResult {
 export async function closedLoop(options: ClosedLoopOptions): Promise<ClosedLoopResult> {
   const { url, headers, connections, seconds, cpus } = options;
   const output = await mustRun(
-    [
-      ...(cpus === undefined ? (['env'] as const) : (['taskset', '--cpu-list', cpus] as const)),
-      ...['wrk', '--threads', '1', '--connections', String(connections)],
+    boundTo(cpus, [
+      ...(['wrk', '--threads', '1', '--connections', String(connections)] as const),
       ...['--duration', `${seconds}s`, '--timeout', '10s', '--script', REPORT_SCRIPT],
       ...Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]),
       url,
-    ],
+    ]),
     { timeoutMillis: (seconds + 30) * 1_000 },
   );
   const line = output.split('\n').find(text => text.startsWith('{'));

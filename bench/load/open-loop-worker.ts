@@ -7,7 +7,7 @@ import { quantile } from '../lib/statistics.ts';
 
 const [text = ''] = process.argv.slice(2);
 const options = JSON.parse(text) as OpenLoopOptions;
-const { host, port, target, headers, ratePerSecond, seconds, localAddress } = options;
+const { host, port, target, headers, ratePerSecond, seconds } = options;
 const head = Object.entries({ Host: host, ...headers })
   .map(([name, value]) => `${name}: ${value}\r\n`)
   .join('');
@@ -39,12 +39,7 @@ class Line {
   }
 
   #connect(): Socket {
-    const socket = connect({
-      host,
-      port,
-      noDelay: true,
-      ...(localAddress !== undefined && { localAddress }),
-    });
+    const socket = connect({ host, port, noDelay: true });
     socket.on('data', (chunk: Buffer) => {
       if (this.#socket !== socket) return;
       this.#received += chunk.toString('latin1');
@@ -72,7 +67,7 @@ class Line {
       : this.#received.length >= end + 4 + length;
     if (!isWhole) return;
     this.#received = '';
-    if (options.isNewConnectionEach || /\nconnection: close/i.test(answerHead)) this.close();
+    if (/\nconnection: close/i.test(answerHead)) this.close();
     this.#finish(Number(answerHead.slice(9, 12)));
   }
 
@@ -105,7 +100,7 @@ function answered(line: Line, status: number, latencyMillis: number): void {
   else line.send(next);
 }
 
-// Connections first; they are not what is measured, unless each request has its own.
+// Connections first; they are not what is measured.
 await new Promise(resolve => {
   setTimeout(resolve, 200);
 });

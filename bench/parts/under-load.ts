@@ -1,5 +1,5 @@
 import { table } from '../lib/tables.ts';
-import { openLoop, type OpenLoopResult } from '../lib/open-loop.ts';
+import { askAtRate, type CallerResult } from '../lib/caller.ts';
 import type { BenchContext, Part } from '../lib/part.ts';
 import { PRODUCT_SIDE, withSides, type Side } from '../lib/sides.ts';
 import { median } from '../lib/statistics.ts';
@@ -28,7 +28,7 @@ const VICTIMS: readonly Victim[] = [
   },
   {
     name: 'token',
-    title: 'a kept token, over kept connections',
+    title: 'a kept token, over a kept connection',
     headers: IMDS_HEADERS,
     expectedStatus: 200,
     isNewConnectionEach: false,
@@ -38,7 +38,7 @@ const VICTIMS: readonly Victim[] = [
 export interface UnderLoad {
   readonly victim: Victim['name'];
   readonly load: 'none' | 'greedy';
-  readonly rounds: readonly OpenLoopResult[];
+  readonly rounds: readonly CallerResult[];
 }
 
 /** Other containers beside a greedy one: latencies at 200 requests a second, with and without it. */
@@ -51,8 +51,8 @@ export const underLoad: Part = {
       // The first token comes from the upstream, and the first seconds from the interpreter.
       await beGreedy(side!, context, 3);
       for (const victim of VICTIMS) {
-        const alone: OpenLoopResult[] = [];
-        const crowded: OpenLoopResult[] = [];
+        const alone: CallerResult[] = [];
+        const crowded: CallerResult[] = [];
         for (let round = 0; round < 5; round += 1) {
           alone.push(await ask(side!, victim, context));
           const [result] = await Promise.all([ask(side!, victim, context), beGreedy(side!, context, 6)]);
@@ -71,7 +71,7 @@ export const underLoad: Part = {
 
 async function ask({ host, port }: Side, victim: Victim, { loadCpus }: BenchContext) {
   const { headers, expectedStatus, isNewConnectionEach } = victim;
-  return await openLoop(
+  return await askAtRate(
     {
       host,
       port,
@@ -79,10 +79,9 @@ async function ask({ host, port }: Side, victim: Victim, { loadCpus }: BenchCont
       headers,
       ratePerSecond: 200,
       seconds: 5,
-      connections: 8,
       expectedStatus,
       isNewConnectionEach,
-      localAddress: '127.0.0.2',
+      ownAddress: '127.0.0.2',
     },
     loadCpus,
   );
