@@ -67,6 +67,8 @@ export class ClientWiring {
   readonly #records = new Map<string, WiringRecord>();
   /** By which each may be wired, also in part, also those that are not to be wired any more. */
   readonly #wiredBy = new Map<string, Wired>();
+  /** The proxy that each was sent to by {@link follow}, and was not looked at since. */
+  readonly #sentTo = new Map<string, string>();
   readonly #joining = new Map<string, Promise<void>>();
   readonly #startedAtMillis: number;
   #stopped = false;
@@ -140,7 +142,7 @@ export class ClientWiring {
         const { key, client, method } = next;
         await this.#queue.alone(key, async () => {
           if (this.#options.serving() !== serving || !this.#wanted.has(key)) return;
-          await this.#redirect(client, method, serving, options);
+          await this.#redirect(key, client, method, serving, options);
         });
       }
     });
@@ -203,16 +205,24 @@ export class ClientWiring {
     await this.#options.policyKnown(serving);
     const target =
       method.movesWithProxy === true ? serving.target : await this.#shareNetwork(serving, client);
-    await this.#ensure(key, client, method, target, this.#hints(client, before));
+    await this.#ensure(key, client, method, target, this.#hints(key, client, target, before));
   }
 
-  /** Those that were wired when the proxy changed have been sent to the next one; see {@link follow}. */
-  #hints(client: WirableClient, before: WiringRecord | undefined): ApplyHints {
-    if (before?.state === 'wired') return { likely: 'all' };
+  #hints(
+    key: string,
+    client: WirableClient,
+    { instanceId }: ProxyTarget,
+    before: WiringRecord | undefined,
+  ): ApplyHints {
+    const sentTo = this.#sentTo.get(key);
+    this.#sentTo.delete(key);
+    const isWired = before?.state === 'wired' && before.instanceId === instanceId;
+    if (isWired || sentTo === instanceId) return { likely: 'all' };
     return before?.instanceId === undefined && !this.#isOlder(client) ? { likely: 'nothing' } : {};
   }
 
   async #redirect(
+    key: string,
     client: WirableClient,
     method: WiringMethod,
     serving: ProxyMember,
@@ -221,6 +231,7 @@ export class ClientWiring {
     try {
       const target = await this.#shareNetwork(serving, client);
       await method.redirect?.(client, target, options);
+      this.#sentTo.set(key, target.instanceId);
     } catch (err) {
       const { containerId } = client;
       this.#options.logger.debug('A client could not be sent to the next proxy at once', {
@@ -263,6 +274,7 @@ export class ClientWiring {
 
   /** Its networks have changed: where it is wired singly, what was proved by way of the old ones is proved no more. */
   #doubt(key: string): void {
+    this.#sentTo.delete(key);
     const before = this.#records.get(key);
     const method = this.#wiredBy.get(key)?.method;
     if (before?.state !== 'wired' || method === undefined || method.movesWithProxy === true) return;
@@ -401,6 +413,7 @@ export class ClientWiring {
   #forget(key: string): void {
     this.#wanted.delete(key);
     this.#records.delete(key);
+    this.#sentTo.delete(key);
     // It still runs but is refused now: somebody who has no label joined its namespace.
     if (this.#wiredBy.has(key)) this.#queue.add(key);
   }

@@ -171,6 +171,13 @@ describe('the wiring of clients', () => {
     await wiring.follow(serving, { flushFlows: true });
 
     assert.deepEqual(redirected, ['app']);
+    wiring.refreshAll();
+    await done();
+    assert.equal(nat.likely.at(-2), 'all', 'what was sent there is not looked for again');
+    serving = proxy('c');
+    wiring.refreshAll();
+    await done();
+    assert.deepEqual(nat.likely.slice(-2), [undefined, undefined], 'nobody was sent to this one');
   });
 
   it('does not count a client as wired to a proxy that was left meanwhile', async () => {
