@@ -1,5 +1,6 @@
-// node --conditions=@msi-proxy/source bench/flame-graph.ts <profile.cpuprofile> <image.svg>: draws what `--cpu-prof` of Node
-// has written (npm run bench -- --node-arguments="--cpu-prof --cpu-prof-dir=…" makes such files).
+// node --conditions=@msi-proxy/source bench/flame-graph.ts <profile> <image.svg>: draws what `--cpu-prof` of Node has written
+// (npm run bench -- --node-arguments="--cpu-prof --cpu-prof-dir=…" makes such files), or what `perf script -F comm,ip,sym`
+// prints of a whole machine that was recorded with `perf record -a -g`.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 interface ProfileNode {
@@ -30,35 +31,48 @@ const CHARACTER_WIDTH = 6;
 
 const [profileFile, imageFile] = process.argv.slice(2);
 if (profileFile === undefined || imageFile === undefined) {
-  console.error('usage: flame-graph.ts <profile.cpuprofile> <image.svg>');
+  console.error('usage: flame-graph.ts <profile.cpuprofile or text of perf> <image.svg>');
   process.exit(64);
 }
-const root = fold(JSON.parse(readFileSync(profileFile, 'utf8')) as Profile);
+const root: Frame = { name: 'all', micros: 0, inner: new Map() };
+const profileText = readFileSync(profileFile, 'utf8');
+if (profileText.startsWith('{')) addProfile(JSON.parse(profileText) as Profile);
+else addPerfScript(profileText);
 writeFileSync(imageFile, draw(root));
 
-function fold({ nodes, samples, timeDeltas }: Profile): Frame {
+function addProfile({ nodes, samples, timeDeltas }: Profile): void {
   const nodeById = new Map(nodes.map(node => [node.id, node]));
   const parentOf = new Map(
     nodes.flatMap(({ id, children = [] }) => children.map(child => [child, id] as const)),
   );
-  const all: Frame = { name: 'all', micros: 0, inner: new Map() };
   samples.forEach((sample, index) => {
-    const micros = timeDeltas[index] ?? 0;
     const stack: string[] = [];
     for (let id: number | undefined = sample; id !== undefined; id = parentOf.get(id)) {
       stack.unshift(nodeById.get(id)!.callFrame.functionName || '(anonymous)');
     }
-    if (stack.at(-1) === '(idle)') return;
-    all.micros += micros;
-    let frame = all;
-    for (const name of stack.slice(1, MAX_DEPTH)) {
-      let inner = frame.inner.get(name);
-      if (inner === undefined) frame.inner.set(name, (inner = { name, micros: 0, inner: new Map() }));
-      inner.micros += micros;
-      frame = inner;
-    }
+    if (stack.at(-1) !== '(idle)') add(stack.slice(1), timeDeltas[index] ?? 0);
   });
-  return all;
+}
+
+/** Samples one below the other: the name of the program, then its functions, the innermost first, and an empty line. */
+function addPerfScript(text: string): void {
+  for (const sample of text.split('\n\n')) {
+    const [program = '', ...functions] = sample.trim().split('\n');
+    if (program === '' || program.trim() === 'swapper') continue;
+    const names = functions.map(line => line.trim().replace(/^[0-9a-f]+ /, ''));
+    add([program.trim(), ...names.reverse()], 1);
+  }
+}
+
+function add(stack: readonly string[], micros: number): void {
+  root.micros += micros;
+  let frame = root;
+  for (const name of stack.slice(0, MAX_DEPTH)) {
+    let inner = frame.inner.get(name);
+    if (inner === undefined) frame.inner.set(name, (inner = { name, micros: 0, inner: new Map() }));
+    inner.micros += micros;
+    frame = inner;
+  }
 }
 
 function draw(all: Frame): string {
