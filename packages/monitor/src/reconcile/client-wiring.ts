@@ -9,13 +9,7 @@ import {
 import type { EngineClient } from '../docker/index.ts';
 import type { ProxyMember } from '../proxies/proxy-member.ts';
 import type { WiringSelector } from '../wiring/select.ts';
-import type {
-  ApplyHints,
-  ApplyResult,
-  ProxyTarget,
-  WirableClient,
-  WiringMethod,
-} from '../wiring/wiring-method.ts';
+import type { ApplyResult, ProxyTarget, WirableClient, WiringMethod } from '../wiring/wiring-method.ts';
 import type { DesiredClient } from './desired-state.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -43,6 +37,9 @@ export interface WiringRecord {
   /** The proxy that it was last wired to. */
   readonly instanceId?: string;
 }
+
+/** What is likely to be found in a client: the wiring to this very proxy, nothing at all, or anything. */
+type Expectation = 'wired' | 'new' | 'unknown';
 
 /** What may be there. */
 interface Wired {
@@ -205,20 +202,20 @@ export class ClientWiring {
     await this.#options.policyKnown(serving);
     const target =
       method.movesWithProxy === true ? serving.target : await this.#shareNetwork(serving, client);
-    await this.#ensure(key, client, method, target, this.#hints(key, client, target, before));
+    await this.#ensure(key, client, method, target, this.#expectation(key, client, target, before));
   }
 
-  #hints(
+  #expectation(
     key: string,
     client: WirableClient,
     { instanceId }: ProxyTarget,
     before: WiringRecord | undefined,
-  ): ApplyHints {
+  ): Expectation {
     const sentTo = this.#sentTo.get(key);
     this.#sentTo.delete(key);
     const isWired = before?.state === 'wired' && before.instanceId === instanceId;
-    if (isWired || sentTo === instanceId) return { likely: 'all' };
-    return before?.instanceId === undefined && !this.#isOlder(client) ? { likely: 'nothing' } : {};
+    if (isWired || sentTo === instanceId) return 'wired';
+    return before?.instanceId === undefined && !this.#isOlder(client) ? 'new' : 'unknown';
   }
 
   async #redirect(
@@ -246,9 +243,9 @@ export class ClientWiring {
     client: WirableClient,
     method: WiringMethod,
     target: ProxyTarget,
-    hints: ApplyHints,
+    expected: Expectation,
   ): Promise<void> {
-    const result = await this.#apply(key, client, method, target, hints);
+    const result = await this.#apply(key, client, method, target, expected);
     if (result === undefined) {
       this.#queue.add(key);
       return;
@@ -303,17 +300,12 @@ export class ClientWiring {
     client: WirableClient,
     method: WiringMethod,
     target: ProxyTarget,
-    hints: ApplyHints,
+    expected: Expectation,
   ): Promise<ApplyResult | undefined> {
     const isLeft = () => this.#options.serving()?.target?.instanceId !== target.instanceId;
     if (isLeft()) return undefined;
     try {
-      const result = await this.#touch(
-        key,
-        method.appliesSlowly === true
-          ? this.#applySlowly(key, client, method, target)
-          : method.apply(client, target, hints),
-      );
+      const result = await this.#touch(key, this.#makeTrue(key, client, method, target, expected));
       if (isLeft()) return undefined;
       if (method.applyVerifies !== true) await method.verify(client, target);
       return isLeft() ? undefined : result;
@@ -338,19 +330,26 @@ export class ClientWiring {
     }
   }
 
-  async #applySlowly(
+  /** By a look alone where that is likely to do, and costs less. */
+  async #makeTrue(
     key: string,
     client: WirableClient,
     method: WiringMethod,
     target: ProxyTarget,
+    expected: Expectation,
   ): Promise<ApplyResult> {
+    const isLikelyNew = expected === 'new';
+    if (method.applyVerifies !== true) return await method.apply(client, target, { isLikelyNew });
     const wiredTo = this.#records.get(key)?.instanceId;
-    if (wiredTo === target.instanceId || (wiredTo === undefined && this.#isOlder(client))) {
+    const mayHold =
+      method.appliesSlowly === true &&
+      (wiredTo === target.instanceId || (wiredTo === undefined && this.#isOlder(client)));
+    if (mayHold || expected === 'wired') {
       if (await succeeds(method.verify(client, target))) return 'unchanged';
     } else if (wiredTo !== undefined && method.retarget !== undefined) {
       if (await succeeds(method.retarget(client, target))) return 'applied';
     }
-    return await method.apply(client, target);
+    return await method.apply(client, target, { isLikelyNew });
   }
 
   /** Docker keeps its networks apart, so a client that is wired in its own namespace needs the proxy on a network of its own. */

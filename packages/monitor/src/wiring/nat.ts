@@ -60,14 +60,14 @@ class NatWiring implements WiringMethod {
     return { suitable: false, reason: 'it has no address of its own' };
   }
 
-  async apply(client: WirableClient, target: ProxyTarget, { likely }: ApplyHints = {}): Promise<ApplyResult> {
+  async apply(
+    client: WirableClient,
+    target: ProxyTarget,
+    { isLikelyNew = false }: ApplyHints = {},
+  ): Promise<ApplyResult> {
     const namespace = await this.#namespaces.enter(client);
     const asks = asksFrom(namespace);
-    if (likely === 'all' && asks) {
-      const reason = unansweredBy(target, await this.#probe.ask(namespace.runner));
-      if (reason === undefined) return 'unchanged';
-    }
-    const ensuring = this.#ensure(client, target, namespace, likely === 'nothing');
+    const ensuring = this.#ensure(client, target, namespace, isLikelyNew);
     // The rules come first: each start of a program holds this process up.
     const prepared = asks ? this.#probe.prepare(namespace.runner) : undefined;
     try {

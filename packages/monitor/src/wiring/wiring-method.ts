@@ -45,10 +45,10 @@ export type Suitability = { readonly suitable: true } | { readonly suitable: fal
 export interface WiringMethod {
   readonly name: WiringMethodName;
 
-  /** Set where {@link apply} has verified what it returns. */
+  /** Set where {@link apply} has verified what it returns; where all is likely to be there already, {@link verify} alone is tried. */
   readonly applyVerifies?: true;
 
-  /** Set where {@link apply} is slow: {@link verify}, which is fast, goes before it where the wiring may be true already. */
+  /** Set where {@link verify} is so much faster than {@link apply} that it is tried where anything may be there already. */
   readonly appliesSlowly?: true;
 
   /**
@@ -97,6 +97,6 @@ export type ApplyResult = 'unchanged' | 'applied' | 'repaired';
 
 /** What need not be true, and saves a look where it is. */
 export interface ApplyHints {
-  /** How much of the wiring is there: nothing, or all that sends the client to this very proxy. */
-  readonly likely?: 'nothing' | 'all';
+  /** Nothing of the wiring is there yet. */
+  readonly isLikelyNew?: boolean;
 }

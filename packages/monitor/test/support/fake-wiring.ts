@@ -18,8 +18,9 @@ export class FakeWiring implements WiringMethod {
   readonly removed: string[] = [];
   /** How often it was applied, by the client's name. */
   readonly applications = new Map<string, number>();
-  /** What was said to be there at each application, in their order. */
-  readonly likely: ApplyHints['likely'][] = [];
+  /** Whether the client was said to be new at each application, in their order. */
+  readonly takenForNew: boolean[] = [];
+  verifications = 0;
   /** Names of clients that cannot be wired at the moment. */
   readonly failing = new Set<string>();
   readonly unsuitable = new Set<string>();
@@ -41,8 +42,12 @@ export class FakeWiring implements WiringMethod {
     return this.unsuitable.has(name) ? { suitable: false, reason: 'the test says so' } : { suitable: true };
   }
 
-  async apply(client: WirableClient, target: ProxyTarget, { likely }: ApplyHints = {}): Promise<ApplyResult> {
-    this.likely.push(likely);
+  async apply(
+    client: WirableClient,
+    target: ProxyTarget,
+    { isLikelyNew = false }: ApplyHints = {},
+  ): Promise<ApplyResult> {
+    this.takenForNew.push(isLikelyNew);
     const end = this.#beginWork(client);
     this.peak = Math.max(this.peak, (this.#busy += 1));
     this.onApply(client);
@@ -61,6 +66,7 @@ export class FakeWiring implements WiringMethod {
   }
 
   async verify({ name }: WirableClient, { address }: ProxyTarget): Promise<void> {
+    this.verifications += 1;
     await Promise.resolve();
     if (this.wired.get(name) !== address)
       throw new MsiProxyError('MSI_WIRING_NOT_EFFECTIVE', 'it does not hold');

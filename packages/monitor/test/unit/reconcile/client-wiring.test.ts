@@ -171,13 +171,52 @@ describe('the wiring of clients', () => {
     await wiring.follow(serving, { flushFlows: true });
 
     assert.deepEqual(redirected, ['app']);
-    wiring.refreshAll();
-    await done();
-    assert.equal(nat.likely.at(-2), 'all', 'what was sent there is not looked for again');
-    serving = proxy('c');
-    wiring.refreshAll();
-    await done();
-    assert.deepEqual(nat.likely.slice(-2), [undefined, undefined], 'nobody was sent to this one');
+  });
+
+  describe('by a method that verifies what it applies', () => {
+    const applications = () => nat.applications.get('app');
+
+    beforeEach(async () => {
+      Object.assign(nat, { applyVerifies: true });
+      wiring.update([wanted(first)]);
+      await done();
+      assert.equal(applications(), 1);
+    });
+
+    it('looks at a client that is wired, and does nothing to it as long as that holds', async () => {
+      wiring.refreshAll();
+      await done();
+      assert.equal(applications(), 1);
+      nat.wired.set('app', 'elsewhere');
+      wiring.refreshAll();
+      await done();
+      assert.equal(applications(), 2);
+      assert.equal(nat.wired.get('app'), 'a');
+    });
+
+    it('looks at a client that was sent to the next proxy, also when it had to wait for one', async () => {
+      nat.redirect = ({ name }, { address }) => {
+        nat.wired.set(name, address);
+        return Promise.resolve();
+      };
+      serving = undefined;
+      wiring.refreshAll();
+      await done();
+      serving = proxy('b');
+      await wiring.follow(serving, { flushFlows: true });
+      wiring.refreshAll();
+      await done();
+      assert.equal(applications(), 1);
+      assert.equal(wiring.recordOf(first)?.instanceId, 'b');
+    });
+
+    it('wires a client that nobody sent to the proxy without a look before', async () => {
+      serving = proxy('b');
+      wiring.refreshAll();
+      await done();
+      assert.equal(applications(), 2);
+      assert.equal(nat.verifications, 0);
+    });
   });
 
   it('does not count a client as wired to a proxy that was left meanwhile', async () => {
@@ -235,15 +274,15 @@ describe('the wiring of clients', () => {
     assert.equal(wiring.recordOf(first)?.wiredAfterMillis, 0);
   });
 
-  it('looks no more than a client’s past makes it necessary', async () => {
+  it('takes only a client for new that was started since, and never was wired', async () => {
     wiring.update([wanted(first)]);
     await done();
     wiring.refreshAll();
     await done();
-    assert.deepEqual(nat.likely, ['nothing', 'all']);
+    assert.deepEqual(nat.takenForNew, [true, false]);
     wiring.update([wanted(wirableClient({ startedAt: '2025-12-31T23:59:59Z' }))]);
     await done();
-    assert.deepEqual(nat.likely, ['nothing', 'all', undefined]);
+    assert.deepEqual(nat.takenForNew, [true, false, false]);
   });
 
   it('takes the wiring away before it wires a client by another method', async () => {

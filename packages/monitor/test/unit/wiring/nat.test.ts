@@ -160,33 +160,13 @@ describe('createNatWiring', () => {
       await nat.remove(client);
       runner.forget();
 
-      assert.equal(await nat.apply(client, proxyTarget, { likely: 'nothing' }), 'applied');
+      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'applied');
       assert.deepEqual(nftCommands(), ['nft -f -']);
       assert.match(batch(), /^create table ip msi_proxy_client\n/);
 
-      assert.equal(await nat.apply(client, proxyTarget, { likely: 'nothing' }), 'unchanged');
+      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'unchanged');
       nft.dropRule('to the proxy');
-      assert.equal(await nat.apply(client, proxyTarget, { likely: 'nothing' }), 'repaired');
-    });
-
-    it('looks at nothing where the proxy answers that was likely wired to', async () => {
-      await nat.apply(client, proxyTarget);
-      runner.forget();
-
-      assert.equal(await nat.apply(client, proxyTarget, { likely: 'all' }), 'unchanged');
-
-      assert.deepEqual(runner.commands, []);
-    });
-
-    it('mends what was likely there, and is not', async () => {
-      await nat.apply(client, proxyTarget);
-      nft.dropRule('to the proxy');
-      const mended = [{ failure: 'no answer' }, { status: 200, instanceId: 'instance-1' }];
-      nat = natAsking(() => mended.shift()!);
-
-      assert.equal(await nat.apply(client, proxyTarget, { likely: 'all' }), 'repaired');
-
-      assert.match(nft.ruleText('to the proxy'), /dnat to 172\.31\.250\.2:80/);
+      assert.equal(await nat.apply(client, proxyTarget, { isLikelyNew: true }), 'repaired');
     });
 
     it('is not done before the proxy has answered', async () => {
@@ -351,7 +331,7 @@ describe('createNatWiring', () => {
       probes = 0;
       responses['ip -4 -json route get 169.254.169.254'] = { stdout: '[{"dev":"eth0"}]' };
 
-      assert.equal(await nat.apply(client, proxyTarget, { likely: 'all' }), 'unchanged');
+      assert.equal(await nat.apply(client, proxyTarget), 'unchanged');
       await nat.verify(client, proxyTarget);
 
       assert.equal(probes, 0);
